@@ -1,0 +1,338 @@
+"""The set of architectures that a search may visit, and how to move in it.
+
+An architecture is encoded as a vector of whole numbers ("genes"). Decoding repairs: *every* vector within the bounds decodes to a valid
+architecture, so sampling, mutation and crossover are valid by construction and none of them ever rejects.
+
+Genes: ``[ends, stem width, head width, low level, head attention]``, then one block per branch
+``[fork, first down, second down, op 0, width 0, op 1, width 1, ...]``. Genes that a network does not use are ignored (and 0 in
+:meth:`SearchSpace.encode`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hyctas_mm.archs.architecture import (
+    FULL_WIDTH,
+    LOW_LEVELS,
+    MAX_DOWNS,
+    STEM_STRIDE,
+    Architecture,
+    ArchitectureError,
+    Branch,
+    Cell,
+)
+from hyctas_mm.archs.ops import SKIP, known_ops
+
+Genes = npt.NDArray[np.int64]
+
+_SETTINGS = 5  # genes before the branches' blocks
+_BLOCK = 3  # genes of a block before its layers
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A multi-branch space (paper sections 3.2 to 3.4).
+
+    Args:
+        layers: Longest branch, 4..20 cells. Depth is searched through ``skip``.
+        ops: Candidate ops by name. Without ``'skip'`` every branch has exactly ``layers`` cells.
+        widths: Candidate output widths in twelfths.
+        max_branches: 1..3.
+        base_channels: The paper's filter multiplier; full width at stride 8 is ``8 * base_channels`` channels.
+        stem_widths: Candidate widths of the stem; one value in the paper's space.
+        head_widths: Candidate widths of the head; one value in the paper's space.
+        low_levels: Candidate low-level fusions of the head.
+        head_attentions: Whether the head has its attention block; one value in the paper's space.
+        branch_probs: Probability of 1, 2, 3 branches in :meth:`sample` (paper section 4.2).
+
+    Raises:
+        ValueError: Naming the argument, its value and what was expected.
+    """
+
+    layers: int = 12
+    ops: tuple[str, ...] = (SKIP, 'conv', 'lite_conv', 'lite_conv_2x', 'attention')
+    widths: tuple[int, ...] = (4, 6, 8, 10, 12)
+    max_branches: int = 3
+    base_channels: int = 8
+    stem_widths: tuple[int, ...] = (FULL_WIDTH,)
+    head_widths: tuple[int, ...] = (FULL_WIDTH,)
+    low_levels: tuple[str, ...] = ('none',)
+    head_attentions: tuple[bool, ...] = (True,)
+    branch_probs: tuple[float, ...] = (0.2, 0.3, 0.5)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(value := getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(value))
+        if type(self.layers) is not int or not 4 <= self.layers <= 20:
+            raise ValueError(f'layers={self.layers!r}; expected a whole number 4..20')
+        if type(self.max_branches) is not int or not 1 <= self.max_branches <= MAX_DOWNS + 1:
+            raise ValueError(f'max_branches={self.max_branches!r}; expected 1, 2 or 3')
+        if type(self.base_channels) is not int or self.base_channels < 1:
+            raise ValueError(f'base_channels={self.base_channels!r}; expected a positive whole number')
+        unknown = [op for op in self.ops if op not in known_ops()]
+        if unknown or not self._computing:
+            raise ValueError(f'ops={self.ops!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})')
+        for name in ('widths', 'stem_widths', 'head_widths'):
+            value = getattr(self, name)
+            if not value or any(type(w) is not int or not 1 <= w <= FULL_WIDTH for w in value):
+                raise ValueError(f'{name}={value!r}; expected twelfths, whole numbers 1..{FULL_WIDTH}')
+        if not self.low_levels or any(v not in LOW_LEVELS for v in self.low_levels):
+            raise ValueError(f'low_levels={self.low_levels!r}; expected some of {", ".join(LOW_LEVELS)}')
+        if not self.head_attentions or any(type(v) is not bool for v in self.head_attentions):
+            raise ValueError(f'head_attentions={self.head_attentions!r}; expected True, False or both')
+        for name in ('ops', 'widths', 'stem_widths', 'head_widths', 'low_levels', 'head_attentions'):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f'{name}={getattr(self, name)!r} names a choice twice')
+        probs = self.branch_probs[: self.max_branches]
+        if len(probs) < self.max_branches or min(probs) < 0 or sum(probs) <= 0:
+            raise ValueError(f'branch_probs={self.branch_probs!r}; expected {self.max_branches} numbers >= 0, not all 0')
+
+    @property
+    def _computing(self) -> tuple[str, ...]:
+        return tuple(op for op in self.ops if op != SKIP)
+
+    # The plain form -----------------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for configs and checkpoints."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | SearchSpace) -> SearchSpace:
+        """Reads a config's dict.
+
+        Raises:
+            ValueError: For an unknown key or a wrong value.
+        """
+        if isinstance(data, SearchSpace):
+            return data
+        known = [f.name for f in fields(cls)]
+        unknown = [k for k in data if k not in known]
+        if unknown:
+            raise ValueError(f'search space has unknown key(s) {unknown} (known: {", ".join(known)})')
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+    # Random architectures -----------------------------------------------------------------------------------------------------
+
+    def sample(self, rng: np.random.Generator, num_branches: int | None = None) -> Architecture:
+        """Draws an architecture from the paper's prior (section 3.4).
+
+        The number of branches follows ``branch_probs`` unless given; each other gene is uniform over its choices. NOTE(paper): "uniform"
+        is per decision, not per architecture: the latter would make nearly all samples as deep as possible.
+        """
+        if num_branches is None:
+            probs = np.asarray(self.branch_probs[: self.max_branches])
+            num_branches = 1 + int(rng.choice(self.max_branches, p=probs / probs.sum()))
+        lower, upper = self.bounds(num_branches)
+        return self.decode(rng.integers(lower, upper + 1), num_branches)
+
+    def mutate(self, arch: Architecture, rng: np.random.Generator, prob: float = 0.02, joint: bool = False) -> Architecture:
+        """Draws each gene anew with probability ``prob``; the number of branches stays unless ``joint``."""
+        num_branches = None if joint else len(arch.branches)
+        genes = self.encode(arch, num_branches)
+        lower, upper = self.bounds(num_branches)
+        fresh = rng.integers(lower, upper + 1)
+        return self.decode(np.where(rng.random(len(genes)) < prob, fresh, genes), num_branches)
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> tuple[Architecture, Architecture]:
+        """Two-point crossover of the genes; two children. Parents may differ in their number of branches."""
+        num_branches = len(a.branches) if len(a.branches) == len(b.branches) else None
+        x, y = self.encode(a, num_branches), self.encode(b, num_branches)
+        start, stop = sorted(rng.integers(0, len(x) + 1, size=2))
+        inside = np.zeros(len(x), dtype=bool)
+        inside[start:stop] = True
+        return self.decode(np.where(inside, y, x), num_branches), self.decode(np.where(inside, x, y), num_branches)
+
+    # Genes --------------------------------------------------------------------------------------------------------------------
+
+    def end_combinations(self, num_branches: int | None = None) -> list[tuple[int, ...]]:
+        """Final strides that a net of ``num_branches`` (any number if None) may have, e.g. ``[(8,), (16,), (32,)]``."""
+        strides = [STEM_STRIDE << n for n in range(MAX_DOWNS + 1)]
+        if num_branches is not None and not 1 <= num_branches <= self.max_branches:
+            raise ValueError(f'num_branches={num_branches}; this space has 1..{self.max_branches}')
+        counts = range(1, self.max_branches + 1) if num_branches is None else [num_branches]
+        return [c for n in counts for c in itertools.combinations(strides, n)]
+
+    def bounds(self, num_branches: int | None = None) -> tuple[Genes, Genes]:
+        """Smallest and largest value of each gene, both inclusive; ``None`` for a joint search over all numbers of branches."""
+        blocks = self.max_branches if num_branches is None else num_branches
+        choices = (self.end_combinations(num_branches), self.stem_widths, self.head_widths, self.low_levels, self.head_attentions)
+        upper = [len(c) - 1 for c in choices]
+        for index in range(blocks):
+            upper += [self.layers - 1 if index else 0, self.layers - 1, self.layers - 1]
+            upper += [len(self.ops) - 1, len(self.widths) - 1] * self.layers
+        return np.zeros(len(upper), dtype=np.int64), np.asarray(upper, dtype=np.int64)
+
+    def decode(self, genes: Sequence[int] | Genes, num_branches: int | None = None) -> Architecture:
+        """The architecture of a gene vector within :meth:`bounds`; never fails for one.
+
+        Raises:
+            ValueError: If the vector has another length or leaves the bounds.
+        """
+        lower, upper = self.bounds(num_branches)
+        vector = np.asarray(genes)
+        if vector.shape != upper.shape or (vector < lower).any() or (vector > upper).any():
+            raise ValueError(f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {num_branches or "any number of"} branches')
+        values: list[int] = vector.astype(np.int64).tolist()
+        ends = self.end_combinations(num_branches)[values[0]]
+        size = _BLOCK + 2 * self.layers
+        head_width = self.head_widths[values[2]]
+        branches: list[Branch] = []
+        for index, end in enumerate(ends):
+            block = values[_SETTINGS + index * size : _SETTINGS + (index + 1) * size]
+            branches.append(self._decode_branch(block, end.bit_length() - STEM_STRIDE.bit_length(), branches))
+        return Architecture(
+            tuple(branches), self.stem_widths[values[1]], head_width, self.low_levels[values[3]], self.head_attentions[values[4]]
+        )
+
+    def _decode_branch(self, block: list[int], num_downs: int, before: list[Branch]) -> Branch:
+        """One branch: its own chain, its places to go down, and the prefix it shares with the branch before it."""
+        taken = {n for b in before for n, c in enumerate(b) if c.down}
+        chain = self._decode_chain(block, num_downs, taken)
+        free = [n for n in range(len(chain) - 1) if n not in taken]
+
+        fork = 0
+        if before:
+            fork = min(block[0], len(chain) - 1, _unshared_from(before[-1]), free[-num_downs] if num_downs else len(chain))
+            chain[:fork] = [(c.op, c.width) for c in before[-1][:fork]]
+
+        free = [n for n in free if n >= fork]
+        downs = []
+        for gene in block[1 : 1 + num_downs]:
+            downs.append(free.pop(gene * len(free) // self.layers))
+        return tuple([Cell(op, width, n in downs) for n, (op, width) in enumerate(chain)])
+
+    def _decode_chain(self, block: list[int], num_downs: int, taken: set[int]) -> list[tuple[str, int]]:
+        """The cells that compute, as (op, width); skips become cells again where the branch would be too short to go down."""
+        genes = list(zip(block[_BLOCK::2], block[_BLOCK + 1 :: 2], strict=True))
+        needed = num_downs + 1  # the last cell does not go down
+        while sum(n not in taken for n in range(needed - 1)) < num_downs:
+            needed += 1
+        spare = needed - sum(self.ops[op] != SKIP for op, _ in genes)
+        chain = []
+        for op_gene, width_gene in genes:
+            op = self.ops[op_gene]
+            if op == SKIP and spare > 0:
+                spare -= 1
+                op = self._computing[0]
+            if op != SKIP:
+                chain.append((op, self.widths[width_gene]))
+        return chain
+
+    def encode(self, arch: Architecture, num_branches: int | None = None) -> Genes:
+        """Genes that decode to ``arch``.
+
+        Args:
+            arch: A member of the space.
+            num_branches: The layout: that of nets with this number of branches, or the joint one if None.
+
+        Raises:
+            ArchitectureError: If the architecture is not in the space, naming why.
+        """
+        problems = self.violations(arch)
+        if num_branches is not None and num_branches != len(arch.branches):
+            problems.append(f'it has {len(arch.branches)} branches, the layout is for {num_branches}')
+        if problems:
+            raise ArchitectureError(problems, f'architecture {arch.archid} is not in this search space')
+        size = _BLOCK + 2 * self.layers
+        genes = np.zeros(_SETTINGS + size * (num_branches or self.max_branches), dtype=np.int64)
+        genes[:_SETTINGS] = (
+            self.end_combinations(num_branches).index(arch.output_strides),
+            self.stem_widths.index(arch.stem_width),
+            self.head_widths.index(arch.head_width),
+            self.low_levels.index(arch.low_level),
+            self.head_attentions.index(arch.head_attention),
+        )
+        taken: set[int] = set()
+        for index, branch in enumerate(arch.branches):
+            fork = arch.shared_prefix(index, index - 1) if index else 0
+            start = _SETTINGS + index * size
+            genes[start : start + size] = self._encode_branch(branch, fork, taken)
+            taken |= {n for n, c in enumerate(branch) if c.down}
+        return genes
+
+    def _encode_branch(self, branch: Branch, fork: int, taken: set[int]) -> list[int]:
+        block = [fork, 0, 0]
+        free = [n for n in range(fork, len(branch) - 1) if n not in taken]
+        for slot, place in enumerate(n for n, c in enumerate(branch) if c.down):
+            index = free.index(place)
+            block[1 + slot] = -(-index * self.layers // len(free))  # the smallest gene that decodes to this place
+            free.remove(place)
+        for cell in branch[:-1]:
+            block += [self.ops.index(cell.op), self.widths.index(cell.width)]
+        block += [self.ops.index(branch[-1].op), 0]  # the last width is the head's
+        skip = self.ops.index(SKIP) if SKIP in self.ops else 0
+        return block + [skip, 0] * (self.layers - len(branch))
+
+    # Membership and size ------------------------------------------------------------------------------------------------------
+
+    def violations(self, arch: Architecture | Mapping[str, Any]) -> list[str]:
+        """Every reason why ``arch`` is not in the space, one sentence each; empty if it is."""
+        if not isinstance(arch, Architecture):
+            try:
+                arch = Architecture.from_dict(arch)
+            except ArchitectureError as error:
+                return error.problems
+        found = []
+        if len(arch.branches) > self.max_branches:
+            found.append(f'{len(arch.branches)} branches; the space has at most {self.max_branches}')
+        for name, choices in (
+            ('stem_width', self.stem_widths),
+            ('head_width', self.head_widths),
+            ('low_level', self.low_levels),
+            ('head_attention', self.head_attentions),
+        ):
+            if getattr(arch, name) not in choices:
+                found.append(f'{name} {getattr(arch, name)!r}; the space has {list(choices)}')  # type: ignore[call-overload]
+        for index, branch in enumerate(arch.branches):
+            found += self._branch_violations(branch, index)
+        for i in range(len(arch.branches)):
+            for j in range(i):
+                shared = [n for n in range(arch.shared_prefix(i, j)) if arch.branches[i][n].down]
+                if shared:
+                    found.append(f'branches {j} and {i} both go down at layer(s) {shared}; in the space they go down at different places')
+        return found
+
+    def _branch_violations(self, branch: Branch, index: int) -> list[str]:
+        found = []
+        if len(branch) > self.layers or (SKIP not in self.ops and len(branch) < self.layers):
+            found.append(f'branch {index} has {len(branch)} cells; the space has {"up to" if SKIP in self.ops else "exactly"} {self.layers}')
+        for layer, cell in enumerate(branch):
+            if cell.op not in self.ops:
+                found.append(f'branch {index} layer {layer}: op {cell.op!r}; the space has {list(self.ops)}')
+            if cell.width not in self.widths and layer < len(branch) - 1:
+                found.append(f'branch {index} layer {layer}: width {cell.width}; the space has {list(self.widths)}')
+        return found
+
+    def size(self, num_branches: int | None = None) -> int:
+        """Exact number of different architectures with ``num_branches`` (in all if None)."""
+        settings = len(self.stem_widths) * len(self.head_widths) * len(self.low_levels) * len(self.head_attentions)
+        return settings * sum(self._count(ends) for ends in self.end_combinations(num_branches))
+
+    def _count(self, ends: tuple[int, ...]) -> int:
+        """Nets ending at ``ends``: lengths, ops and widths are independent of each other; places to go down exclude one another."""
+        lengths = range(1, self.layers + 1) if SKIP in self.ops else [self.layers]
+        total = 0
+        for length in itertools.product(lengths, repeat=len(ends)):
+            places = dict(zip(ends, (n - 1 for n in length), strict=True))  # the last cell does not go down
+            p16, p32 = places.get(16), places.get(32)
+            ways = math.comb(p32, 2) if p32 is not None else 1
+            if p16 is not None:
+                # a place of the first branch that the second can reach leaves it one place fewer
+                ways = p16 if p32 is None else sum(math.comb(p32 - (n < p32), 2) for n in range(p16))
+            total += ways * math.prod(len(self._computing) ** n * len(self.widths) ** (n - 1) for n in length)
+        return total
+
+
+def _unshared_from(branch: Branch) -> int:
+    """How many leading cells of a branch another may share: neither a cell that goes down nor the last one."""
+    return next((n for n, c in enumerate(branch) if c.down), len(branch) - 1)

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# Installs hyctas_mm in editable form with its whole stack into a virtual environment.
+#
+#   bash tools/install.sh [--no-ops] [--dev] [VENV]      VENV defaults to $HYCTAS_VENV, then .venv
+#
+#   --no-ops   leave mmcv's compiled operators out: semantic segmentation works without them, mmdet (panoptic) does not
+#   --dev      also what the tests and checks need
+#   PYTHON     the interpreter to build the environment from (3.10 to 3.12; default python3)
+#
+# Safe to interrupt and run again; returns in seconds when everything is there. mmcv is built once per torch, Python and platform;
+# its wheel is kept in ${XDG_CACHE_HOME:-~/.cache}/hyctas_mm/wheels.
+set -euo pipefail
+
+TORCH=2.13.0
+MMENGINE=0.10.12
+MMCV=2.3.6
+MMSEG=1.4.2
+MMDET=3.5.1
+MIM=0.5.1
+PYMOO=0.6.2
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+ops=1
+dev=0
+venv=
+for arg in "$@"; do
+    case "$arg" in
+        --no-ops) ops=0 ;;
+        --dev) dev=1 ;;
+        -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) echo "install.sh: unknown option $arg (known: --no-ops, --dev)" >&2; exit 2 ;;
+        *) venv=$arg ;;
+    esac
+done
+venv=${venv:-${HYCTAS_VENV:-$root/.venv}}
+die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+say() { printf '\033[1m== %s\033[0m\n' "$*"; }
+
+# What is missing is named before anything is downloaded -----------------------------------------------------------------------
+python=${PYTHON:-python3}
+[ -x "$venv/bin/python" ] && python=$venv/bin/python
+command -v "$python" >/dev/null || die "no Python interpreter '$python': install Python 3.10, 3.11 or 3.12, or set PYTHON=/path/to/python3"
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+case "$version" in
+    3.10 | 3.11 | 3.12) ;;
+    *) die "$python is Python $version; 3.10, 3.11 or 3.12 is needed (set PYTHON=/path/to/python3.11)" ;;
+esac
+"$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv module (Debian: apt-get install python3-venv)"
+
+# The stamp names everything that decides what is installed: a changed pin or setup.py installs again.
+stamp=$venv/.hyctas_mm-installed
+sum=$( (cat "$root/setup.py" "$root/tools/install.sh"; echo "$root") | sha1sum | cut -c1-16)
+has() { [ -f "$stamp" ] && grep -qx "$1 $sum" "$stamp"; }
+if has base && { [ $ops = 0 ] || has ops; } && { [ $dev = 0 ] || has dev; }; then
+    echo "hyctas_mm is installed in $venv"
+    exit 0
+fi
+
+if [ $ops = 1 ]; then
+    command -v "${CXX:-g++}" >/dev/null || die "no C++ compiler '${CXX:-g++}', needed to build mmcv's operators (Debian: apt-get install g++; or run with --no-ops)"
+    header=$("$python" -c 'import sysconfig, os; print(os.path.join(sysconfig.get_paths()["include"], "Python.h"))')
+    [ -f "$header" ] || die "no $header, needed to build mmcv's operators (Debian: apt-get install python3-dev; or run with --no-ops)"
+fi
+
+# Environment and torch ---------------------------------------------------------------------------------------------------------
+if [ ! -x "$venv/bin/python" ]; then
+    say "environment $venv (Python $version)"
+    "$python" -m venv "$venv"
+fi
+py=$(cd "$venv" && pwd)/bin/python
+pip() { "$py" -m pip --disable-pip-version-check "$@"; }
+
+say "build tools"
+pip install -q 'setuptools>=70,<81' wheel ninja psutil
+if ! "$py" -c 'import torch; v = tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])); assert v >= (2, 4)' 2>/dev/null; then
+    say "torch $TORCH"
+    pip install -q "torch==$TORCH"
+fi
+torch=$("$py" -c 'import torch; print(torch.__version__)')
+
+# A constraint keeps every later step from replacing the torch that is there.
+constraints=$(mktemp)
+trap 'rm -f "$constraints"' EXIT
+printf 'torch==%s\nsetuptools<81\n' "$torch" >"$constraints"
+
+say "OpenMMLab stack and pymoo"
+pip install -q -c "$constraints" "onedl-mmengine==$MMENGINE" "pymoo==$PYMOO"
+
+# mmcv: source only; built once, then taken from the cache ------------------------------------------------------------------------
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/hyctas_mm/wheels
+key=$("$py" -c 'import sys, sysconfig, torch; print(f"torch{torch.__version__}-cp{sys.version_info[0]}{sys.version_info[1]}-{sysconfig.get_platform()}")')
+[ $ops = 1 ] && key=$key-ops || key=$key-noops
+wheels=$cache/$key
+built() { ls "$wheels"/onedl_mmcv-$MMCV-*.whl 2>/dev/null | head -n 1; }
+mmcv_ok() {
+    if [ $ops = 1 ]; then "$py" -c "import mmcv, mmcv.ops; assert mmcv.__version__ == '$MMCV'"; else "$py" -c "import mmcv; assert mmcv.__version__ == '$MMCV'"; fi
+}
+if ! mmcv_ok 2>/dev/null; then
+    if [ -z "$(built)" ]; then
+        mkdir -p "$wheels"
+        work=$(mktemp -d "$wheels/build.XXXX")
+        trap 'rm -rf "$constraints" "$work"' EXIT
+        if [ $ops = 1 ]; then
+            say "mmcv $MMCV with compiled operators, $(nproc) jobs (about 8 minutes on two cores; log: $wheels/build.log)"
+        else
+            say "mmcv $MMCV without operators"
+        fi
+        # Without debug information and with one log: the build is a third faster and its output does not bury the rest.
+        start=$SECONDS
+        MMCV_WITH_OPS=$ops CFLAGS="-g0 ${CFLAGS:-}" CXXFLAGS="-g0 ${CXXFLAGS:-}" MAX_JOBS=${MAX_JOBS:-$(nproc)} \
+            "$py" -m pip --disable-pip-version-check wheel -v --no-deps --no-build-isolation --no-binary onedl-mmcv -w "$work" "onedl-mmcv==$MMCV" \
+            >"$wheels/build.log" 2>&1 &
+        job=$!
+        while kill -0 $job 2>/dev/null; do
+            # pip's build directory is private; ninja's own counter in the log tells how far it is.
+            [ -t 1 ] && printf '\r   %4d s  %s   ' $((SECONDS - start)) "$(grep -o '^ *\[[0-9]*/[0-9]*\]' "$wheels/build.log" | tail -n 1)"
+            sleep 2
+        done
+        [ -t 1 ] && echo
+        wait $job || { tail -n 25 "$wheels/build.log" >&2; die "building mmcv failed; the whole log is $wheels/build.log"; }
+        mv "$work"/*.whl "$wheels/"
+    fi
+    say "mmcv $MMCV from $(built)"
+    pip install -q -c "$constraints" --force-reinstall --no-deps "$(built)"
+    pip install -q -c "$constraints" "$(built)"
+fi
+mmcv_ok || die "mmcv was installed but cannot be imported (see the error above)"
+
+pip install -q -c "$constraints" "onedl-mmsegmentation==$MMSEG" "onedl-mmdetection==$MMDET" "onedl-mim==$MIM"
+
+say "hyctas_mm (editable)"
+extras=; [ $dev = 1 ] && extras='[dev]'
+pip install -q -c "$constraints" --no-build-isolation -e "$root$extras"
+"$py" -c 'import hyctas_mm; hyctas_mm.register_all_modules()' || die "the installed package cannot be imported (see the error above)"
+
+{ echo "base $sum"; [ $ops = 1 ] && echo "ops $sum"; [ $dev = 1 ] && echo "dev $sum"; true; } >"$stamp"
+echo "hyctas_mm is installed in $venv"
