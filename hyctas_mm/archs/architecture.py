@@ -146,6 +146,16 @@ class Architecture:
         limit = min(len(a), len(b)) - 1  # the last cell of a branch is never shared
         return next((n for n in range(limit) if a[n] != b[n]), limit)
 
+    def feature_widths(self, index: int) -> tuple[int, ...]:
+        """Widths (twelfths) of the last map that a branch has at stride 8, 16, ... up to its final stride: what the head reads."""
+        widths = [self.stem_width]
+        for cell in self.branches[index]:
+            if cell.down:
+                widths.append(cell.width)
+            else:
+                widths[-1] = cell.width
+        return tuple(widths)
+
     @cached_property
     def cells(self) -> tuple[PlacedCell, ...]:
         """Every distinct cell in an order of evaluation (layer by layer)."""

@@ -1,0 +1,50 @@
+# IDD-Lite: 1403 training images of 320x227, of which about a tenth (whole drives) is held out to score candidates; 102 for the final test.
+dataset_type = 'IDDLiteDataset'
+data_root = 'data/idd_lite'
+num_classes = 7
+crop_size = (224, 320)
+input_hw = (227, 320)
+
+load = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='CheckLabels', num_classes=num_classes),
+]
+train_pipeline = [
+    *load,
+    dict(type='RandomResize', scale=(320, 227), ratio_range=(0.75, 1.75), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.9),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [*load, dict(type='PackSegInputs')]
+
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='images/train', seg_map_path='labels/train'),
+        part='fit',
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='images/val', seg_map_path='labels/val'),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

@@ -1,0 +1,5 @@
+"""Wiring into mmengine: hooks and loops."""
+
+from hyctas_mm.engine.hooks import SampleArchHook
+
+__all__ = ['SampleArchHook']

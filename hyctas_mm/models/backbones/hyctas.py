@@ -1,0 +1,229 @@
+"""The HyCTAS backbone, as one fixed network or as the supernet of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from hyctas_mm.archs import Architecture, PlacedCell, SearchSpace, load_arch, num_channels
+from hyctas_mm.models.layers import ConvBN
+from hyctas_mm.models.ops import Op, build_op
+from hyctas_mm.registry import MODELS
+
+STRIDES = (8, 16, 32)
+RELEASE_INIT = (
+    dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu'),
+    dict(type='Constant', layer='_BatchNorm', val=1),
+)
+"""How the release initialises every convolution and norm of backbone and head."""
+
+
+class BranchFeatures(NamedTuple):
+    """What :class:`HyCTASHead` reads.
+
+    Attributes:
+        stem4: The stem's map at stride 4, (B, C, H/4, W/4).
+        stem8: The stem's map at stride 8.
+        branches: For each branch its last map at stride 8, 16, ... up to its final stride.
+    """
+
+    stem4: Tensor
+    stem8: Tensor
+    branches: tuple[tuple[Tensor, ...], ...]
+
+
+class Stem(nn.Module):
+    """Five 3x3 convolutions down to stride 8.
+
+    NOTE(release): the first has no activation; the widths are ``2 * C(2)``, ``2 * C(4)`` twice and ``C(8)`` twice, where ``C(s)`` is the full
+    width at stride s.
+    """
+
+    def __init__(self, width: int, base_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+        super().__init__()
+        first, second, third = self.channels(width, base_channels)
+        options: dict[str, Any] = dict(norm_cfg=norm_cfg, slim=slim)
+        self.conv2 = ConvBN(3, first, 3, stride=2, act=False, **options)
+        self.conv4 = nn.Sequential(ConvBN(first, second, 3, stride=2, **options), ConvBN(second, second, 3, **options))
+        self.conv8 = nn.Sequential(ConvBN(second, third, 3, stride=2, **options), ConvBN(third, third, 3, **options))
+
+    @staticmethod
+    def channels(width: int, base_channels: int) -> tuple[int, int, int]:
+        """Channels at strides 2, 4 and 8."""
+        c2, c4, c8 = (num_channels(s, width, base_channels) for s in (2, 4, 8))
+        return 2 * c2, 2 * c4, c8
+
+    def activate(self, width: int, base_channels: int) -> None:
+        """Chooses the width of a slimmable stem."""
+        first, second, third = self.channels(width, base_channels)
+        self.conv2.activate(3, first)
+        for sequence, inputs, outputs in ((self.conv4, first, second), (self.conv8, second, third)):
+            sequence[0].activate(inputs, outputs)  # type: ignore[operator]
+            sequence[1].activate(outputs, outputs)  # type: ignore[operator]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        stem4 = self.conv4(self.conv2(x))
+        return stem4, self.conv8(stem4)
+
+
+@MODELS.register_module()
+class HyCTASBackbone(BaseModule):
+    """The multi-branch network of HyCTAS (https://arxiv.org/abs/2403.10413, section 3.2).
+
+    Give ``arch`` for one fixed network, or ``search_space`` for the supernet, which holds every candidate and computes the one chosen by
+    :meth:`set_arch`.
+
+    Args:
+        arch: A published name (``'hyctas-s'``), a JSON file or the plain dict of an architecture.
+        search_space: Arguments of :class:`~hyctas_mm.archs.SearchSpace`.
+        base_channels: The paper's filter multiplier; full width at stride s is ``s * base_channels``. The supernet takes its space's.
+        outputs: ``'pyramid'``: one map per stride, for any mmseg or mmdet head. ``'branches'``: :class:`BranchFeatures`, for
+            ``HyCTASHead``. Default: ``'pyramid'``, for the supernet ``'branches'``.
+        norm_cfg: Norm layers; the supernet needs ``BN``.
+        cell_cfg: The supernet's searchable cell.
+        init_cfg: mmengine's initialisation; by default that of the release.
+
+    Attributes:
+        arch: The architecture computed at present.
+        out_strides: Strides of the pyramid, e.g. (4, 8, 16, 32) where a branch ends at 32.
+        out_channels: Channels of the pyramid.
+
+    Raises:
+        ValueError: If not exactly one of ``arch`` and ``search_space`` is given, or a value is none of those above.
+
+    Example:
+        >>> backbone = HyCTASBackbone(arch='hyctas-s', base_channels=12)
+        >>> [tuple(x.shape) for x in backbone(torch.rand(1, 3, 64, 128))]
+        [(1, 96, 16, 32), (1, 64, 8, 16), (1, 128, 4, 8), (1, 384, 2, 4)]
+    """
+
+    def __init__(
+        self,
+        arch: str | Path | Mapping[str, Any] | Architecture | None = None,
+        search_space: Mapping[str, Any] | SearchSpace | None = None,
+        base_channels: int = 8,
+        outputs: str | None = None,
+        norm_cfg: Mapping[str, Any] = dict(type='BN'),
+        cell_cfg: Mapping[str, Any] = dict(type='HyCTASCell'),
+        init_cfg: Any = RELEASE_INIT,
+    ) -> None:
+        super().__init__([dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
+        if (arch is None) == (search_space is None):
+            raise ValueError(f'give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
+        self.search_space = None if search_space is None else SearchSpace.from_dict(search_space)
+        self.outputs = outputs or ('branches' if self.search_space else 'pyramid')
+        if self.outputs not in ('pyramid', 'branches'):
+            raise ValueError(f"outputs={outputs!r}; expected 'pyramid' or 'branches'")
+        if self.search_space is None:
+            self.base_channels = base_channels
+            self._build_fixed(load_arch(arch), norm_cfg)  # type: ignore[arg-type]
+        else:
+            if norm_cfg['type'] != 'BN':
+                raise ValueError(f"the supernet shares widths through slimmable batch norm: norm_cfg type must be 'BN', got {norm_cfg['type']!r}")
+            self.base_channels = self.search_space.base_channels
+            self._build_supernet(self.search_space, norm_cfg, cell_cfg)
+            self.set_arch(self.search_space.sample(np.random.default_rng(0), self.search_space.max_branches))
+
+    def _build_fixed(self, arch: Architecture, norm_cfg: Mapping[str, Any]) -> None:
+        self.arch = arch
+        self.stem = Stem(arch.stem_width, self.base_channels, norm_cfg)
+        self.cells = nn.ModuleDict(
+            {p.name: build_op(p.cell.op, *self._cell_channels(p), p.cell.down, norm_cfg) for p in arch.cells}
+        )
+
+    def _build_supernet(self, space: SearchSpace, norm_cfg: Mapping[str, Any], cell_cfg: Mapping[str, Any]) -> None:
+        self.stem = Stem(max(space.stem_widths), space.base_channels, norm_cfg, slim=True)
+        full = {s: num_channels(s, 12, space.base_channels) for s in STRIDES}
+        self.layers = nn.ModuleList()
+        for layer in range(space.layers):
+            cells = {}
+            for stride in STRIDES[: 1 + layer]:  # a branch goes down once a layer at most
+                goes_down = stride < STRIDES[-1] and layer < space.layers - 1
+                options = dict(ops=space.ops, channels=full[stride], down_channels=full[2 * stride] if goes_down else None)
+                cells[f's{stride}'] = MODELS.build(dict(cell_cfg, norm_cfg=dict(norm_cfg), **options))
+            self.layers.append(nn.ModuleDict(cells))
+
+    def _cell_channels(self, placed: PlacedCell) -> tuple[int, int]:
+        return (
+            num_channels(placed.stride_in, placed.width_in, self.base_channels),
+            num_channels(placed.stride_out, placed.cell.width, self.base_channels),
+        )
+
+    # The architecture ---------------------------------------------------------------------------------------------------------
+
+    def set_arch(self, arch: Architecture) -> None:
+        """Chooses the network that the supernet computes.
+
+        Raises:
+            ValueError: If this is a fixed network, or ``arch`` is not in the search space.
+        """
+        if self.search_space is None:
+            raise ValueError('a fixed HyCTASBackbone has one architecture; build it with search_space=... to choose')
+        problems = self.search_space.violations(arch)
+        if problems:
+            raise ValueError(f'architecture {arch.archid} is not in the search space: ' + '; '.join(problems))
+        self.arch = arch
+        self.stem.activate(arch.stem_width, self.base_channels)
+
+    def active_parts(self) -> Iterator[tuple[str, nn.Module]]:
+        """The supernet's modules in use, under the name that each has in the fixed network, activated one at a time."""
+        yield 'stem', self.stem
+        for placed in self.arch.cells:
+            yield f'cells.{placed.name}', self._op(placed)
+
+    def _op(self, placed: PlacedCell) -> Op:
+        if self.search_space is None:
+            return self.cells[placed.name]  # type: ignore[return-value]
+        cell = self.layers[placed.layer][f's{placed.stride_in}']  # type: ignore[index]
+        # Branches may share a module without sharing the cell; each such use has its own statistics.
+        return cell.select(placed.cell, *self._cell_channels(placed), slot=placed.branches[0])
+
+    # Outputs ------------------------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor) -> BranchFeatures | tuple[Tensor, ...]:
+        """Computes the features of images.
+
+        Args:
+            x: Images, (B, 3, H, W), any size.
+
+        Returns:
+            As chosen by ``outputs``. Maps at stride s have H/s x W/s positions, odd sizes rounded up or down by the ops.
+        """
+        stem4, stem8 = self.stem(x)
+        features = BranchFeatures(stem4, stem8, self._run_cells(stem8))
+        return features if self.outputs == 'branches' else self._pyramid(features)
+
+    def _run_cells(self, stem8: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        maps = [[stem8] for _ in self.arch.branches]
+        for placed in self.arch.cells:
+            y = self._op(placed)(maps[placed.branches[0]][-1])
+            for branch in placed.branches:
+                if placed.cell.down:
+                    maps[branch].append(y)
+                else:
+                    maps[branch][-1] = y
+        return tuple(map(tuple, maps))
+
+    def _pyramid_sources(self) -> list[tuple[int, int]]:
+        """For stride 8, 16, ...: (branch, index of its map). The branch that ends there, else the one that ends closest below."""
+        ends = self.arch.output_strides
+        strides = [s for s in STRIDES if s <= ends[-1]]
+        return [(next(b for b, end in enumerate(ends) if end >= s), level) for level, s in enumerate(strides)]
+
+    def _pyramid(self, features: BranchFeatures) -> tuple[Tensor, ...]:
+        return (features.stem4, *(features.branches[b][level] for b, level in self._pyramid_sources()))
+
+    @property
+    def out_strides(self) -> tuple[int, ...]:
+        return (4, *(STRIDES[level] for _, level in self._pyramid_sources()))
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        stem4 = Stem.channels(self.arch.stem_width, self.base_channels)[1]
+        widths = [(STRIDES[level], self.arch.feature_widths(b)[level]) for b, level in self._pyramid_sources()]
+        return (stem4, *(num_channels(stride, width, self.base_channels) for stride, width in widths))

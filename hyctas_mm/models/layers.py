@@ -1,0 +1,162 @@
+"""Convolution and batch norm, plain or slimmable.
+
+A slimmable layer holds the parameters of its full width and computes with the first channels of it (the supernet's weight sharing over
+widths, paper section 3.2). ``activate`` says how many. A fixed network uses PyTorch's own layers, so that fusing, compiling and exporting see
+nothing unusual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from torch import Tensor, nn
+
+Channels = int | Sequence[tuple[int, int]]
+"""Input channels: a number, or for concatenated maps one ``(active, full)`` pair per map, each in a slot of its full size."""
+
+MAX_SLOTS = 3
+"""A cell of the supernet may be used by up to three branches of one network; each use has batch norm statistics of its own."""
+
+
+def total(channels: Channels) -> int:
+    """Number of active channels."""
+    return channels if isinstance(channels, int) else sum(active for active, _ in channels)
+
+
+def full(channels: Channels) -> int:
+    """Number of channels when every map is at its full width."""
+    return channels if isinstance(channels, int) else sum(size for _, size in channels)
+
+
+class SlimConv2d(nn.Conv2d):
+    """A convolution that computes with the first of its channels."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, **kwargs: Any) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, **kwargs)
+        self.activate(in_channels, out_channels)
+
+    def activate(self, in_channels: Channels, out_channels: int) -> None:
+        """Chooses the channels to compute with."""
+        if isinstance(in_channels, int):
+            in_channels = ((in_channels, self.in_channels),)
+        self._pieces, start = [], 0
+        for active, size in in_channels:
+            self._pieces.append(slice(start, start + active))
+            start += size
+        if start != self.in_channels:
+            raise ValueError(f'input maps of {[size for _, size in in_channels]} channels do not fill a convolution of {self.in_channels}')
+        self._out = out_channels
+
+    def active_state(self) -> dict[str, Tensor]:
+        """The parameters in use, as those of a plain convolution."""
+        weight = self.weight[: self._out]
+        weight = weight[:, self._pieces[0]] if len(self._pieces) == 1 else torch.cat([weight[:, p] for p in self._pieces], dim=1)
+        return {'weight': weight} if self.bias is None else {'weight': weight, 'bias': self.bias[: self._out]}
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.active_state()
+        return F.conv2d(x, state['weight'], state.get('bias'), self.stride, self.padding)
+
+
+class SlimBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over the first of its channels, with running statistics for each use of a shared cell.
+
+    ``running_mean`` and ``running_var`` have shape (slots, channels).
+    """
+
+    def __init__(self, num_features: int, **kwargs: Any) -> None:
+        super().__init__(num_features, **kwargs)
+        self.running_mean: Tensor = self.running_mean.expand(MAX_SLOTS, -1).clone()
+        self.running_var: Tensor = self.running_var.expand(MAX_SLOTS, -1).clone()
+        self.activate(num_features)
+
+    def activate(self, num_features: int, slot: int = 0) -> None:
+        """Chooses the channels and the statistics to compute with."""
+        self._num, self._slot = num_features, slot
+
+    def reset_running_stats(self) -> None:
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+        self.num_batches_tracked.zero_()
+
+    def active_state(self) -> dict[str, Tensor]:
+        """The parameters and statistics in use, as those of a plain batch norm."""
+        state = {name: getattr(self, name)[: self._num] for name in ('weight', 'bias')}
+        state |= {name: getattr(self, name)[self._slot, : self._num] for name in ('running_mean', 'running_var')}
+        return state | {'num_batches_tracked': self.num_batches_tracked}
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.active_state()
+        momentum = self.momentum
+        if self.training:
+            self.num_batches_tracked.add_(1)
+            if momentum is None:  # cumulative average
+                momentum = 1.0 / float(self.num_batches_tracked)
+        return F.batch_norm(
+            x, state['running_mean'], state['running_var'], state['weight'], state['bias'], self.training, momentum or 0.0, self.eps
+        )
+
+
+def batch_norm(channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> nn.Module:
+    """The norm layer of ``norm_cfg``; a slimmable one takes its ``eps`` and ``momentum`` only."""
+    if slim:
+        return SlimBatchNorm2d(channels, **{k: norm_cfg[k] for k in ('eps', 'momentum') if k in norm_cfg})
+    return build_norm_layer(dict(norm_cfg), channels)[1]
+
+
+class ConvBN(nn.Module):
+    """Convolution without bias, batch norm, and ReLU unless told otherwise: the unit everything here is made of.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel_size: Odd; the padding keeps the size at stride 1.
+        stride: 1 or 2; at stride 2 an odd size is rounded up.
+        act: Whether to apply ReLU.
+        norm_cfg: mmcv's norm config, see :func:`batch_norm`.
+        slim: Whether the unit is slimmable.
+    """
+
+    def __init__(
+        self,
+        in_channels: Channels,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        act: bool = True,
+        *,
+        norm_cfg: Mapping[str, Any],
+        slim: bool = False,
+    ) -> None:
+        super().__init__()
+        conv = SlimConv2d if slim else nn.Conv2d
+        size = full(in_channels) if slim else total(in_channels)
+        self.conv = conv(size, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False)
+        self.bn = batch_norm(out_channels, norm_cfg, slim)
+        self.act = act
+
+    def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
+        """Chooses the channels of a slimmable unit."""
+        self.conv.activate(in_channels, out_channels)  # type: ignore[operator]
+        self.bn.activate(out_channels, slot)  # type: ignore[operator]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(self.conv(x))
+        return F.relu(x, inplace=True) if self.act else x
+
+
+def resize(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
+    """Bilinear resizing to (height, width); the map itself where it has that size."""
+    height, width = int(size[0]), int(size[1])
+    if x.shape[2] == height and x.shape[3] == width:
+        return x
+    return F.interpolate(x, size=(height, width), mode='bilinear', align_corners=align_corners)
+
+
+def half_size(x: Tensor) -> tuple[int, int]:
+    """Half the map's height and width, rounded down but at least 1."""
+    return max(1, x.shape[2] // 2), max(1, x.shape[3] // 2)

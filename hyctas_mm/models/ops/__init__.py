@@ -1,0 +1,8 @@
+"""Candidate ops, one file each. A new one subclasses :class:`Op` and is registered with :func:`hyctas_mm.registry.register_op`."""
+
+from hyctas_mm.models.ops.attention import Attention, SelfAttention
+from hyctas_mm.models.ops.base import Op, build_op
+from hyctas_mm.models.ops.conv import Conv, Conv2x
+from hyctas_mm.models.ops.lite_conv import LiteConv, LiteConv2x
+
+__all__ = ['Attention', 'Conv', 'Conv2x', 'LiteConv', 'LiteConv2x', 'Op', 'SelfAttention', 'build_op']

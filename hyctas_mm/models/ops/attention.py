@@ -1,0 +1,100 @@
+"""The paper's memory-efficient self-attention (section 3.3, Figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hyctas_mm.models.layers import Channels, ConvBN, SlimConv2d, batch_norm, total
+from hyctas_mm.models.ops.base import Op
+from hyctas_mm.registry import register_op
+
+
+class SelfAttention(nn.Module):
+    """Single-head attention over all positions of a map, added to it: ``gamma * attention(x) + x`` with ``gamma`` 0 at the start.
+
+    Queries and keys have an eighth of the channels, at least 1. No N x N matrix is kept: memory grows linearly with the positions.
+
+    NOTE(paper): the paper says multi-head. The release has one head, no positional term and no 1/sqrt(d) scale, and so have we.
+    """
+
+    def __init__(self, channels: int, slim: bool = False) -> None:
+        super().__init__()
+        conv = SlimConv2d if slim else nn.Conv2d
+        self.query = conv(channels, self.key_channels(channels), 1)
+        self.key = conv(channels, self.key_channels(channels), 1)
+        self.value = conv(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    @staticmethod
+    def key_channels(channels: int) -> int:
+        """Channels of queries and keys."""
+        return max(1, channels // 8)
+
+    def activate(self, channels: int) -> None:
+        """Chooses the channels of a slimmable attention."""
+        self.query.activate(channels, self.key_channels(channels))  # type: ignore[operator]
+        self.key.activate(channels, self.key_channels(channels))  # type: ignore[operator]
+        self.value.activate(channels, channels)  # type: ignore[operator]
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        query, key, value = (
+            # (B, C, H, W) -> (B, 1, H*W, C)
+            conv(x).flatten(2).transpose(1, 2).unsqueeze(1)
+            for conv in (self.query, self.key, self.value)
+        )
+        if x.device.type == 'cpu':
+            # The fused CPU kernel wants equal widths; zeros change no product, and without it the N x N matrix would be kept.
+            missing = channels - query.shape[-1]
+            query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
+        out = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        # (B, 1, H*W, C) -> (B, C, H, W)
+        out = out.squeeze(1).transpose(1, 2).reshape(batch, channels, height, width)
+        return self.gamma * out + x
+
+
+@register_op('attention')
+class Attention(Op):
+    """1x1 convolution, attention, 1x1 convolution, and a bypass of the input.
+
+    The bypass is the identity where the widths agree, a 1x1 convolution where they do not, and a strided 3x3 convolution going down; there
+    the attention works at the input's resolution and is average-pooled after. NOTE(release): an odd size is rounded up going down, where
+    the release crashes.
+    A slimmable op holds the 1x1 bypass for every width and uses it where the fixed op would have one.
+    """
+
+    def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+        super().__init__(in_channels, out_channels, down, norm_cfg, slim)
+        self.reduce = ConvBN(in_channels, out_channels, 1, norm_cfg=norm_cfg, slim=slim)
+        self.attend = SelfAttention(out_channels, slim)
+        self.norm = batch_norm(out_channels, norm_cfg, slim)
+        self.expand = ConvBN(out_channels, out_channels, 1, act=False, norm_cfg=norm_cfg, slim=slim)
+        self.down = down
+        self.bypass: ConvBN | None = None
+        if down:
+            self.bypass = ConvBN(in_channels, out_channels, 3, stride=2, norm_cfg=norm_cfg, slim=slim)
+        elif slim or total(in_channels) != out_channels:
+            self.bypass = ConvBN(in_channels, out_channels, 1, norm_cfg=norm_cfg, slim=slim)
+        self.bypassed = self.bypass is not None
+
+    def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
+        self.reduce.activate(in_channels, out_channels, slot)
+        self.attend.activate(out_channels)
+        self.norm.activate(out_channels, slot)  # type: ignore[operator]
+        self.expand.activate(out_channels, out_channels, slot)
+        self.bypassed = self.down or total(in_channels) != out_channels
+        if self.bypass is not None and self.bypassed:
+            self.bypass.activate(in_channels, out_channels, slot)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.attend(self.reduce(x))
+        if self.down:
+            y = F.avg_pool2d(y, 2, ceil_mode=True, count_include_pad=False)
+        y = self.expand(F.relu(self.norm(y), inplace=True))
+        bypass = self.bypass(x) if self.bypass is not None and self.bypassed else x
+        return F.relu(y + bypass, inplace=True)

@@ -1,0 +1,103 @@
+"""Supernet to subnet: choosing an architecture, cutting out its weights, and the config of the cut-out network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.registry import MODELS
+
+
+def searchable_parts(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules of a model that are built from a search space, by name.
+
+    Raises:
+        ValueError: If there is none: the model is not a supernet.
+    """
+    parts = {name: module for name, module in model.named_modules() if getattr(module, 'search_space', None) is not None}
+    if not parts:
+        raise ValueError(f'{type(model).__name__} is not a supernet: none of its parts was built with search_space=...')
+    return parts
+
+
+def set_arch(model: nn.Module, arch: Architecture) -> None:
+    """Chooses the architecture that a supernet computes, in its backbone and in each of its heads."""
+    for module in searchable_parts(model).values():
+        module.set_arch(arch)  # type: ignore[operator]
+
+
+def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture) -> dict[str, Any]:
+    """The config of the fixed network: ``search_space`` replaced by ``arch`` wherever it stands."""
+
+    def fixed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            out = {k: fixed(v) for k, v in value.items() if k != 'search_space'}
+            if value.get('search_space') is not None:
+                out |= dict(arch=arch.to_dict(), base_channels=value['search_space'].get('base_channels', 8))
+                if 'Backbone' in str(value.get('type')):
+                    out.setdefault('outputs', 'branches')  # the supernet's default
+            return out
+        return [fixed(v) for v in value] if isinstance(value, (list, tuple)) else deepcopy(value)
+
+    result: dict[str, Any] = fixed(model_cfg)
+    return result
+
+
+@torch.no_grad()
+def copy_subnet_weights(supernet: nn.Module, subnet: nn.Module) -> None:
+    """Copies the weights of the supernet's present architecture into a fixed network of that architecture.
+
+    Everything outside the searchable parts is copied by name.
+
+    Raises:
+        ValueError: If the networks do not fit each other, naming the tensor.
+    """
+    parts = searchable_parts(supernet)
+    for name, module in parts.items():
+        target = subnet.get_submodule(name)
+        for part, source in module.active_parts():  # type: ignore[operator]
+            _copy_part(source, target.get_submodule(part), f'{name}.{part}')
+    inside = tuple(f'{name}.' for name in parts)
+    rest = supernet.state_dict()
+    for key, tensor in subnet.state_dict().items():
+        if not key.startswith(inside):
+            _copy_tensor(rest.get(key), tensor, key)
+
+
+def _copy_part(source: nn.Module, target: nn.Module, where: str) -> None:
+    for name, module in target.named_modules():
+        own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
+        if own:
+            active = source.get_submodule(name)
+            state = active.active_state() if hasattr(active, 'active_state') else active.state_dict()  # type: ignore[operator]
+            for key, tensor in own.items():
+                _copy_tensor(state.get(key), tensor, f'{where}.{name}.{key}')
+
+
+def _copy_tensor(source: torch.Tensor | None, target: torch.Tensor, where: str) -> None:
+    if source is None or source.shape != target.shape:
+        got = 'no such tensor' if source is None else f'shape {tuple(source.shape)}'
+        raise ValueError(f'{where}: the subnet expects shape {tuple(target.shape)}, the supernet has {got}; are both of one search space?')
+    target.copy_(source)
+
+
+def cut_subnet(supernet: nn.Module, model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:
+    """Builds the fixed network of ``arch`` with the supernet's weights, on the supernet's device and in its mode.
+
+    Args:
+        supernet: A model with searchable parts; its architecture is set to ``arch``.
+        model_cfg: The config it was built from.
+        arch: A member of its search space.
+
+    Returns:
+        The network that ships: it computes what the supernet computes for ``arch``.
+    """
+    set_arch(supernet, arch)
+    subnet: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch))
+    copy_subnet_weights(supernet, subnet)
+    return subnet.to(next(supernet.parameters()).device).train(supernet.training)

@@ -1,0 +1,37 @@
+"""Where things are registered.
+
+Models go to mmengine's root registry, which mmseg's and mmdet's registries both fall back to, so configs of either need no prefix.
+Candidate ops have a registry of their own because their names (``conv``, ``attention``) are the ones architectures use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS, Registry
+
+from hyctas_mm.archs import declare_op
+
+__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'OPS', 'TRANSFORMS', 'register_op']
+
+OPS = Registry('hyctas op', scope='hyctas_mm', locations=['hyctas_mm.models.ops'])
+
+T = TypeVar('T', bound=type)
+
+
+def register_op(name: str) -> Callable[[T], T]:
+    """Registers a candidate op under the name that architectures and search spaces use.
+
+    Example:
+        >>> @register_op('my_conv')
+        ... class MyConv(Op):
+        ...     ...
+    """
+
+    def register(cls: T) -> T:
+        OPS.register_module(name=name, module=cls)
+        declare_op(name)
+        return cls
+
+    return register

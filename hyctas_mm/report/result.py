@@ -1,0 +1,314 @@
+"""The files of a search, read and checked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hyctas_mm.archs import Architecture, declare_op
+
+ARCHIVE, FRONT = 'archive.jsonl', 'front.json'
+
+
+class SearchFileError(ValueError):
+    """A file of the search that cannot be used; the message names the file, the place and what to do."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One objective of the search: its name in a record's metrics or costs, ``'max'`` or ``'min'``, and its unit ('' if none)."""
+
+    name: str
+    direction: str
+    unit: str = ''
+
+    @property
+    def sign(self) -> int:
+        """Multiplier that makes smaller better."""
+        return -1 if self.direction == 'max' else 1
+
+    @property
+    def label(self) -> str:
+        """Name and unit, e.g. ``'mIoU (%)'``."""
+        return label_of(self.name, self.unit)
+
+    def with_value(self, value: float | None) -> str:
+        """Name, value and unit, e.g. ``'Latency 5.43 ms'``."""
+        text, known_unit = _KNOWN_LABELS.get(self.name, (self.name, ''))
+        return f'{text} {"–" if value is None else format_value(value)} {self.unit or known_unit}'.rstrip()
+
+
+_KNOWN_LABELS = {'params_m': ('Parameters', 'M'), 'macs_g': ('MACs', 'G'), 'latency_ms': ('Latency', 'ms'), 'memory_mb': ('Memory', 'MB')}
+
+
+def label_of(name: str, unit: str = '') -> str:
+    """A metric's or cost's name for a person, e.g. ``'Latency (ms)'`` for ``latency_ms``."""
+    text, known_unit = _KNOWN_LABELS.get(name, (name, ''))
+    unit = unit or known_unit
+    return f'{text} ({unit})' if unit else text
+
+
+def format_value(value: float) -> str:
+    """About four significant digits without exponents for usual sizes."""
+    size = abs(value)
+    if size >= 1000:
+        return f'{value:,.0f}'
+    if size >= 100:
+        return f'{value:.1f}'
+    if size >= 1 or value == 0:
+        return f'{value:.2f}'
+    return f'{value:.3f}' if size >= 0.01 else f'{value:.2g}'
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One evaluated (or rejected) network, a line of ``archive.jsonl``.
+
+    Attributes:
+        index: Place in the order of evaluation.
+        generation: Generation of the search, from 0.
+        track: Number of branches searched separately, None in a joint search.
+        arch: The network.
+        metrics: Scores by name.
+        costs: Costs by name, units in the names.
+        violations: Why it is infeasible; empty if it is feasible.
+        seconds: Time of its evaluation.
+    """
+
+    index: int
+    generation: int
+    track: int | None
+    arch: Architecture
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    violations: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def archid(self) -> str:
+        """Id of the network."""
+        return self.arch.archid
+
+    def value(self, name: str) -> float | None:
+        """The finite metric or cost ``name``, None if the record has none."""
+        value = self.metrics.get(name, self.costs.get(name))
+        return value if value is not None and math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Everything that a search left in ``archive.jsonl`` and ``front.json``.
+
+    Attributes:
+        path: The folder of the search.
+        objectives: What was searched for, at least two.
+        candidates: Every record, in order of evaluation.
+        front: Ids of the non-dominated networks over all tracks.
+        fronts_by_track: Ids of each track's own front; one entry, None, in a joint search.
+        chosen: Ids of the networks that were exported.
+        facts: The rest of ``front.json`` (dataset, device, seconds ...).
+    """
+
+    path: Path
+    objectives: tuple[Objective, ...]
+    candidates: tuple[Candidate, ...]
+    front: tuple[str, ...]
+    fronts_by_track: Mapping[int | None, tuple[str, ...]]
+    chosen: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+    @cached_property
+    def by_id(self) -> dict[str, Candidate]:
+        """Records by the id of their network; of those with equal ids the first that is scored, else the first."""
+        return {c.archid: c for c in (*reversed(self.candidates), *reversed(self.scored))}
+
+    @property
+    def base_channels(self) -> int:
+        """The filter multiplier."""
+        return int(self.facts.get('base_channels', 8))
+
+    @property
+    def tracks(self) -> list[int | None]:
+        """Tracks of the records, ascending, the joint one last."""
+        return sorted({c.track for c in self.candidates}, key=lambda t: (t is None, t or 0))
+
+    @property
+    def axes(self) -> tuple[Objective, Objective]:
+        """The two objectives of the figures as (x, y): of the first two, y is the first that is to be large."""
+        first, second = self.objectives[:2]
+        return (first, second) if first.direction == 'min' and second.direction == 'max' else (second, first)
+
+    @cached_property
+    def scored(self) -> tuple[Candidate, ...]:
+        """Feasible records with a value for both axes."""
+        x, y = self.axes
+        return tuple(c for c in self.candidates if not c.violations and c.value(x.name) is not None and c.value(y.name) is not None)
+
+
+def find_search_dir(path: str | Path) -> Path:
+    """The folder of a search, from itself or from its work directory.
+
+    Raises:
+        FileNotFoundError: If neither holds a search.
+    """
+    path = Path(path)
+    for folder in (path, path / 'search'):
+        if (folder / ARCHIVE).is_file() or (folder / FRONT).is_file():
+            return folder
+    raise FileNotFoundError(f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first')
+
+
+def load_search(search_dir: str | Path) -> SearchResult:
+    """Reads a search.
+
+    Args:
+        search_dir: ``WORK_DIR/search`` or ``WORK_DIR``.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        SearchFileError: If a file cannot be used; the file and line are named.
+    """
+    folder = find_search_dir(search_dir)
+    front_path = folder / FRONT
+    front = read_object(front_path)
+    candidates = _read_archive(folder / ARCHIVE)
+    objectives = _read_objectives(front.get('objectives'), front_path)
+    _check_objectives(objectives, candidates, folder / ARCHIVE)
+    by_track = _get(front, 'fronts_by_track', Mapping, front_path, {})
+    result = SearchResult(
+        path=folder,
+        objectives=objectives,
+        candidates=candidates,
+        front=_ids(_get(front, 'front', list, front_path), 'front', front_path),
+        fronts_by_track={_track(k): _ids(v, f'fronts_by_track[{k!r}]', front_path) for k, v in by_track.items()},
+        chosen=_ids(_get(front, 'chosen', list, front_path, []), 'chosen', front_path),
+        facts={k: v for k, v in front.items() if k not in ('objectives', 'front', 'fronts_by_track', 'chosen')},
+    )
+    _check_ids(result, front_path)
+    return result
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Reads a JSON file that holds one object.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        SearchFileError: If it is not JSON or not an object.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py: run the search (again, it continues) to get it')
+    try:
+        data = json.loads(path.read_text(encoding='utf-8'))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SearchFileError(f'{path}: not a JSON file ({error}); delete it and run the command that wrote it again') from None
+    if not isinstance(data, dict):
+        raise SearchFileError(f'{path}: expected a JSON object, got {type(data).__name__}')
+    return data
+
+
+def _read_archive(path: Path) -> tuple[Candidate, ...]:
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py, one line per evaluated network')
+    lines = path.read_bytes().split(b'\n')
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    candidates = []
+    for number, line in numbered:
+        try:
+            data = json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            if number == numbered[-1][0]:
+                break  # torn: the search was killed while it wrote this line, and evaluates that network again
+            raise SearchFileError(f'{path}, line {number}: not JSON ({error}); only the last line may be incomplete: remove line {number}') from None
+        candidates.append(_read_candidate(data, f'{path}, line {number}'))
+    if not candidates:
+        raise SearchFileError(f'{path}: no evaluated network in it; run the search')
+    return tuple(sorted(candidates, key=lambda c: c.index))
+
+
+def _read_candidate(data: Any, where: str) -> Candidate:
+    if not isinstance(data, dict) or 'arch' not in data:
+        raise SearchFileError(f'{where}: expected an object with "arch", got {str(data)[:80]}')
+    arch = read_arch(data['arch'], where)
+    try:
+        return Candidate(
+            index=int(data['index']),
+            generation=int(data['generation']),
+            track=None if data.get('track') is None else int(data['track']),
+            arch=arch,
+            metrics={str(k): float(v) for k, v in data.get('metrics', {}).items()},
+            costs={str(k): float(v) for k, v in data.get('costs', {}).items()},
+            violations=tuple(map(str, data.get('violations', ()))),
+            seconds=float(data.get('seconds', 0.0)),
+        )
+    except KeyError as error:
+        raise SearchFileError(f'{where}: the key {error} is missing') from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SearchFileError(f'{where}: a value is not of the expected type ({error})') from None
+
+
+def read_arch(data: Any, where: str) -> Architecture:
+    """Reads a network of the search. Its ops are declared first: a user's own ops are known here by nothing but the search's files.
+
+    Raises:
+        ArchitectureError: Naming ``where`` and each value that is wrong.
+    """
+    branches = data.get('branches') if isinstance(data, Mapping) else None
+    for branch in branches if isinstance(branches, list) else []:
+        for cell in branch if isinstance(branch, list) else []:
+            op = cell.get('op') if isinstance(cell, Mapping) else None
+            if isinstance(op, str) and op.isidentifier():
+                declare_op(op)
+    return Architecture.from_dict(data, source=where)
+
+
+def _read_objectives(data: Any, path: Path) -> tuple[Objective, ...]:
+    if not isinstance(data, list) or len(data) < 2:
+        raise SearchFileError(f'{path}: "objectives" must list at least two {{"name", "direction", "unit"}}, got {data!r}')
+    found = []
+    for item in data:
+        if not isinstance(item, dict) or not isinstance(item.get('name'), str) or item.get('direction') not in ('max', 'min'):
+            raise SearchFileError(f'{path}: objective {item!r}; expected {{"name": text, "direction": "max" or "min", "unit": text}}')
+        found.append(Objective(item['name'], item['direction'], str(item.get('unit') or '')))
+    return tuple(found)
+
+
+def _check_objectives(objectives: tuple[Objective, ...], candidates: tuple[Candidate, ...], path: Path) -> None:
+    feasible = [c for c in candidates if not c.violations]
+    for objective in objectives:
+        if feasible and all(c.value(objective.name) is None for c in feasible):
+            known = sorted({name for c in feasible for name in (*c.metrics, *c.costs)})
+            raise SearchFileError(f'{path}: no record has a value for the objective {objective.name!r} (they have: {", ".join(known)})')
+
+
+def _check_ids(result: SearchResult, path: Path) -> None:
+    fronts = [i for ids in result.fronts_by_track.values() for i in ids]
+    unknown = sorted({*result.front, *result.chosen, *fronts} - result.by_id.keys())
+    if unknown:
+        raise SearchFileError(f'{path}: names {", ".join(unknown[:5])}, which {ARCHIVE} does not hold; the two are from different searches')
+    scored = {c.archid for c in result.scored}
+    unscored = [i for i in dict.fromkeys((*result.front, *result.chosen, *fronts)) if i not in scored]
+    if unscored:
+        names = ' and '.join(o.name for o in result.axes)
+        raise SearchFileError(f'{path}: names {", ".join(unscored[:5])}, but {ARCHIVE} has no feasible record of it with {names}')
+
+
+def _get(data: Mapping[str, Any], key: str, kind: type, path: Path, default: Any = None) -> Any:
+    value = data.get(key, default)
+    if not isinstance(value, kind):
+        raise SearchFileError(f'{path}: "{key}" must be a {kind.__name__.lower()}, got {value!r}')
+    return value
+
+
+def _ids(data: Any, key: str, path: Path) -> tuple[str, ...]:
+    if not isinstance(data, list) or not all(isinstance(i, str) for i in data):
+        raise SearchFileError(f'{path}: "{key}" must be a list of archids, got {data!r}')
+    return tuple(data)
+
+
+def _track(key: str) -> int | None:
+    return int(key) if key.isdigit() else None

@@ -1,0 +1,37 @@
+"""Writes the page of a search: the front, the chosen networks, their drawings and predictions.
+
+Example:
+    python tools/report.py work_dirs/search_camvid
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from hyctas_mm.report.html import write_report
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description='Write report.html of a search.')
+    parser.add_argument('search_dir', help='folder of the search, or the work directory that holds it as search/')
+    parser.add_argument('--out', help='file to write (default: report.html in the folder of the search)')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes the page and says where."""
+    args = parse_args(argv)
+    try:
+        path = write_report(args.search_dir, args.out)
+    except (FileNotFoundError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(f'wrote {path} ({path.stat().st_size / 1e6:.2f} MB)')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
