@@ -1,5 +1,6 @@
 """Wiring into mmengine: hooks and loops."""
 
 from hyctas_mm.engine.hooks import SampleArchHook
+from hyctas_mm.engine.search_loop import NSGA2SearchLoop
 
-__all__ = ['SampleArchHook']
+__all__ = ['NSGA2SearchLoop', 'SampleArchHook']

@@ -121,6 +121,8 @@ class ConvBN(nn.Module):
         slim: Whether the unit is slimmable.
     """
 
+    cost_unit = True
+
     def __init__(
         self,
         in_channels: Channels,
@@ -143,6 +145,9 @@ class ConvBN(nn.Module):
         """Chooses the channels of a slimmable unit."""
         self.conv.activate(in_channels, out_channels)  # type: ignore[operator]
         self.bn.activate(out_channels, slot)  # type: ignore[operator]
+
+    def extra_repr(self) -> str:
+        return f'act={self.act}'
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn(self.conv(x))

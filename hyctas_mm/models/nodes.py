@@ -33,6 +33,8 @@ class HyCTASNode(nn.Module):
         align_corners: Of the upsampling.
     """
 
+    cost_unit = True
+
     def __init__(
         self, coarse: int, fine: int, out_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False, align_corners: bool = False
     ) -> None:
@@ -57,6 +59,8 @@ class ChannelFusion(nn.Module):
 
     Training needs two images or more in a batch, as the attention's batch norm sees one value per image.
     """
+
+    cost_unit = True
 
     def __init__(self, in_channels: Channels, out_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
         super().__init__()

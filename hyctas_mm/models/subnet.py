@@ -7,9 +7,10 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+from mmengine.config import ConfigDict
 from torch import nn
 
-from hyctas_mm.archs import Architecture
+from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.registry import MODELS
 
 
@@ -31,21 +32,28 @@ def set_arch(model: nn.Module, arch: Architecture) -> None:
         module.set_arch(arch)  # type: ignore[operator]
 
 
-def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture) -> dict[str, Any]:
-    """The config of the fixed network: ``search_space`` replaced by ``arch`` wherever it stands."""
+def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture, base_channels: int | None = None) -> ConfigDict:
+    """The config of the fixed network: ``arch`` wherever a model config has a ``search_space`` or another ``arch``.
+
+    Args:
+        model_cfg: A supernet's model config, or a fixed network's.
+        arch: The architecture to build.
+        base_channels: The filter multiplier; by default that of the search space, or as the fixed network's config says.
+    """
 
     def fixed(value: Any) -> Any:
         if isinstance(value, Mapping):
             out = {k: fixed(v) for k, v in value.items() if k != 'search_space'}
-            if value.get('search_space') is not None:
-                out |= dict(arch=arch.to_dict(), base_channels=value['search_space'].get('base_channels', 8))
-                if 'Backbone' in str(value.get('type')):
-                    out.setdefault('outputs', 'branches')  # the supernet's default
+            space = value.get('search_space')
+            if space is not None or 'arch' in value:
+                base = base_channels or (SearchSpace.from_dict(space).base_channels if space is not None else None)
+                out |= dict(arch=arch.to_dict()) | (dict(base_channels=base) if base else {})
+            if space is not None and 'Backbone' in str(value.get('type')):
+                out.setdefault('outputs', 'branches')  # the supernet's default
             return out
         return [fixed(v) for v in value] if isinstance(value, (list, tuple)) else deepcopy(value)
 
-    result: dict[str, Any] = fixed(model_cfg)
-    return result
+    return ConfigDict(fixed(model_cfg))
 
 
 @torch.no_grad()

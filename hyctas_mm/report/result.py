@@ -3,101 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hyctas_mm.archs import Architecture, declare_op
-
-ARCHIVE, FRONT = 'archive.jsonl', 'front.json'
-
-
-class SearchFileError(ValueError):
-    """A file of the search that cannot be used; the message names the file, the place and what to do."""
-
-
-@dataclass(frozen=True)
-class Objective:
-    """One objective of the search: its name in a record's metrics or costs, ``'max'`` or ``'min'``, and its unit ('' if none)."""
-
-    name: str
-    direction: str
-    unit: str = ''
-
-    @property
-    def sign(self) -> int:
-        """Multiplier that makes smaller better."""
-        return -1 if self.direction == 'max' else 1
-
-    @property
-    def label(self) -> str:
-        """Name and unit, e.g. ``'mIoU (%)'``."""
-        return label_of(self.name, self.unit)
-
-    def with_value(self, value: float | None) -> str:
-        """Name, value and unit, e.g. ``'Latency 5.43 ms'``."""
-        text, known_unit = _KNOWN_LABELS.get(self.name, (self.name, ''))
-        return f'{text} {"–" if value is None else format_value(value)} {self.unit or known_unit}'.rstrip()
-
-
-_KNOWN_LABELS = {'params_m': ('Parameters', 'M'), 'macs_g': ('MACs', 'G'), 'latency_ms': ('Latency', 'ms'), 'memory_mb': ('Memory', 'MB')}
-
-
-def label_of(name: str, unit: str = '') -> str:
-    """A metric's or cost's name for a person, e.g. ``'Latency (ms)'`` for ``latency_ms``."""
-    text, known_unit = _KNOWN_LABELS.get(name, (name, ''))
-    unit = unit or known_unit
-    return f'{text} ({unit})' if unit else text
-
-
-def format_value(value: float) -> str:
-    """About four significant digits without exponents for usual sizes."""
-    size = abs(value)
-    if size >= 1000:
-        return f'{value:,.0f}'
-    if size >= 100:
-        return f'{value:.1f}'
-    if size >= 1 or value == 0:
-        return f'{value:.2f}'
-    return f'{value:.3f}' if size >= 0.01 else f'{value:.2g}'
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One evaluated (or rejected) network, a line of ``archive.jsonl``.
-
-    Attributes:
-        index: Place in the order of evaluation.
-        generation: Generation of the search, from 0.
-        track: Number of branches searched separately, None in a joint search.
-        arch: The network.
-        metrics: Scores by name.
-        costs: Costs by name, units in the names.
-        violations: Why it is infeasible; empty if it is feasible.
-        seconds: Time of its evaluation.
-    """
-
-    index: int
-    generation: int
-    track: int | None
-    arch: Architecture
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    costs: Mapping[str, float] = field(default_factory=dict)
-    violations: tuple[str, ...] = ()
-    seconds: float = 0.0
-
-    @property
-    def archid(self) -> str:
-        """Id of the network."""
-        return self.arch.archid
-
-    def value(self, name: str) -> float | None:
-        """The finite metric or cost ``name``, None if the record has none."""
-        value = self.metrics.get(name, self.costs.get(name))
-        return value if value is not None and math.isfinite(value) else None
+from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError, read_archive
+from hyctas_mm.search.front import FRONT
+from hyctas_mm.search.objectives import Objective
 
 
 @dataclass(frozen=True)
@@ -214,56 +128,10 @@ def read_object(path: Path) -> dict[str, Any]:
 def _read_archive(path: Path) -> tuple[Candidate, ...]:
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py, one line per evaluated network')
-    lines = path.read_bytes().split(b'\n')
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    candidates = []
-    for number, line in numbered:
-        try:
-            data = json.loads(line)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            if number == numbered[-1][0]:
-                break  # torn: the search was killed while it wrote this line, and evaluates that network again
-            raise SearchFileError(f'{path}, line {number}: not JSON ({error}); only the last line may be incomplete: remove line {number}') from None
-        candidates.append(_read_candidate(data, f'{path}, line {number}'))
+    candidates = read_archive(path)
     if not candidates:
         raise SearchFileError(f'{path}: no evaluated network in it; run the search')
-    return tuple(sorted(candidates, key=lambda c: c.index))
-
-
-def _read_candidate(data: Any, where: str) -> Candidate:
-    if not isinstance(data, dict) or 'arch' not in data:
-        raise SearchFileError(f'{where}: expected an object with "arch", got {str(data)[:80]}')
-    arch = read_arch(data['arch'], where)
-    try:
-        return Candidate(
-            index=int(data['index']),
-            generation=int(data['generation']),
-            track=None if data.get('track') is None else int(data['track']),
-            arch=arch,
-            metrics={str(k): float(v) for k, v in data.get('metrics', {}).items()},
-            costs={str(k): float(v) for k, v in data.get('costs', {}).items()},
-            violations=tuple(map(str, data.get('violations', ()))),
-            seconds=float(data.get('seconds', 0.0)),
-        )
-    except KeyError as error:
-        raise SearchFileError(f'{where}: the key {error} is missing') from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise SearchFileError(f'{where}: a value is not of the expected type ({error})') from None
-
-
-def read_arch(data: Any, where: str) -> Architecture:
-    """Reads a network of the search. Its ops are declared first: a user's own ops are known here by nothing but the search's files.
-
-    Raises:
-        ArchitectureError: Naming ``where`` and each value that is wrong.
-    """
-    branches = data.get('branches') if isinstance(data, Mapping) else None
-    for branch in branches if isinstance(branches, list) else []:
-        for cell in branch if isinstance(branch, list) else []:
-            op = cell.get('op') if isinstance(cell, Mapping) else None
-            if isinstance(op, str) and op.isidentifier():
-                declare_op(op)
-    return Architecture.from_dict(data, source=where)
+    return candidates
 
 
 def _read_objectives(data: Any, path: Path) -> tuple[Objective, ...]:

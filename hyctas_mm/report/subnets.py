@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.report.result import Candidate, SearchFileError, SearchResult, read_arch, read_object
+from hyctas_mm.report.result import SearchResult, read_object
+from hyctas_mm.search.archive import Candidate, SearchFileError, read_arch
 
 _FILES = ('config.py', 'weights.pth', 'arch.json', 'arch.svg', 'model.onnx', 'results.json')
 

@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hyctas_mm.datasets._toy_canvas import EGO_VEHICLE, ROAD, SKY
 from hyctas_mm.datasets.toy_streets import (
     DRAWN_LABEL_IDS,
-    EGO_VEHICLE,
     IGNORE_TRAIN_ID,
     LABEL_ID_TO_TRAIN_ID,
     MANIFEST_NAME,
-    ROAD,
-    SKY,
     THING_LABEL_IDS,
     Scene,
     generate_toy_streets,

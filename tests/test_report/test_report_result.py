@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from hyctas_mm.archs import ArchitectureError
-from hyctas_mm.report.result import SearchFileError, find_search_dir, format_value, label_of, load_search
+from hyctas_mm.report.result import find_search_dir, load_search
+from hyctas_mm.search.archive import SearchFileError
+from hyctas_mm.search.objectives import format_value, label_of
 
 
 def change_line(folder: Path, number: int, change: Callable[[str], str]) -> None:
@@ -132,4 +134,4 @@ def test_text_of_values() -> None:
     assert [format_value(v) for v in values] == ['0.00', '0.0012', '0.095', '0.500', '5.43', '123.5', '12,346']
     assert label_of('latency_ms') == 'Latency (ms)'
     assert label_of('mIoU', '%') == 'mIoU (%)'
-    assert label_of('mIoU') == 'mIoU'
+    assert label_of('mIoU') == 'mIoU (%)'

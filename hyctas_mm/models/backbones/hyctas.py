@@ -44,6 +44,8 @@ class Stem(nn.Module):
     width at stride s.
     """
 
+    cost_unit = True
+
     def __init__(self, width: int, base_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
         super().__init__()
         first, second, third = self.channels(width, base_channels)

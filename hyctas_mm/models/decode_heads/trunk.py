@@ -21,6 +21,8 @@ class HyCTASHeadAttention(nn.Module):
     NOTE(release): the result is resized to the input's size, not to twice the half, so odd sizes work.
     """
 
+    cost_unit = True
+
     def __init__(self, channels: int, norm_cfg: Mapping[str, Any], slim: bool = False, align_corners: bool = False) -> None:
         super().__init__()
         self.reduce = ConvBN(channels, channels, 1, norm_cfg=norm_cfg, slim=slim)

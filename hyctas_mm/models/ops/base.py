@@ -25,6 +25,8 @@ class Op(nn.Module):
         slim: Whether the layers are slimmable.
     """
 
+    cost_unit = True
+
     def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
         super().__init__()
 

@@ -1,4 +1,7 @@
-"""How much of the plane a set of networks dominates, and how that grows during a search. Smaller is better in both columns."""
+"""The Pareto front of a search: who is on it, whom to keep of it, and how much of the plane it dominates.
+
+Points have one column per objective and smaller is better in each; see :attr:`hyctas_mm.search.objectives.Objective.sign`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 Points = npt.NDArray[np.float64]
+
+
+FRONT = 'front.json'
 
 
 def non_dominated(points: Points) -> Points:
@@ -45,3 +51,31 @@ def hypervolume_curve(points: Points, reference: Sequence[float]) -> Points:
         else:
             values[index] = values[index - 1]
     return values
+
+
+def front_indices(points: Points) -> list[int]:
+    """Indices of the non-dominated points of any number of columns, by ascending last value; of equal points the first."""
+    indices = []
+    for index, point in enumerate(points):
+        others = np.delete(points, index, axis=0)
+        dominated = ((others <= point).all(axis=1) & (others < point).any(axis=1)).any()
+        if not dominated and not (points[:index] == point).all(axis=1).any():
+            indices.append(index)
+    return sorted(indices, key=lambda i: float(points[i, -1]))
+
+
+def spread(values: Sequence[float], count: int) -> list[int]:
+    """Indices of ``count`` of the ascending ``values``, both ends among them, as evenly apart as they can be on a logarithmic scale.
+
+    Values that are not positive are taken as they are.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if len(array) <= count:
+        return list(range(len(array)))
+    scale = np.log(array) if (array > 0).all() else array
+    chosen: list[int] = []
+    for step, target in enumerate(np.linspace(scale[0], scale[-1], count) if count > 1 else scale[-1:]):
+        first = chosen[-1] + 1 if chosen else 0
+        last = len(array) - (count - step)  # leave enough for the targets to come
+        chosen.append(first + int(np.abs(scale[first : last + 1] - target).argmin()))
+    return chosen

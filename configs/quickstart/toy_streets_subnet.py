@@ -1,0 +1,17 @@
+# The quickstart's retraining of one network on toy_streets.
+_base_ = [
+    '../default_runtime.py',
+    '../_base_/datasets/toy_streets.py',
+    '../_base_/models/hyctas.py',
+    '../_base_/schedules/sgd_poly.py',
+]
+crop_size = (96, 192)
+max_iters = 200
+model = dict(
+    data_preprocessor=dict(size=crop_size), backbone=dict(base_channels=4), decode_head=dict(base_channels=4, num_classes=11)
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', power=0.9, eta_min=1e-4, by_epoch=False, begin=50, end=max_iters),
+]
+train_cfg = dict(max_iters=max_iters)

@@ -1,0 +1,46 @@
+"""Multiply-accumulates, counted by PyTorch's own counter at the real input size, attention products included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulates of one forward pass.
+
+    Attributes:
+        convs: Of convolutions and linear layers.
+        attention: Of attention's two matrix products.
+    """
+
+    convs: int
+    attention: int
+
+    @property
+    def total_g(self) -> float:
+        """All of them, in 1e9."""
+        return (self.convs + self.attention) / 1e9
+
+
+def count_macs(model: nn.Module, input_shape: Sequence[int]) -> Macs:
+    """Counts the multiply-accumulates of ``model(x)`` in its present mode.
+
+    Args:
+        model: Best built under ``torch.device('meta')``: nothing is computed then, and a CPU's zero-padded keys are not counted.
+        input_shape: (N, 3, H, W).
+
+    Returns:
+        Norms, activations and resizing count nothing, as in the paper.
+    """
+    device = next(model.parameters()).device
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.empty(*input_shape, device=device))
+    products = {str(op): flops // 2 for op, flops in counter.get_flop_counts()['Global'].items()}
+    attention = sum(count for op, count in products.items() if 'bmm' in op or 'attention' in op)
+    return Macs(convs=sum(products.values()) - attention, attention=attention)

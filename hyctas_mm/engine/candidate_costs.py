@@ -1,0 +1,62 @@
+"""The costs of a candidate, known before it is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.config import ConfigDict
+from torch import nn
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.costs import LatencyTable, count_macs, count_params
+from hyctas_mm.models.subnet import subnet_model_cfg
+from hyctas_mm.registry import MODELS
+
+
+def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:
+    """The network that would ship, on the meta device: fixed, in eval mode, without auxiliary heads, batch norm not yet fused."""
+    cfg = ConfigDict(without_training_parts(subnet_model_cfg(model_cfg, arch)))
+    with torch.device('meta'):
+        model: nn.Module = MODELS.build(cfg)
+    return model.eval()
+
+
+def without_training_parts(model_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """A model config without what only training uses: auxiliary heads."""
+    out = {k: without_training_parts(v) if isinstance(v, Mapping) else v for k, v in model_cfg.items() if k != 'auxiliary_head'}
+    return out | (dict(aux_weight=0.0) if 'aux_weight' in out else {})
+
+
+class CandidateCosts:
+    """Params and MACs of architectures, and their latency where a table is given; each architecture is priced once.
+
+    Args:
+        model_cfg: The supernet's model config.
+        input_shape: Shape of the input, (1, 3, H, W).
+        table: Latency table, or None to leave the latency out.
+    """
+
+    def __init__(self, model_cfg: Mapping[str, Any], input_shape: Sequence[int], table: LatencyTable | None = None) -> None:
+        self.model_cfg, self.input_shape, self.table = model_cfg, tuple(input_shape), table
+        self._known: dict[str, dict[str, float]] = {}
+
+    def __call__(self, arch: Architecture) -> dict[str, float]:
+        """``params_m``, ``macs_g`` and, with a table, ``latency_ms``."""
+        if arch.archid not in self._known:
+            self._known[arch.archid] = self._price(arch)
+        return self._known[arch.archid]
+
+    def _price(self, arch: Architecture) -> dict[str, float]:
+        model = shipped_network(self.model_cfg, arch)
+        costs = dict(params_m=count_params(model) / 1e6, macs_g=count_macs(model, self.input_shape).total_g)
+        if self.table is not None:
+            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model))
+        return costs
+
+    def fit_overhead(self, archs: Sequence[Architecture]) -> None:
+        """Fits the table's constant on whole networks."""
+        if self.table is not None:
+            self.table.fit_overhead([fuse_conv_bn(shipped_network(self.model_cfg, arch)) for arch in archs])

@@ -1,0 +1,70 @@
+"""Reading a supernet's checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import HistoryBuffer
+from torch import nn
+
+from hyctas_mm.archs import SearchSpace
+from hyctas_mm.engine.hooks.sample_arch_hook import check_supernet_checkpoint
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint without running anything that is in it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read as a checkpoint of mmengine's layout.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no checkpoint {path}; train the supernet first, or name another file')
+    try:
+        with torch.serialization.safe_globals([HistoryBuffer, (_history_method, 'builtins.getattr'), *_numpy_globals()]):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f'{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]}); is it complete?') from None
+    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
+        raise ValueError(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it')
+    return checkpoint
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """What ``getattr`` may do in a checkpoint: mmengine's training histories name their own statistics by it, nothing else does."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise pickle.UnpicklingError(f'a checkpoint may not ask for {name!r} of {owner!r}')
+    return getattr(owner, name)
+
+
+def _numpy_globals() -> list[Any]:
+    """What mmengine's message hub keeps its histories in."""
+    import numpy as np
+
+    core = np._core if hasattr(np, '_core') else np.core
+    return [core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, *(type(np.dtype(t)) for t in ('f8', 'f4', 'i8', 'i4'))]
+
+
+def load_supernet(model: nn.Module, path: str | Path, space: SearchSpace) -> str:
+    """Loads a supernet's weights.
+
+    Returns:
+        SHA-1 of the file, by which a resumed search knows it again.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint, is of another search space, or does not fit the model; what differs is named.
+    """
+    checkpoint = read_checkpoint(path)
+    check_supernet_checkpoint(checkpoint, space, source=str(path))
+    try:
+        model.load_state_dict(checkpoint['state_dict'])
+    except RuntimeError as error:
+        reasons = '; '.join(line.strip() for line in str(error).splitlines()[1:4])
+        raise ValueError(f'{path}: is not a supernet of this config ({reasons})') from None
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha1').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha1(file.read()).hexdigest()

@@ -1,0 +1,34 @@
+"""What the command lines in ``tools/`` share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every command that takes a config."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and results go; default work_dirs/<config name>')
+    parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, e.g. train_cfg.max_iters=100')
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with the command line's overrides."""
+    cfg = Config.fromfile(args.config)
+    if args.data_root:
+        set_data_root(cfg, args.data_root)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    return cfg
+
+
+def set_data_root(cfg: Config, root: str) -> None:
+    """Puts another folder in the place of every dataset's ``data_root``."""
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(loader):
+            cfg[loader]['dataset']['data_root'] = root

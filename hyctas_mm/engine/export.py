@@ -1,0 +1,57 @@
+"""A subnet as files: ``arch.json``, ``config.py``, ``weights.pth`` and ``arch.svg``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.models.subnet import subnet_model_cfg
+from hyctas_mm.report.draw_arch import draw_arch_file
+from hyctas_mm.version import __version__
+
+
+def subnet_config(cfg: Config, arch: Architecture, base_channels: int) -> Config:
+    """The config that trains and tests the fixed network of ``arch``.
+
+    Args:
+        cfg: A training config of the supernet or of any fixed HyCTAS network: its data, schedule and hooks are kept.
+        arch: The architecture.
+        base_channels: The filter multiplier.
+    """
+    out: dict[str, Any] = {k: v for k, v in cfg.to_dict().items() if k not in ('search_space', 'arch', 'base_channels')}
+    out['model'] = subnet_model_cfg(out['model'], arch, base_channels).to_dict()
+    out['custom_hooks'] = [h for h in out.get('custom_hooks') or [] if h['type'] != 'SampleArchHook']
+    out |= dict(load_from=None, resume=False, work_dir=f'work_dirs/{arch.archid}')
+    for key in ('launcher', 'find_unused_parameters'):
+        out.pop(key, None)
+    return Config(out)
+
+
+def export_subnet(folder: str | Path, subnet: nn.Module, cfg: Config, arch: Architecture, base_channels: int) -> Path:
+    """Writes a subnet's files.
+
+    Args:
+        folder: Made if missing; files of the same names are replaced.
+        subnet: The fixed network with its weights.
+        cfg: See :func:`subnet_config`.
+        arch: Its architecture.
+        base_channels: The filter multiplier.
+
+    Returns:
+        The folder. ``config.py`` runs as it is with ``mim train mmseg`` and ``mim test mmseg``; ``weights.pth`` loads with
+        ``weights_only=True``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'arch.json').write_text(json.dumps(arch.to_dict(), indent=1), encoding='utf-8')
+    subnet_config(cfg, arch, base_channels).dump(str(folder / 'config.py'))
+    meta = dict(hyctas_mm_version=__version__, archid=arch.archid)
+    torch.save(dict(meta=meta, state_dict={k: v.cpu() for k, v in subnet.state_dict().items()}), folder / 'weights.pth')
+    draw_arch_file(arch, folder / 'arch.svg', base_channels)
+    return folder

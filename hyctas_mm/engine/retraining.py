@@ -1,0 +1,108 @@
+"""After the search: the chosen networks retrained and tested, beside random ones of like cost if asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from hyctas_mm.archs import Architecture, SearchSpace, load_arch
+from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.engine.predictions import draw_predictions
+from hyctas_mm.registry import DATASETS
+
+RANDOM_TRIES = 2000
+
+
+def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """Trains and tests one exported network; does nothing if that is done.
+
+    Writes ``retrained.pth``, ``results.json`` (``inherited`` metrics where the folder has the supernet's weights, and ``retrained``) and pictures into
+    the search's ``predictions``.
+
+    Args:
+        folder: ``subnets/<archid>`` of a search.
+        seed: Seed of the training.
+        num_pictures: Images to draw predictions of.
+        inherit: Whether to start from the supernet's weights instead of from scratch.
+        options: Overrides of the config.
+
+    Returns:
+        Metrics of the retrained network on the test images.
+    """
+    results = read_json(folder / 'results.json')
+    if 'retrained' in results:
+        return dict(results['retrained'])
+    cfg = Config.fromfile(folder / 'config.py')
+    cfg.merge_from_dict(dict(options or {}))
+    cfg.randomness = dict(seed=seed)
+    weights = folder / 'weights.pth'
+    if weights.exists() and 'inherited' not in results:
+        results['inherited'] = _run(cfg, folder / 'inherited', load_from=str(weights)).test()
+        write_json(folder / 'results.json', results)
+    runner = _run(cfg, folder / 'train', load_from=str(weights) if inherit else None)
+    runner.train()
+    results['retrained'] = runner.test() | dict(iters=runner.max_iters, seed=seed)
+    torch.save(dict(meta=dict(archid=folder.name), state_dict=runner.model.state_dict()), folder / 'retrained.pth')
+    dataset = DATASETS.build(dict(cfg.test_dataloader.dataset))
+    draw_predictions(runner.model.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
+    palette = dict(classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in dataset.metainfo['palette']])
+    write_json(folder.parents[1] / 'palette.json', palette)
+    write_json(folder / 'results.json', results)
+    return dict(results['retrained'])
+
+
+def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
+    cfg = cfg.copy()
+    cfg.work_dir, cfg.load_from = str(work_dir), load_from
+    cfg.experiment_name = f'{work_dir.parent.name}-{work_dir.name}-{time.monotonic_ns()}'  # mmengine wants one name a runner
+    return Runner.from_cfg(cfg)
+
+
+def random_twin(
+    arch: Architecture, cost: str, space: SearchSpace, costs: CandidateCosts, rng: np.random.Generator, tolerance: float = 0.05
+) -> Architecture:
+    """A random architecture with as many branches and a like cost.
+
+    Args:
+        arch: The architecture to match.
+        cost: The cost to match, e.g. ``latency_ms``.
+        space: Where to draw from.
+        costs: Prices architectures.
+        rng: Random state.
+        tolerance: Relative difference that is near enough.
+
+    Returns:
+        The first within the tolerance, else the nearest of many.
+    """
+    wanted = costs(arch)[cost]
+    nearest, distance = arch, np.inf
+    for _ in range(RANDOM_TRIES):
+        other = space.sample(rng, len(arch.branches))
+        if other.archid == arch.archid:
+            continue
+        gap = abs(costs(other)[cost] / wanted - 1)
+        if gap < distance:
+            nearest, distance = other, gap
+        if distance <= tolerance:
+            break
+    return nearest
+
+
+def subnet_folders(search_dir: Path) -> list[Path]:
+    """The exported networks of a search, in the order of ``front.json``, then others."""
+    chosen = read_json(search_dir / 'front.json').get('chosen', [])
+    others = sorted(p.name for p in (search_dir / 'subnets').glob('*') if (p / 'config.py').is_file() and p.name not in chosen)
+    return [search_dir / 'subnets' / name for name in (*chosen, *others) if (search_dir / 'subnets' / name / 'config.py').is_file()]
+
+
+def arch_of(folder: Path) -> Architecture:
+    """The architecture of an exported network."""
+    return load_arch(folder / 'arch.json')

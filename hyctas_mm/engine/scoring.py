@@ -1,0 +1,122 @@
+"""The score of a candidate: cut the subnet out, recalibrate its batch norm, run the evaluator on the validation images.
+
+What is scored is the fixed network that would ship, so the supernet stays untouched and the same candidate scores the same at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.evaluator import Evaluator
+from torch import nn
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.models.subnet import cut_subnet
+
+Batch = Mapping[str, Any]
+
+
+@torch.no_grad()
+def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
+    """Sets the running statistics of every batch norm to the average over ``batches`` (paper section 4.2); nothing else changes.
+
+    Args:
+        model: A segmentor or detector with a data preprocessor. It is in eval mode afterwards.
+        batches: Batches of a data loader, two images or more each.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [m.momentum for m in norms]
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+        norm.train()
+    for batch in batches:
+        inputs = model.data_preprocessor(batch, False)['inputs']  # type: ignore[operator]
+        model(inputs, mode='tensor')
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+
+
+class Scorer:
+    """Scores architectures with the weights of one supernet.
+
+    All images are decoded once and kept in memory as uint8.
+
+    Args:
+        supernet: The trained supernet.
+        model_cfg: The config it was built from.
+        calibration: Loader of training images for the batch norm, batches of two images or more.
+        validation: Loader of the images to score on; none of them may be a calibration image.
+        evaluator: mmengine's evaluator.
+        calibration_batches: How many calibration batches to use.
+
+    Raises:
+        ValueError: If an image is in both loaders, or a calibration batch has a single image.
+    """
+
+    def __init__(
+        self,
+        supernet: nn.Module,
+        model_cfg: Mapping[str, Any],
+        calibration: Iterable[Batch],
+        validation: Any,
+        evaluator: Evaluator,
+        calibration_batches: int,
+    ) -> None:
+        check_disjoint(calibration, validation)
+        self.supernet, self.model_cfg, self.evaluator = supernet, model_cfg, evaluator
+        self.evaluator.dataset_meta = validation.dataset.metainfo
+        self._calibration = _first_batches(calibration, calibration_batches)
+        if any(len(b['inputs']) < 2 for b in self._calibration):
+            raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more and drop_last')
+        self._validation = list(validation)
+        self._num_images = len(validation.dataset)
+
+    def subnet(self, arch: Architecture) -> nn.Module:
+        """The fixed network of ``arch`` with the supernet's weights and recalibrated batch norm, in eval mode."""
+        subnet = cut_subnet(self.supernet, self.model_cfg, arch)
+        recalibrate_bn(subnet, self._calibration)
+        return subnet
+
+    @torch.no_grad()
+    def score(self, arch: Architecture) -> dict[str, float]:
+        """The evaluator's metrics of ``arch``."""
+        subnet = self.subnet(arch)
+        for batch in self._validation:
+            self.evaluator.process(data_samples=subnet.val_step(batch), data_batch=batch)  # type: ignore[operator]
+        metrics: dict[str, Any] = self.evaluator.evaluate(self._num_images)
+        return {name.split('/')[-1]: float(value) for name, value in metrics.items()}
+
+
+def _first_batches(loader: Iterable[Batch], count: int) -> list[Batch]:
+    batches = []
+    for batch in loader:
+        if len(batches) == count:
+            break
+        batches.append(batch)
+    return batches
+
+
+def image_paths(dataset: Any) -> set[str]:
+    """The image files of a dataset, resolved."""
+    infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+    return {str(Path(info['img_path']).resolve()) for info in infos}
+
+
+def check_disjoint(calibration: Any, validation: Any) -> None:
+    """Refuses to score on images that the batch norm is calibrated on.
+
+    Raises:
+        ValueError: Naming an image and how many both loaders hold.
+    """
+    shared: Sequence[str] = sorted(image_paths(calibration.dataset) & image_paths(validation.dataset))
+    if shared:
+        raise ValueError(
+            f'{len(shared)} image(s) are in both train_dataloader (batch norm calibration) and val_dataloader (scoring), e.g. {shared[0]}; '
+            'scores would be too good: give the search disjoint images'
+        )

@@ -1,0 +1,365 @@
+"""The search as a train loop of mmengine's Runner."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.costs import LatencyTable, device_name
+from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.checkpoint import load_supernet
+from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.export import export_subnet
+from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.engine.hooks.progress_hook import ProgressHook
+from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
+from hyctas_mm.engine.scoring import Scorer
+from hyctas_mm.registry import LOOPS
+from hyctas_mm.report.html import write_report
+from hyctas_mm.search import COSTS, Archive, ArchNSGA2, Candidate, read_bounds, read_objectives
+from hyctas_mm.search.archive import ARCHIVE
+from hyctas_mm.search.front import FRONT, front_indices, spread
+
+SETTINGS = 'search.json'
+BAD = 1e9
+"""Objective value of a candidate that has none; finite, because pymoo sorts it."""
+
+
+class SearchError(RuntimeError):
+    """A search that cannot go on; what was evaluated is kept."""
+
+
+@LOOPS.register_module()
+class NSGA2SearchLoop(BaseLoop):
+    """Searches a trained supernet with NSGA-II (paper section 3.4, Algorithm 1) and exports the networks chosen from the front.
+
+    Use it as ``train_cfg`` of a config whose model is the supernet. ``train_dataloader`` gives the images that the batch norm is recalibrated
+    on, ``val_dataloader`` and ``val_evaluator`` score; no image may be in both. Everything is written to ``WORK_DIR/search``.
+
+    Candidates are remembered in ``archive.jsonl``: with ``resume = True`` a search that was killed continues to the same result.
+
+    Args:
+        runner: The runner.
+        dataloader: Loader of calibration images.
+        supernet: Checkpoint of the trained supernet.
+        input_hw: Height and width that costs are measured at.
+        objectives: Two or more of the evaluator's metrics and the costs ``latency_ms``, ``macs_g``, ``params_m``; see
+            :func:`~hyctas_mm.search.read_objectives`.
+        bounds: Demands, e.g. ``dict(latency_ms=dict(max=20), mIoU=dict(min=30))``. Those on costs are checked before evaluation.
+            NOTE(paper): below the mIoU floor a candidate counts as evaluated and ranks after all feasible ones; the paper evaluates on
+            until enough are above it, which need not end.
+        branches: Numbers of branches searched one after another, each with a population of its own (the paper's way), or None to search
+            all of them in one population.
+        population: Candidates in the population and in each generation.
+        generations: Generations, the first random one included: ``population * generations`` candidates for each number of branches.
+        crossover_prob: See :class:`~hyctas_mm.search.ArchNSGA2`.
+        mutation_prob: See :class:`~hyctas_mm.search.ArchNSGA2`.
+        calibration_batches: Batches that the batch norm is recalibrated on.
+        num_chosen: Networks exported from the front.
+        subnet_config: Training config whose data and schedule the exported configs take; relative to the working directory. Default: the
+            search's own config.
+        latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
+        latency_seconds: Time to measure each part of the latency table.
+        seed: Seed of the search.
+
+    Raises:
+        ValueError: For a wrong argument, images both calibrated and scored on, a supernet of another space.
+        SearchError: If the work dir holds another search, or nothing satisfies the bounds.
+
+    Example:
+        >>> train_cfg = dict(type='NSGA2SearchLoop', supernet='work_dirs/supernet/iter_4000.pth', input_hw=(227, 320),
+        ...                  objectives=['mIoU', 'latency_ms'], bounds=dict(latency_ms=dict(max=20)))
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: Any,
+        supernet: str,
+        input_hw: Sequence[int],
+        objectives: Sequence[str | Mapping[str, Any]] = ('mIoU', 'latency_ms'),
+        bounds: Mapping[str, Mapping[str, float]] = {},
+        branches: Sequence[int] | None = (1, 2, 3),
+        population: int = 40,
+        generations: int = 20,
+        crossover_prob: float = 0.9,
+        mutation_prob: float = 0.02,
+        calibration_batches: int = 16,
+        num_chosen: int = 5,
+        subnet_config: str | None = None,
+        latency_table: str | None = None,
+        latency_seconds: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        if get_world_size() > 1:
+            raise SearchError(f'the search runs in one process, got {get_world_size()}; start it without a launcher')
+        self.objectives, self.bounds = read_objectives(objectives), read_bounds(bounds)
+        self.supernet, self.input_hw = supernet, tuple(input_hw)
+        self.branches: list[int | None] = [None] if branches is None else list(branches)
+        self.population, self.generations, self.seed = population, generations, seed
+        self.probs = dict(crossover_prob=crossover_prob, mutation_prob=mutation_prob)
+        self.calibration_batches, self.num_chosen, self.subnet_config = calibration_batches, num_chosen, subnet_config
+        self.folder = Path(runner.work_dir) / 'search'
+        self.table_path = Path(latency_table or Path(runner.work_dir) / 'latency_table.json')
+        self.latency_seconds = latency_seconds
+        self._excluded: Counter[str] = Counter()
+        self._proposed = self._evaluated = 0
+        self._evaluation_seconds = 0.0
+
+    # What the runner asks of a train loop ---------------------------------------------------------------------------------------
+
+    @property
+    def max_epochs(self) -> int:
+        return self.generations * len(self.branches)
+
+    @property
+    def max_iters(self) -> int:
+        return self.max_epochs * self.population
+
+    @property
+    def epoch(self) -> int:
+        return self._evaluated // self.population
+
+    @property
+    def iter(self) -> int:
+        return self._evaluated
+
+    def run(self) -> Any:
+        """Runs or continues the search; returns the supernet."""
+        self.runner.call_hook('before_train')
+        self._prepare()
+        start = time.perf_counter()
+        for track in self.branches:
+            self._search(track)
+        self._seconds = time.perf_counter() - start
+        self._finish()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    # Preparation ----------------------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        self.space = supernet_space(model)
+        self.runner.logger.info(f'search space: {self.space.size():.3g} architectures')
+        digest = load_supernet(model, self.supernet, self.space)
+        self._open_folder(digest)
+        model_cfg = self.runner.cfg.model.to_dict()
+        self.device = next(model.parameters()).device
+        loop = self.runner.val_loop
+        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches)
+        self.costs = CandidateCosts(model_cfg, (1, 3, *self.input_hw), self._latency_table())
+        if self.costs.table is not None and not self.costs.table.parts:
+            rng = np.random.default_rng(0)
+            self.costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
+
+    def _latency_table(self) -> LatencyTable | None:
+        wanted = {o.name for o in self.objectives} | {b.name for b in self.bounds}
+        if 'latency_ms' not in wanted:
+            return None
+        return LatencyTable(self.table_path, self.device, (1, 3, *self.input_hw), self.latency_seconds)
+
+    def _open_folder(self, digest: str) -> None:
+        """Starts ``WORK_DIR/search``, or checks that what is there is this search."""
+        settings = dict(
+            search_space=self.space.to_dict(),
+            supernet_sha1=digest,
+            objectives=[vars(o) for o in self.objectives],
+            bounds=[vars(b) for b in self.bounds],
+            branches=self.branches,
+            population=self.population,
+            generations=self.generations,
+            input_hw=list(self.input_hw),
+            calibration_batches=self.calibration_batches,
+            seed=self.seed,
+            **self.probs,
+        )
+        settings = json.loads(json.dumps(settings))
+        path = self.folder / SETTINGS
+        there = read_json(path)
+        if there:
+            differing = [f'{k} is {there.get(k)!r} there, {v!r} here' for k, v in settings.items() if there.get(k) != v]
+            if differing:
+                raise SearchError(f'{self.folder} holds another search ({"; ".join(differing)}); choose another --work-dir, or delete it')
+        self.archive = Archive(self.folder / ARCHIVE)
+        if len(self.archive) and not self.runner._resume:
+            raise SearchError(
+                f'{self.folder} holds this search with {len(self.archive)} evaluated candidates; continue it with --resume, '
+                'choose another --work-dir, or delete it'
+            )
+        write_json(path, settings)
+
+    # The search -----------------------------------------------------------------------------------------------------------------
+
+    def _search(self, track: int | None) -> None:
+        weights = [o.weight for o in self.objectives]
+        algorithm = ArchNSGA2(self.space, track, weights, self.population, self.seed, self._accept, **self.probs)
+        for generation in range(self.generations):
+            archs = algorithm.ask()
+            if not archs:
+                self._say(f'{_track_name(track)}: no new candidate within the bounds after {generation} generations; {self._exclusions()}')
+                break
+            candidates = [self._candidate(arch, track, generation) for arch in archs]
+            algorithm.tell([self._minimised(c) for c in candidates], [self._violation(c) for c in candidates])
+            self._write_front()
+
+    def _accept(self, arch: Architecture) -> bool:
+        """The filter before evaluation: bounds on costs. Counts what each bound excludes."""
+        self._proposed += 1
+        bounds = [b for b in self.bounds if b.name in COSTS]
+        costs = self.costs(arch) if bounds else {}
+        failed = [b.name for b in bounds if b.violation(costs[b.name]) > 0]
+        self._excluded.update(failed)
+        return not failed
+
+    def _candidate(self, arch: Architecture, track: int | None, generation: int) -> Candidate:
+        candidate = self.archive.get(arch.archid)
+        if candidate is None:
+            candidate = self._evaluate(arch, track, generation)
+            self.archive.append(candidate)
+            self._evaluation_seconds += candidate.seconds
+        self._progress(candidate)
+        self._evaluated += 1
+        return candidate
+
+    def _evaluate(self, arch: Architecture, track: int | None, generation: int) -> Candidate:
+        start = time.perf_counter()
+        costs, metrics, problems = self.costs(arch), {}, []
+        try:
+            with _quiet(self.runner.logger):
+                metrics = self.scorer.score(arch)
+        except RuntimeError as error:  # out of memory and the like: this candidate cannot be had, the next may
+            self.runner.logger.exception(f'candidate {arch.archid} failed')
+            problems.append(f'evaluation failed: {str(error).splitlines()[0]}')
+        values = {**metrics, **costs}
+        problems += [f'{o.name} has no value' for o in self.objectives if not math.isfinite(values.get(o.name, math.nan)) and not problems]
+        problems += [b.describe(values[b.name]) for b in self.bounds if b.name in values and b.violation(values[b.name]) > 0]
+        seconds = time.perf_counter() - start
+        return Candidate(len(self.archive), generation, track, arch, metrics, costs, tuple(problems), seconds)
+
+    def _minimised(self, candidate: Candidate) -> list[float]:
+        values = [candidate.value(o.name) for o in self.objectives]
+        return [BAD if v is None else o.sign * v for o, v in zip(self.objectives, values, strict=True)]
+
+    def _violation(self, candidate: Candidate) -> float:
+        values = [candidate.value(o.name) for o in self.objectives]
+        misses = [b.violation(v) for b in self.bounds if (v := candidate.value(b.name)) is not None]
+        missing = BAD if None in values else 0.0
+        return max([missing, *misses]) if candidate.violations else 0.0
+
+    # Results --------------------------------------------------------------------------------------------------------------------
+
+    def _front(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        feasible = [c for c in candidates if not c.violations]
+        points = np.array([self._minimised(c) for c in feasible]).reshape(-1, len(self.objectives))
+        return [feasible[i] for i in front_indices(points)]
+
+    def _write_front(self) -> list[Candidate]:
+        """Writes ``front.json``; returns the chosen candidates."""
+        candidates = list(self.archive)
+        front = self._front(candidates)
+        cost = next((o.name for o in self.objectives if o.direction == 'min'), self.objectives[-1].name)
+        front.sort(key=lambda c: c.value(cost) or 0.0)
+        chosen = [front[i] for i in spread([c.value(cost) or 0.0 for c in front], self.num_chosen)]
+        tracks = {str(t): self._front([c for c in candidates if c.track == t]) for t in self.branches}
+        infeasible = sum(bool(c.violations) for c in candidates)
+        content = dict(
+            dataset=type(self.runner.val_loop.dataloader.dataset).__name__,
+            device=device_name(self.device),
+            input_hw=list(self.input_hw),
+            objectives=[dict(name=o.name, direction=o.direction, unit=o.unit) for o in self.objectives],
+            front=[c.archid for c in front],
+            fronts_by_track={t: [c.archid for c in cs] for t, cs in tracks.items()},
+            chosen=[c.archid for c in chosen],
+            num_evaluated=len(candidates),
+            num_infeasible=infeasible,
+            num_excluded_before_evaluation=dict(self._excluded),
+            seconds=round(sum(c.seconds for c in candidates), 1),
+            base_channels=self.space.base_channels,
+            seed=self.seed,
+        )
+        write_json(self.folder / FRONT, content)
+        return chosen
+
+    def _finish(self) -> None:
+        if not len(self.archive):
+            raise SearchError(f'no candidate satisfies the bounds: {self._exclusions()}. Loosen them in train_cfg.bounds')
+        chosen = self._write_front()
+        if not chosen:
+            reasons = Counter(v.split(' ')[0] if 'demanded' in v else v for c in self.archive for v in c.violations)
+            told = ', '.join(f'{name}: {count}' for name, count in reasons.most_common())
+            raise SearchError(f'none of {len(self.archive)} evaluated candidates is feasible (excluded by {told}); loosen train_cfg.bounds')
+        cfg = self._subnet_config()
+        for candidate in chosen:
+            subnet = self.scorer.subnet(candidate.arch)
+            folder = self.folder / 'subnets' / candidate.archid
+            export_subnet(folder, subnet, cfg, candidate.arch, self.space.base_channels)
+        report = write_report(self.folder)
+        if self._evaluation_seconds:
+            share = 1 - self._evaluation_seconds / self._seconds
+            self._say(f'{self._evaluated} candidates, {self._evaluation_seconds:.0f} s of evaluation, overhead {share:.2%}')
+        self._say(f'front of {len(self._front(list(self.archive)))} networks, {len(chosen)} exported to {self.folder / "subnets"}; report: {report}')
+
+    def _subnet_config(self) -> Config:
+        if self.subnet_config is None:
+            return self.runner.cfg
+        cfg = Config.fromfile(self.subnet_config)
+        root = self.runner.cfg.train_dataloader.dataset.get('data_root')
+        if root:  # the exported configs read the data where the search did
+            set_data_root(cfg, root)
+        return cfg
+
+    # Messages -------------------------------------------------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        print_log(text, logger=self.runner.logger, level=logging.INFO)
+
+    def _progress(self, candidate: Candidate) -> None:
+        values = ', '.join(o.with_value(candidate.value(o.name)) for o in self.objectives)
+        times = [c.seconds for c in self.archive]
+        left = (self.max_iters - self._evaluated - 1) * sum(times) / len(times)
+        place = f'{_track_name(candidate.track)}, generation {candidate.generation + 1}/{self.generations}'
+        note = f'{place}: {candidate.archid} {values}' + (f' [{candidate.violations[0]}]' if candidate.violations else '')
+        eta = time.strftime('%H:%M:%S', time.gmtime(left))
+        self._say(f'[{self._evaluated + 1}/{self.max_iters}, {eta} left] {note}')
+        for hook in self.runner.hooks:
+            if isinstance(hook, ProgressHook):
+                hook.show(self._evaluated + 1, self.max_iters, note)
+
+    def _exclusions(self) -> str:
+        told = ', '.join(f'{name} excluded {count}' for name, count in self._excluded.most_common()) or 'nothing was excluded'
+        return f'of {self._proposed} proposed architectures {told}'
+
+
+def _track_name(track: int | None) -> str:
+    return 'joint' if track is None else f'{track} branch{"es" if track > 1 else ""}'
+
+
+class _quiet:
+    """Silences the evaluator's table of classes, which would be printed for every candidate."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self.logger = logger
+
+    def __enter__(self) -> None:
+        self.level = self.logger.level
+        self.logger.setLevel(logging.WARNING)
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.setLevel(self.level)

@@ -1,0 +1,7 @@
+"""Which networks to try. No torch in here."""
+
+from hyctas_mm.search.archive import Archive, Candidate, SearchFileError
+from hyctas_mm.search.nsga2 import ArchNSGA2
+from hyctas_mm.search.objectives import COSTS, Bound, Objective, read_bounds, read_objectives
+
+__all__ = ['COSTS', 'ArchNSGA2', 'Archive', 'Bound', 'Candidate', 'Objective', 'SearchFileError', 'read_bounds', 'read_objectives']

@@ -1,0 +1,173 @@
+"""Every evaluated candidate, one JSON line each, append-only: the memory of a search, and all that a resumed one needs."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hyctas_mm.archs import Architecture, declare_op
+
+ARCHIVE = 'archive.jsonl'
+
+
+class SearchFileError(ValueError):
+    """A file of the search that cannot be used; the message names the file, the place and what to do."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One evaluated (or rejected) network, a line of ``archive.jsonl``.
+
+    Attributes:
+        index: Place in the order of evaluation.
+        generation: Generation of the search, from 0.
+        track: Number of branches searched separately, None in a joint search.
+        arch: The network.
+        metrics: Scores by name.
+        costs: Costs by name, units in the names.
+        violations: Why it is infeasible; empty if it is feasible.
+        seconds: Time of its evaluation.
+    """
+
+    index: int
+    generation: int
+    track: int | None
+    arch: Architecture
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    violations: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def archid(self) -> str:
+        """Id of the network."""
+        return self.arch.archid
+
+    def value(self, name: str) -> float | None:
+        """The finite metric or cost ``name``, None if the record has none."""
+        value = self.metrics.get(name, self.costs.get(name))
+        return value if value is not None and math.isfinite(value) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line of the archive."""
+        return {
+            'index': self.index,
+            'generation': self.generation,
+            'track': self.track,
+            'archid': self.archid,
+            'metrics': dict(self.metrics),
+            'costs': dict(self.costs),
+            'violations': list(self.violations),
+            'seconds': round(self.seconds, 3),
+            'arch': self.arch.to_dict(),
+        }
+
+
+class Archive:
+    """The archive of a running search.
+
+    Opening cuts off a torn last line: the search was killed while it wrote it, and evaluates that network again.
+
+    Args:
+        path: The file; made if missing.
+
+    Raises:
+        SearchFileError: If a line other than the last cannot be read; it is named.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._candidates: dict[str, Candidate] = {}
+        if self.path.exists():
+            with self.path.open('rb+') as file:
+                file.truncate(_whole_bytes(file.read()))
+            self._candidates = {c.archid: c for c in read_archive(self.path)}
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self._candidates.values())
+
+    def get(self, archid: str) -> Candidate | None:
+        """The candidate of this id if it was evaluated."""
+        return self._candidates.get(archid)
+
+    def append(self, candidate: Candidate) -> None:
+        """Writes a candidate to the file and to the disk before it counts."""
+        line = json.dumps(candidate.to_dict(), sort_keys=True) + '\n'
+        with self.path.open('a', encoding='utf-8') as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        self._candidates[candidate.archid] = candidate
+
+
+def _whole_bytes(content: bytes) -> int:
+    """Number of leading bytes that are whole lines."""
+    return content.rfind(b'\n') + 1
+
+
+def read_archive(path: Path) -> tuple[Candidate, ...]:
+    """The candidates of an archive in order of evaluation, without a torn last line.
+
+    Raises:
+        SearchFileError: If a line cannot be read; file and line are named.
+    """
+    lines = path.read_bytes().split(b'\n')
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    candidates = []
+    for number, line in numbered:
+        try:
+            data = json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            if number == len(lines):  # no newline after it: torn
+                break
+            raise SearchFileError(f'{path}, line {number}: not JSON ({error}); only the last line may be incomplete: remove line {number}') from None
+        candidates.append(_read_candidate(data, f'{path}, line {number}'))
+    return tuple(sorted(candidates, key=lambda c: c.index))
+
+
+def _read_candidate(data: Any, where: str) -> Candidate:
+    if not isinstance(data, dict) or 'arch' not in data:
+        raise SearchFileError(f'{where}: expected an object with "arch", got {str(data)[:80]}')
+    arch = read_arch(data['arch'], where)
+    try:
+        candidate = Candidate(
+            index=int(data['index']),
+            generation=int(data['generation']),
+            track=None if data.get('track') is None else int(data['track']),
+            arch=arch,
+            metrics={str(k): float(v) for k, v in data.get('metrics', {}).items()},
+            costs={str(k): float(v) for k, v in data.get('costs', {}).items()},
+            violations=tuple(map(str, data.get('violations', ()))),
+            seconds=float(data.get('seconds', 0.0)),
+        )
+    except KeyError as error:
+        raise SearchFileError(f'{where}: the key {error} is missing') from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SearchFileError(f'{where}: a value is not of the expected type ({error})') from None
+    if data.get('archid', arch.archid) != arch.archid:
+        raise SearchFileError(f'{where}: "archid" is {data["archid"]!r} but its "arch" has the id {arch.archid}; the line was edited: remove it')
+    return candidate
+
+
+def read_arch(data: Any, where: str) -> Architecture:
+    """Reads a network of the search. Its ops are declared first: a user's own ops are known here by nothing but the search's files.
+
+    Raises:
+        ArchitectureError: Naming ``where`` and each value that is wrong.
+    """
+    branches = data.get('branches') if isinstance(data, Mapping) else None
+    for branch in branches if isinstance(branches, list) else []:
+        for cell in branch if isinstance(branch, list) else []:
+            op = cell.get('op') if isinstance(cell, Mapping) else None
+            if isinstance(op, str) and op.isidentifier():
+                declare_op(op)
+    return Architecture.from_dict(data, source=where)

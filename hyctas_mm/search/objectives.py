@@ -1,0 +1,129 @@
+"""What a search optimises and what it demands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+METRICS = {'mIoU': '%', 'aAcc': '%', 'mAcc': '%', 'PQ': '%', 'SQ': '%', 'RQ': '%'}
+"""Scores, larger is better, and their units; known after a candidate was evaluated."""
+
+COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M'}
+"""Costs, smaller is better, and their units; known before a candidate is evaluated."""
+
+_LABELS = {'params_m': 'Parameters', 'macs_g': 'MACs', 'latency_ms': 'Latency'}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One objective of a search.
+
+    Attributes:
+        name: The metric or cost, as in a record of the archive.
+        direction: ``'max'`` or ``'min'``.
+        unit: For a person; '' if none.
+        weight: Weight of this objective in the crowding distance.
+    """
+
+    name: str
+    direction: str
+    unit: str = ''
+    weight: float = 1.0
+
+    @property
+    def sign(self) -> int:
+        """Multiplier that makes smaller better: the one place where a direction is turned."""
+        return -1 if self.direction == 'max' else 1
+
+    @property
+    def label(self) -> str:
+        """Name and unit, e.g. ``'mIoU (%)'``."""
+        return label_of(self.name, self.unit)
+
+    def with_value(self, value: float | None) -> str:
+        """Name, value and unit, e.g. ``'Latency 5.43 ms'``."""
+        text = '–' if value is None else format_value(value)
+        return f'{_LABELS.get(self.name, self.name)} {text} {self.unit or unit_of(self.name)}'.rstrip()
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A demand on a metric or cost: at least ``minimum``, at most ``maximum``, where given."""
+
+    name: str
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def violation(self, value: float) -> float:
+        """By how much the value misses the bound; 0 where it is met, infinite for a value that is no number."""
+        if math.isnan(value):
+            return math.inf
+        low = 0.0 if self.minimum is None else self.minimum - value
+        high = 0.0 if self.maximum is None else value - self.maximum
+        return max(0.0, low, high)
+
+    def describe(self, value: float) -> str:
+        """The violation in words."""
+        demands = [f'at least {self.minimum:g}'] * (self.minimum is not None) + [f'at most {self.maximum:g}'] * (self.maximum is not None)
+        return f'{self.name} {value:.4g}; demanded {" and ".join(demands)}' if demands else f'{self.name} {value:.4g}'
+
+
+def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective, ...]:
+    """Objectives of a config: names, or dicts with ``name`` and optionally ``direction``, ``unit``, ``weight``.
+
+    Raises:
+        ValueError: For fewer than two, a repeated one, or an unknown name without a direction.
+    """
+    found = []
+    for item in items:
+        options = dict(name=item) if isinstance(item, str) else dict(item)
+        name = options.get('name')
+        if name in METRICS or name in COSTS:
+            options.setdefault('direction', 'max' if name in METRICS else 'min')
+        options.setdefault('unit', unit_of(str(name)))
+        if options.get('direction') not in ('max', 'min'):
+            raise ValueError(f"objective {item!r}: unknown (known: {', '.join([*METRICS, *COSTS])}); give another one direction='max' or 'min'")
+        found.append(Objective(**options))
+    names = [o.name for o in found]
+    if len(found) < 2 or len(set(names)) != len(names):
+        raise ValueError(f'objectives {names}; expected two or more different ones, e.g. ["mIoU", "latency_ms"]')
+    return tuple(found)
+
+
+def read_bounds(items: Mapping[str, Mapping[str, float]]) -> tuple[Bound, ...]:
+    """Bounds of a config: ``{'latency_ms': {'max': 20}, 'mIoU': {'min': 30}}``.
+
+    Raises:
+        ValueError: For a bound without ``min`` or ``max``, or with anything else.
+    """
+    found = []
+    for name, limits in items.items():
+        if not limits or not set(limits) <= {'min', 'max'}:
+            raise ValueError(f"bound on {name}: {dict(limits)!r}; expected 'min', 'max' or both")
+        found.append(Bound(name, limits.get('min'), limits.get('max')))
+    return tuple(found)
+
+
+def unit_of(name: str) -> str:
+    """Unit of a known metric or cost, else ''."""
+    return METRICS.get(name) or COSTS.get(name, '')
+
+
+def label_of(name: str, unit: str = '') -> str:
+    """A metric's or cost's name for a person, e.g. ``'Latency (ms)'`` for ``latency_ms``."""
+    text, unit = _LABELS.get(name, name), unit or unit_of(name)
+    return f'{text} ({unit})' if unit else text
+
+
+def format_value(value: float) -> str:
+    """About four significant digits without exponents for usual sizes."""
+    size = abs(value)
+    if size >= 1000:
+        return f'{value:,.0f}'
+    if size >= 100:
+        return f'{value:.1f}'
+    if size >= 1 or value == 0:
+        return f'{value:.2f}'
+    return f'{value:.3f}' if size >= 0.01 else f'{value:.2g}'

@@ -1,0 +1,69 @@
+"""Shared by all tests: one thread for each process, tiny networks, toy streets made once."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from hyctas_mm.archs import SearchSpace
+from hyctas_mm.datasets.toy_streets import generate_toy_streets
+
+warnings.filterwarnings('ignore')
+settings.register_profile('suite', deadline=None, max_examples=60, derandomize=True)
+settings.load_profile('suite')
+
+WIDE = dict(
+    layers=6,
+    base_channels=4,
+    stem_widths=[6, 12],
+    head_widths=[6, 12],
+    low_levels=['none', 's4', 's4s8'],
+    head_attentions=[True, False],
+)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture(scope='session')
+def wide_space() -> SearchSpace:
+    """A space in which everything is a gene."""
+    return SearchSpace.from_dict(WIDE)
+
+
+def supernet_cfg(space: dict[str, Any] | None = None, num_classes: int = 5) -> dict[str, Any]:
+    """Model config of a tiny supernet."""
+    space = space or WIDE
+    return dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(type='SegDataPreProcessor', mean=[128.0] * 3, std=[64.0] * 3, size=(32, 64)),
+        backbone=dict(type='HyCTASBackbone', search_space=space, outputs='branches'),
+        decode_head=dict(type='HyCTASHead', search_space=space, num_classes=num_classes, loss_decode=dict(type='CrossEntropyLoss')),
+        train_cfg=dict(),
+        test_cfg=dict(mode='whole'),
+    )
+
+
+@pytest.fixture(scope='session')
+def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 training and 8 validation toy streets of 64x128."""
+    return generate_toy_streets(tmp_path_factory.mktemp('toy') / 'streets', num_train=24, num_val=8, height=64, width=128)
+
+
+@pytest.fixture(scope='session')
+def real_data() -> Path:
+    """The folder named by HYCTAS_DATA; tests that need it are skipped without it."""
+    root = os.environ.get('HYCTAS_DATA')
+    if not root:
+        pytest.skip('HYCTAS_DATA is not set')
+    return Path(root)

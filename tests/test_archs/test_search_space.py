@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyctas_mm.archs import Architecture, ArchitectureError, Cell, SearchSpace
+
+spaces = st.builds(
+    SearchSpace,
+    layers=st.integers(4, 20),
+    ops=st.sampled_from([('skip', 'conv', 'lite_conv', 'lite_conv_2x', 'attention'), ('conv', 'attention'), ('skip', 'lite_conv')]),
+    widths=st.sampled_from([(4, 6, 8, 10, 12), (12,), (3, 9)]),
+    max_branches=st.integers(1, 3),
+    stem_widths=st.sampled_from([(12,), (4, 8)]),
+    head_widths=st.sampled_from([(12,), (6, 12)]),
+    low_levels=st.sampled_from([('none',), ('none', 's4', 's4s8')]),
+    head_attentions=st.sampled_from([(True,), (False, True)]),
+)
+
+
+@given(spaces, st.integers(0, 2**32 - 1))
+def test_random_architectures_are_valid_and_round_trip(space: SearchSpace, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    arch = space.sample(rng)
+    assert space.violations(arch) == []
+    assert Architecture.from_dict(json.loads(json.dumps(arch.to_dict()))) == arch
+    for layout in (len(arch.branches), None):
+        assert space.decode(space.encode(arch, layout), layout) == arch
+    assert SearchSpace.from_dict(json.loads(json.dumps(space.to_dict()))) == space
+
+
+@given(spaces, st.data())
+def test_any_genes_within_the_bounds_are_valid(space: SearchSpace, data: st.DataObject) -> None:
+    layout = data.draw(st.sampled_from([None, *range(1, space.max_branches + 1)]))
+    lower, upper = space.bounds(layout)
+    genes = data.draw(st.tuples(*(st.integers(int(a), int(b)) for a, b in zip(lower, upper, strict=True))))
+    arch = space.decode(genes, layout)
+    assert space.violations(arch) == []
+    assert layout is None or len(arch.branches) == layout
+
+
+@given(spaces, st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_mutation_and_crossover_stay_in_the_space(space: SearchSpace, seed: int, prob: float) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = space.sample(rng), space.sample(rng)
+    children = [space.mutate(a, rng, prob), space.mutate(a, rng, prob, joint=True), *space.crossover(a, b, rng)]
+    assert all(space.violations(c) == [] for c in children)
+    assert len(children[0].branches) == len(a.branches)
+
+
+def test_ten_thousand_architectures() -> None:
+    space = SearchSpace(layers=16)
+    rng = np.random.default_rng(0)
+    for _ in range(10_000):
+        arch = space.sample(rng)
+        assert not space.violations(arch)
+        assert space.decode(space.encode(arch)) == arch
+        assert Architecture.from_dict(arch.to_dict()) == arch
+
+
+def test_prior_over_branches_and_ends() -> None:
+    space, rng = SearchSpace(), np.random.default_rng(0)
+    archs = [space.sample(rng) for _ in range(4000)]
+    shares = [np.mean([len(a.branches) == n for a in archs]) for n in (1, 2, 3)]
+    assert np.allclose(shares, (0.2, 0.3, 0.5), atol=0.03)
+    singles = [a.output_strides for a in archs if len(a.branches) == 1]
+    assert all(np.isclose(singles.count((s,)) / len(singles), 1 / 3, atol=0.06) for s in (8, 16, 32))
+
+
+def test_sharing_is_sampled() -> None:
+    space, rng = SearchSpace(), np.random.default_rng(0)
+    shared = [space.sample(rng, 2).shared_prefix(0, 1) for _ in range(500)]
+    assert min(shared) == 0 and max(shared) >= 8 and 0.4 < np.mean([s > 0 for s in shared]) < 0.95
+
+
+def test_no_mutation_changes_nothing_and_crossover_mixes() -> None:
+    space, rng = SearchSpace(), np.random.default_rng(0)
+    a, b = space.sample(rng, 3), space.sample(rng, 3)
+    assert space.mutate(a, rng, 0.0) == a
+    assert space.crossover(a, a, rng) == (a, a)
+    assert any(space.crossover(a, b, rng)[0] not in (a, b) for _ in range(10))
+
+
+def test_size_is_exact() -> None:
+    """Against all architectures of a small space, listed by brute force."""
+    space = SearchSpace(layers=4, ops=('skip', 'conv'), widths=(6, 12), max_branches=2)
+    chains: dict[int, list] = {0: [], 1: [], 2: []}
+    for length in range(1, 5):
+        for widths in itertools.product((6, 12), repeat=length - 1):
+            for count, found in chains.items():
+                for places in itertools.combinations(range(length - 1), count):
+                    found.append(tuple(Cell('conv', w, n in places) for n, w in enumerate((*widths, 12))))
+    singles = {Architecture((c,)).archid for found in chains.values() for c in found}
+    pairs = set()
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        for pair in itertools.product(chains[a], chains[b]):
+            try:
+                arch = Architecture(pair)
+            except ArchitectureError:
+                continue
+            if not space.violations(arch):
+                pairs.add(arch.archid)
+                assert space.decode(space.encode(arch, 2), 2) == arch
+    assert (space.size(1), space.size(2), space.size()) == (len(singles), len(pairs), len(singles) + len(pairs))
+
+
+def test_violations_are_named() -> None:
+    space = SearchSpace(layers=4, ops=('skip', 'conv'), widths=(6, 12), max_branches=1)
+    arch = Architecture((tuple(Cell('attention', 4) for _ in range(5)),), stem_width=6, low_level='s4')
+    text = '; '.join(space.violations(arch))
+    for part in ('stem_width 6', "low_level 's4'", '5 cells', "op 'attention'", 'width 4'):
+        assert part in text
+    with pytest.raises(ArchitectureError, match='not in this search space'):
+        space.encode(arch)
+    shared = (Cell('conv', 6, True), Cell('conv', 6), Cell('conv', 12))
+    other = (Cell('conv', 6, True), Cell('conv', 6), Cell('conv', 6, True), Cell('conv', 12))
+    assert 'different places' in SearchSpace().violations(Architecture((shared, other)))[0]
+    assert "unknown op 'x'" in space.violations(dict(branches=[[dict(op='x', width=6)]]))[0]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (dict(layers=21), 'layers=21'),
+        (dict(layers=3), 'layers=3'),
+        (dict(max_branches=4), 'max_branches=4'),
+        (dict(ops=('skip',)), 'ops='),
+        (dict(ops=('conv', 'warp')), 'warp'),
+        (dict(widths=()), 'widths='),
+        (dict(widths=(6, 13)), '13'),
+        (dict(widths=(6, 6)), 'twice'),
+        (dict(low_levels=('s2',)), 's2'),
+        (dict(head_attentions=()), 'head_attentions'),
+        (dict(base_channels=0), 'base_channels=0'),
+        (dict(branch_probs=(0, 0, 0)), 'branch_probs'),
+    ],
+)
+def test_wrong_arguments(arguments: dict, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        SearchSpace(**arguments)
+    with pytest.raises(ValueError, match='unknown key'):
+        SearchSpace.from_dict(dict(depth=3))
+
+
+def test_genes_out_of_bounds() -> None:
+    space = SearchSpace()
+    lower, upper = space.bounds(2)
+    with pytest.raises(ValueError, match='do not fit'):
+        space.decode(upper + 1, 2)
+    with pytest.raises(ValueError, match='do not fit'):
+        space.decode(lower[:-1], 2)
+    with pytest.raises(ValueError, match='num_branches=4'):
+        space.bounds(4)

@@ -1,0 +1,57 @@
+"""Cuts one architecture out of a supernet: arch.json, config.py, weights.pth, arch.svg."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, MODELS
+from mmseg.utils import register_all_modules
+from torch.utils.data import DataLoader
+
+from hyctas_mm.archs import load_arch
+from hyctas_mm.engine.checkpoint import load_supernet
+from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.export import export_subnet
+from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
+from hyctas_mm.engine.scoring import recalibrate_bn
+from hyctas_mm.models import cut_subnet
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help="the supernet's config")
+    parser.add_argument('checkpoint', help="the supernet's checkpoint")
+    parser.add_argument('arch', help='a JSON file, or the name of a published architecture in the space')
+    parser.add_argument('--out', required=True, help='folder to write')
+    parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
+    parser.add_argument(
+        '--calibrate', type=int, default=0, metavar='N', help='recalibrate the batch norm on N batches of training images (default 0: keep)'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    register_all_modules()
+    cfg, arch = Config.fromfile(args.config), load_arch(args.arch)
+    if args.data_root:
+        set_data_root(cfg, args.data_root)
+    supernet = MODELS.build(ConfigDict(cfg.model.to_dict()))
+    space = supernet_space(supernet)
+    load_supernet(supernet, args.checkpoint, space)
+    subnet = cut_subnet(supernet.eval(), cfg.model.to_dict(), arch)
+    if args.calibrate:
+        dataset = DATASETS.build(dict(cfg.train_dataloader.dataset))
+        generator = torch.Generator().manual_seed(0)
+        loader = DataLoader(dataset, cfg.train_dataloader.batch_size, shuffle=True, collate_fn=pseudo_collate, generator=generator)
+        recalibrate_bn(subnet, (batch for _, batch in zip(range(args.calibrate), loader, strict=False)))
+    folder = export_subnet(args.out, subnet, cfg, arch, space.base_channels)
+    print(arch.describe())
+    print(f'written to {folder}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,72 @@
+"""The whole way on a small job: data, supernet, search, retraining, test, ONNX, report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+if 'cuda' not in sys.argv and '--device=cuda' not in sys.argv:
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''  # mmengine takes a GPU wherever it sees one; this must precede torch
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from hyctas_mm.datasets.toy_streets import generate_toy_streets
+from hyctas_mm.engine.files import read_json
+from hyctas_mm.engine.pipeline import Job, run_pipeline
+from hyctas_mm.engine.retraining import subnet_folders
+from hyctas_mm.search.archive import read_archive
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'quickstart'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--data', choices=['toy_streets', 'idd_lite', 'camvid'], default='toy_streets')
+    parser.add_argument('--data-root', help='folder of the data; toy streets are made in data/toy_streets')
+    parser.add_argument('--work-dir', help='default work_dirs/quickstart/DATA')
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
+    args = parser.parse_args()
+    if args.data != 'toy_streets' and not args.data_root:
+        parser.error(f'--data {args.data} needs --data-root DIR, the folder that holds its images/ and labels/')
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda, but PyTorch sees no CUDA device; leave it out to run on the CPU')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    warnings.filterwarnings('ignore')
+    start = time.monotonic()
+    root = args.data_root or 'data/toy_streets'
+    if args.data == 'toy_streets':
+        generate_toy_streets(root)
+    if not Path(root).is_dir():
+        raise SystemExit(f'error: no folder {root}')
+    work_dir = Path(args.work_dir or Path('work_dirs/quickstart') / args.data)
+    config = str(CONFIGS / args.data)
+    report = run_pipeline(Job(f'{config}_supernet.py', f'{config}_search.py', work_dir, root))
+    print_table(work_dir / 'search')
+    print(f'report: {report}   ({(time.monotonic() - start) / 60:.1f} minutes)')
+
+
+def print_table(search_dir: Path) -> None:
+    """Prints the chosen networks."""
+    candidates = {c.archid: c for c in read_archive(search_dir / 'archive.jsonl')}
+    table = Table('network', 'branches', 'params M', 'GMACs', 'latency ms', 'mIoU in supernet', 'mIoU retrained', 'config')
+    for folder in subnet_folders(search_dir):
+        candidate, results = candidates[folder.name], read_json(folder / 'results.json')
+        costs = [f'{candidate.costs[name]:.3g}' for name in ('params_m', 'macs_g', 'latency_ms')]
+        scores = [f'{candidate.metrics["mIoU"]:.1f}', f'{results["retrained"]["mIoU"]:.1f}']
+        strides = '+'.join(map(str, candidate.arch.output_strides))
+        table.add_row(folder.name, strides, *costs, *scores, str(folder / 'config.py'))
+    Console().print(table)
+
+
+if __name__ == '__main__':
+    main()
