@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from mmseg.utils import register_all_modules
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 
 warnings.filterwarnings('ignore')
+register_all_modules()
 settings.register_profile('suite', deadline=None, max_examples=60, derandomize=True)
 settings.load_profile('suite')
 

@@ -119,7 +119,8 @@ class SearchSpace:
         unknown = [k for k in data if k not in known]
         if unknown:
             raise ValueError(f'search space has unknown key(s) {unknown} (known: {", ".join(known)})')
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**options)
 
     # Random architectures -----------------------------------------------------------------------------------------------------
 
@@ -181,7 +182,8 @@ class SearchSpace:
         lower, upper = self.bounds(num_branches)
         vector = np.asarray(genes)
         if vector.shape != upper.shape or (vector < lower).any() or (vector > upper).any():
-            raise ValueError(f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {num_branches or "any number of"} branches')
+            count = num_branches or 'any number of'
+            raise ValueError(f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {count} branches')
         values: list[int] = vector.astype(np.int64).tolist()
         ends = self.end_combinations(num_branches)[values[0]]
         size = _BLOCK + 2 * self.layers
@@ -292,7 +294,7 @@ class SearchSpace:
             ('head_attention', self.head_attentions),
         ):
             if getattr(arch, name) not in choices:
-                found.append(f'{name} {getattr(arch, name)!r}; the space has {list(choices)}')  # type: ignore[call-overload]
+                found.append(f'{name} {getattr(arch, name)!r}; the space has {list(choices)}')
         for index, branch in enumerate(arch.branches):
             found += self._branch_violations(branch, index)
         for i in range(len(arch.branches)):

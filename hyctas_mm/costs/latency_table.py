@@ -63,7 +63,8 @@ class LatencyTable:
             self.parts[key] = self._measure(part)
         if missing:
             self.save()
-        return self.overhead_ms + sum(self.parts[p.key] for p in parts)
+        total: float = sum((self.parts[p.key] for p in parts), self.overhead_ms)
+        return total
 
     def fit_overhead(self, models: Sequence[nn.Module]) -> None:
         """Sets the constant from whole networks (on the meta device, eval mode)."""
@@ -72,7 +73,7 @@ class LatencyTable:
         for model in models:
             real = materialise(model, self.device)
             x = torch.rand(*shape, device=self.device)
-            whole = measure_latency(lambda m=real, x=x: m(x), self.device, seconds=10 * self.seconds, warmup_seconds=self.seconds)  # type: ignore[misc]
+            whole = measure_latency(lambda m=real, x=x: m(x), self.device, seconds=10 * self.seconds, warmup_seconds=self.seconds)
             rest.append(whole.median_ms - (self.predict(model) - self.overhead_ms))
         self.overhead_ms = statistics.median(rest)
         self.save()
@@ -118,7 +119,7 @@ def materialise(module: nn.Module, device: torch.device) -> nn.Module:
 def device_name(device: torch.device) -> str:
     """The device in words."""
     if device.type == 'cuda':
-        return torch.cuda.get_device_name(device)
+        return str(torch.cuda.get_device_name(device))
     return f'{device.type} {_cpu_model() or platform.processor() or platform.machine()}'
 
 

@@ -334,8 +334,8 @@ def _draw_rider(canvas: Canvas, at: tuple[float, float], turn: float) -> None:
         canvas.flat(limb(knee + shift, foot + shift, 0.13), at, legs * 0.9, ident)
     canvas.flat(limb(hip, neck, 0.28 + 0.16 * (1 - abs(turn))), at, coat, ident)
     canvas.flat(limb(neck - (0, 0.06), np.array([0.48, 1.06]) * squeeze, 0.1), at, coat * 0.85, ident)
-    canvas.flat(blob(rng, neck + (0.05 * turn, 0.19), (0.11, 0.14)), at, skin, ident)
-    canvas.flat(blob(rng, neck + (0.05 * turn, 0.26), (0.12, 0.08)), at, any_colour(rng), ident)
+    canvas.flat(blob(rng, neck + np.array([0.05 * turn, 0.19]), (0.11, 0.14)), at, skin, ident)
+    canvas.flat(blob(rng, neck + np.array([0.05 * turn, 0.26]), (0.12, 0.08)), at, any_colour(rng), ident)
 
 
 def draw_bonnet(canvas: Canvas) -> None:

@@ -128,7 +128,7 @@ def _plan_sides(rng: np.random.Generator, camera: Camera, light: Light, street: 
                     if camera.sees(x, z, 4):
                         items.append(_Item(z, partial(draw_tree, x=x, z=z)))
             near = far + float(rng.choice((0.0, 3.0), p=(0.7, 0.3)))
-    for x in np.arange(-70, 70, 20.0):
+    for x in map(float, np.arange(-70, 70, 20.0)):
         if rng.random() < 0.4:
             items.append(_Item(SKYLINE_Z + 8, partial(draw_tree, x=x, z=SKYLINE_Z)))
         else:
@@ -180,18 +180,18 @@ def _plan_small(rng: np.random.Generator, camera: Camera, street: Street) -> lis
         return float(rng.uniform(min(kerb, wall) + 0.4, max(kerb, wall) - 0.4))
 
     for kerb, wall in ((left, wall_left), (right, wall_right)):
-        by_kerb = kerb + 0.35 * np.sign(kerb)
+        by_kerb = float(kerb + 0.35 * np.sign(kerb))
         for z in np.arange(rng.uniform(4, 14), 70, rng.uniform(9, 20)):
             put(draw_lamp, by_kerb, float(z))
         if rng.random() < 0.4:
             for z in np.arange(rng.uniform(6, 14), 60, rng.uniform(7, 14)):
-                put(draw_tree, by_kerb + 0.3 * np.sign(kerb), float(z))
+                put(draw_tree, by_kerb + 0.3 * float(np.sign(kerb)), float(z))
         for _ in range(rng.integers(1, 3)):
             put(draw_sign, by_kerb, _depth(rng, 5, 35))
         for _ in range(rng.integers(0, 5)):
-            x, z = pavement(kerb, wall), _depth(rng, 4.0, 30)
+            place, depth = pavement(kerb, wall), _depth(rng, 4.0, 30)
             for k in range(rng.integers(1, 4)):
-                put(draw_person, x + 0.55 * k, z + float(rng.uniform(-0.3, 0.3)))
+                put(draw_person, place + 0.55 * k, depth + float(rng.uniform(-0.3, 0.3)))
         if rng.random() < 0.4:
             put(draw_bicycle, pavement(kerb, wall), _depth(rng, 4.0, 14), ridden=False)
         if rng.random() < 0.65:

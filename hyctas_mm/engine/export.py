@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.engine.files import write_json
 from hyctas_mm.models.subnet import subnet_model_cfg
 from hyctas_mm.report.draw_arch import draw_arch_file
 from hyctas_mm.version import __version__
@@ -47,11 +47,17 @@ def export_subnet(folder: str | Path, subnet: nn.Module, cfg: Config, arch: Arch
         The folder. ``config.py`` runs as it is with ``mim train mmseg`` and ``mim test mmseg``; ``weights.pth`` loads with
         ``weights_only=True``.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'arch.json').write_text(json.dumps(arch.to_dict(), indent=1), encoding='utf-8')
-    subnet_config(cfg, arch, base_channels).dump(str(folder / 'config.py'))
+    folder = write_architecture(folder, cfg, arch, base_channels)
     meta = dict(hyctas_mm_version=__version__, archid=arch.archid)
     torch.save(dict(meta=meta, state_dict={k: v.cpu() for k, v in subnet.state_dict().items()}), folder / 'weights.pth')
+    return folder
+
+
+def write_architecture(folder: str | Path, cfg: Config, arch: Architecture, base_channels: int) -> Path:
+    """Writes the files of :func:`export_subnet` that need no weights."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / 'arch.json', arch.to_dict())
+    subnet_config(cfg, arch, base_channels).dump(str(folder / 'config.py'))
     draw_arch_file(arch, folder / 'arch.svg', base_channels)
     return folder

@@ -54,7 +54,7 @@ def draw_predictions(model: nn.Module, dataset: Any, folder: Path, name: str, co
     palette = dataset.metainfo['palette']
     for index in spread_indices(len(dataset), count):
         data = dataset[index]
-        sample = model.test_step(pseudo_collate([data]))[0]  # type: ignore[operator]
+        sample = model.test_step(pseudo_collate([data]))[0]
         labels = sample.pred_sem_seg.data[0].cpu().numpy()
         path = Path(sample.img_path)
         image = cv2.resize(cv2.imread(str(path)), labels.shape[::-1])

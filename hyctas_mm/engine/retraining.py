@@ -21,11 +21,13 @@ from hyctas_mm.registry import DATASETS
 RANDOM_TRIES = 2000
 
 
-def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None) -> dict[str, float]:
+def retrain(
+    folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None
+) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
-    Writes ``retrained.pth``, ``results.json`` (``inherited`` metrics where the folder has the supernet's weights, and ``retrained``) and pictures into
-    the search's ``predictions``.
+    Writes ``retrained.pth``, ``results.json`` (``retrained`` metrics, and ``inherited`` ones where the folder has the supernet's weights), and
+    pictures into the search's ``predictions``.
 
     Args:
         folder: ``subnets/<archid>`` of a search.

@@ -35,7 +35,7 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
         norm.momentum = None  # cumulative average
         norm.train()
     for batch in batches:
-        inputs = model.data_preprocessor(batch, False)['inputs']  # type: ignore[operator]
+        inputs = model.data_preprocessor(batch, False)['inputs']
         model(inputs, mode='tensor')
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -88,13 +88,13 @@ class Scorer:
         """The evaluator's metrics of ``arch``."""
         subnet = self.subnet(arch)
         for batch in self._validation:
-            self.evaluator.process(data_samples=subnet.val_step(batch), data_batch=batch)  # type: ignore[operator]
+            self.evaluator.process(data_samples=subnet.val_step(batch), data_batch=batch)
         metrics: dict[str, Any] = self.evaluator.evaluate(self._num_images)
         return {name.split('/')[-1]: float(value) for name, value in metrics.items()}
 
 
 def _first_batches(loader: Iterable[Batch], count: int) -> list[Batch]:
-    batches = []
+    batches: list[Batch] = []
     for batch in loader:
         if len(batches) == count:
             break

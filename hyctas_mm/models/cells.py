@@ -35,6 +35,6 @@ class HyCTASCell(nn.Module):
 
     def select(self, cell: Cell, in_channels: int, out_channels: int, slot: int) -> Op:
         """The op of ``cell``, activated for these channels and this use."""
-        op: Op = (self.down if cell.down else self.same)[cell.op]  # type: ignore[assignment]
+        op: Op = (self.down if cell.down else self.same)[cell.op]
         op.activate(in_channels, out_channels, slot)
         return op

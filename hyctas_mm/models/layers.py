@@ -143,8 +143,8 @@ class ConvBN(nn.Module):
 
     def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
         """Chooses the channels of a slimmable unit."""
-        self.conv.activate(in_channels, out_channels)  # type: ignore[operator]
-        self.bn.activate(out_channels, slot)  # type: ignore[operator]
+        self.conv.activate(in_channels, out_channels)
+        self.bn.activate(out_channels, slot)
 
     def extra_repr(self) -> str:
         return f'act={self.act}'

@@ -29,7 +29,7 @@ def searchable_parts(model: nn.Module) -> dict[str, nn.Module]:
 def set_arch(model: nn.Module, arch: Architecture) -> None:
     """Chooses the architecture that a supernet computes, in its backbone and in each of its heads."""
     for module in searchable_parts(model).values():
-        module.set_arch(arch)  # type: ignore[operator]
+        module.set_arch(arch)
 
 
 def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture, base_channels: int | None = None) -> ConfigDict:
@@ -68,7 +68,7 @@ def copy_subnet_weights(supernet: nn.Module, subnet: nn.Module) -> None:
     parts = searchable_parts(supernet)
     for name, module in parts.items():
         target = subnet.get_submodule(name)
-        for part, source in module.active_parts():  # type: ignore[operator]
+        for part, source in module.active_parts():
             _copy_part(source, target.get_submodule(part), f'{name}.{part}')
     inside = tuple(f'{name}.' for name in parts)
     rest = supernet.state_dict()
@@ -82,7 +82,7 @@ def _copy_part(source: nn.Module, target: nn.Module, where: str) -> None:
         own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
         if own:
             active = source.get_submodule(name)
-            state = active.active_state() if hasattr(active, 'active_state') else active.state_dict()  # type: ignore[operator]
+            state = active.active_state() if hasattr(active, 'active_state') else active.state_dict()
             for key, tensor in own.items():
                 _copy_tensor(state.get(key), tensor, f'{where}.{name}.{key}')
 

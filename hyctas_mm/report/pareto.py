@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
 
-from hyctas_mm.search.front import hypervolume_curve
 from hyctas_mm.report.result import SearchResult
-from hyctas_mm.search.archive import Candidate
-from hyctas_mm.search.objectives import Objective
 from hyctas_mm.report.svg import PAGE_INK, new_axes, to_svg
+from hyctas_mm.search.archive import Candidate
+from hyctas_mm.search.front import hypervolume_curve
+from hyctas_mm.search.objectives import Objective
 
 SHORT_ID = 6
 _FAINTEST = 0.14  # opacity of the first generation

@@ -12,9 +12,9 @@ from hyctas_mm.report.images import data_uri
 from hyctas_mm.report.op_usage import op_usage_svg
 from hyctas_mm.report.pareto import SHORT_ID, pareto_svg, progress_svg
 from hyctas_mm.report.result import SearchResult, read_object
+from hyctas_mm.report.subnets import Subnet
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.objectives import format_value, label_of
-from hyctas_mm.report.subnets import Subnet
 
 MAX_IMAGE_BYTES = 2_500_000
 """Rows of predictions beyond this are left out, so that the page stays small enough to mail."""

@@ -43,7 +43,7 @@ def hypervolume(points: Points, reference: Sequence[float]) -> float:
 def hypervolume_curve(points: Points, reference: Sequence[float]) -> Points:
     """Hypervolume of the first 1, 2, ..., N points."""
     values = np.zeros(len(points))
-    front = np.empty((0, 2))
+    front: Points = np.empty((0, 2))
     for index, point in enumerate(points):
         if not len(front) or (point < front).any(axis=1).all():  # else a point of the front is as good in both
             front = non_dominated(np.vstack([front, point]))

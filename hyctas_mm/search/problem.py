@@ -18,7 +18,7 @@ Genes = npt.NDArray[np.int64]
 Accept = Callable[[Architecture], bool]
 
 
-class ArchProblem(Problem):  # type: ignore[misc]
+class ArchProblem(Problem):
     """Genes of one layout of a search space.
 
     Args:
@@ -41,7 +41,7 @@ class ArchProblem(Problem):  # type: ignore[misc]
         return self.space.encode(arch, self.num_branches)
 
 
-class ArchCrossover(Crossover):  # type: ignore[misc]
+class ArchCrossover(Crossover):
     """Crossover of the search space, with the paper's probability of 0.9."""
 
     def __init__(self, prob: float = 0.9) -> None:
@@ -55,7 +55,7 @@ class ArchCrossover(Crossover):  # type: ignore[misc]
         return children
 
 
-class ArchMutation(Mutation):  # type: ignore[misc]
+class ArchMutation(Mutation):
     """Mutation of the search space, with the paper's probability of 0.02 for each gene."""
 
     def __init__(self, prob: float = 0.02) -> None:
@@ -69,7 +69,7 @@ class ArchMutation(Mutation):  # type: ignore[misc]
         )
 
 
-class NewAndAccepted(DefaultDuplicateElimination):  # type: ignore[misc]
+class NewAndAccepted(DefaultDuplicateElimination):
     """Drops children that the population already has or that a filter refuses; mating goes on until enough are left.
 
     This is the paper's "if Latency(q) > Latency(S_max): continue" (Algorithm 1).

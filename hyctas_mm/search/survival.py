@@ -41,7 +41,7 @@ def weighted_crowding_distance(points: Array, weights: Sequence[float]) -> Array
     return distance / objectives
 
 
-class WeightedRankAndCrowding(RankAndCrowding):  # type: ignore[misc]  # pymoo has no type information
+class WeightedRankAndCrowding(RankAndCrowding):  # pymoo has no type information
     """pymoo's rank-and-crowding survival with :func:`weighted_crowding_distance`."""
 
     def __init__(self, weights: Sequence[float]) -> None:

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hyctas_mm.search.front import hypervolume, hypervolume_curve, non_dominated
 from hyctas_mm.report.pareto import pareto_svg, progress_svg
 from hyctas_mm.report.result import load_search
+from hyctas_mm.search.front import hypervolume, hypervolume_curve, non_dominated
 
 
 @pytest.mark.parametrize(

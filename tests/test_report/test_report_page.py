@@ -16,8 +16,8 @@ import pytest
 from hyctas_mm.report.html import write_report
 from hyctas_mm.report.op_usage import count_ops
 from hyctas_mm.report.result import load_search
-from hyctas_mm.search.archive import SearchFileError
 from hyctas_mm.report.sections import format_seconds
+from hyctas_mm.search.archive import SearchFileError
 
 Fill = Callable[..., None]
 VOID = {'meta', 'img', 'br', 'link', 'hr', 'input'}

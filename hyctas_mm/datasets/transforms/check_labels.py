@@ -35,7 +35,8 @@ class CheckLabels(BaseTransform):
         wrong = np.unique(label[(label >= self.num_classes) & (label != self.ignore_index)])
         if wrong.size:
             raise ValueError(
-                f'label {results["seg_map_path"]} holds {wrong.tolist()[:8]}; expected classes 0..{self.num_classes - 1} or {self.ignore_index} (void)'
+                f'label {results["seg_map_path"]} holds {wrong.tolist()[:8]}; '
+                f'expected classes 0..{self.num_classes - 1} or {self.ignore_index} (void)'
             )
         return results
 

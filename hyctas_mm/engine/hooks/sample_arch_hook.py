@@ -56,7 +56,7 @@ def supernet_space(model: Any) -> SearchSpace:
         ValueError: If its parts were built from different spaces.
     """
     parts = searchable_parts(model)
-    spaces: list[SearchSpace] = [module.search_space for module in parts.values()]  # type: ignore[misc]
+    spaces: list[SearchSpace] = [module.search_space for module in parts.values()]
     if any(space != spaces[0] for space in spaces):
         raise ValueError(f'the parts {", ".join(parts)} of the model have different search spaces; give all of them the same')
     return spaces[0]

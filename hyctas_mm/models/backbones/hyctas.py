@@ -65,8 +65,8 @@ class Stem(nn.Module):
         first, second, third = self.channels(width, base_channels)
         self.conv2.activate(3, first)
         for sequence, inputs, outputs in ((self.conv4, first, second), (self.conv8, second, third)):
-            sequence[0].activate(inputs, outputs)  # type: ignore[operator]
-            sequence[1].activate(outputs, outputs)  # type: ignore[operator]
+            sequence[0].activate(inputs, outputs)
+            sequence[1].activate(outputs, outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         stem4 = self.conv4(self.conv2(x))
@@ -180,8 +180,8 @@ class HyCTASBackbone(BaseModule):
 
     def _op(self, placed: PlacedCell) -> Op:
         if self.search_space is None:
-            return self.cells[placed.name]  # type: ignore[return-value]
-        cell = self.layers[placed.layer][f's{placed.stride_in}']  # type: ignore[index]
+            return self.cells[placed.name]
+        cell = self.layers[placed.layer][f's{placed.stride_in}']
         # Branches may share a module without sharing the cell; each such use has its own statistics.
         return cell.select(placed.cell, *self._cell_channels(placed), slot=placed.branches[0])
 

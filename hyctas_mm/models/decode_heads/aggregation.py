@@ -74,7 +74,7 @@ class Aggregation(nn.Module):
         """Chooses the channels of a slimmable aggregation."""
         for stride, sizes in zip(self.strides, maps, strict=True):
             for level in range(len(sizes) - 1):
-                self.nodes[f'{stride}_{STRIDES[level]}'].activate(channels[level + 1], sizes[level], channels[level])  # type: ignore[operator]
+                self.nodes[f'{stride}_{STRIDES[level]}'].activate(channels[level + 1], sizes[level], channels[level])
         self.fuse8.activate([(channels[0], self.full[0])] * len(maps), channels[0] * len(maps))
         if self.fuse16 is not None:
             pairs = zip(maps, self.full_maps, strict=True)

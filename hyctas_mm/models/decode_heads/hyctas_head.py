@@ -23,7 +23,8 @@ class HyCTASHead(BaseDecodeHead):
     """Aggregates the outputs of any HyCTAS architecture and predicts classes (paper section 3.2).
 
     For a fixed network it is one aggregation and one trunk; for the supernet there is one of each for every output combination, all seven
-    of {8, 16, 32} (NOTE(paper): the paper lists six and leaves out (16, 32), which its own space contains). Reads the backbone's ``outputs='branches'``.
+    of {8, 16, 32}. NOTE(paper): the paper lists six and leaves out (16, 32), which its own space contains. The head reads the backbone's
+    ``outputs='branches'``.
 
     Auxiliary heads at strides 16 and 32, where the network has them, are light trunks used in training only.
 
@@ -136,10 +137,10 @@ class HyCTASHead(BaseDecodeHead):
         self.arch = arch
         channels, stem = self._channels(arch.head_width), self._stem_channels(arch.stem_width)
         parts = dict(self.active_parts())
-        parts.pop('aggregation').activate(branch_channels(arch, self.base_channels), channels)  # type: ignore[operator]
-        parts.pop('trunk').activate(channels[0] * len(arch.branches), stem, arch.head_attention)  # type: ignore[operator]
+        parts.pop('aggregation').activate(branch_channels(arch, self.base_channels), channels)
+        parts.pop('trunk').activate(channels[0] * len(arch.branches), stem, arch.head_attention)
         for stride, size in self._aux_channels(arch.output_strides, channels):
-            parts[f'aux.s{stride}'].activate(size, stem, True)  # type: ignore[operator]
+            parts[f'aux.s{stride}'].activate(size, stem, True)
 
     def active_parts(self) -> Iterator[tuple[str, nn.Module]]:
         """The supernet's modules in use, under the name that each has in the fixed network."""
@@ -153,7 +154,7 @@ class HyCTASHead(BaseDecodeHead):
         if self.search_space is None:
             return self.aggregation, self.trunk, self.aux
         key = _key(self.arch.output_strides)
-        return self.aggregations[key], self.trunks[key][self.arch.low_level], self.auxes[key]  # type: ignore[index,return-value]
+        return self.aggregations[key], self.trunks[key][self.arch.low_level], self.auxes[key]
 
     # Computing ----------------------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class HyCTASHeadAttention(nn.Module):
         """Chooses the channels of a slimmable block."""
         self.reduce.activate(channels, channels)
         self.attend.activate(channels)
-        self.norm.activate(channels)  # type: ignore[operator]
+        self.norm.activate(channels)
         self.expand.activate(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Trunk(nn.Module):
     ) -> None:
         super().__init__()
         options: dict[str, Any] = dict(norm_cfg=norm_cfg, slim=slim)
-        corners = dict(align_corners=align_corners)
+        corners: dict[str, Any] = dict(align_corners=align_corners)
         self.full, self.low_level, self.align_corners = in_channels, low_level, align_corners
         self.attention = HyCTASHeadAttention(in_channels, **options, **corners) if attention else None
         self.use_attention = attention
@@ -118,7 +118,7 @@ class Trunk(nn.Module):
         middle = self.middle(in_channels)
         self.decode.activate(inputs, middle)
         self.refine.activate(middle, middle)
-        self.conv_seg.activate(middle, self.num_classes)  # type: ignore[operator]
+        self.conv_seg.activate(middle, self.num_classes)
 
     def forward(self, x: Tensor, stem4: Tensor, stem8: Tensor) -> Tensor:
         """Returns logits, (B, classes, H/8, W/8), or at stride 4 with low-level fusion."""

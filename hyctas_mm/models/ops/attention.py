@@ -37,9 +37,9 @@ class SelfAttention(nn.Module):
 
     def activate(self, channels: int) -> None:
         """Chooses the channels of a slimmable attention."""
-        self.query.activate(channels, self.key_channels(channels))  # type: ignore[operator]
-        self.key.activate(channels, self.key_channels(channels))  # type: ignore[operator]
-        self.value.activate(channels, channels)  # type: ignore[operator]
+        self.query.activate(channels, self.key_channels(channels))
+        self.key.activate(channels, self.key_channels(channels))
+        self.value.activate(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
@@ -85,7 +85,7 @@ class Attention(Op):
     def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
         self.reduce.activate(in_channels, out_channels, slot)
         self.attend.activate(out_channels)
-        self.norm.activate(out_channels, slot)  # type: ignore[operator]
+        self.norm.activate(out_channels, slot)
         self.expand.activate(out_channels, out_channels, slot)
         self.bypassed = self.down or total(in_channels) != out_channels
         if self.bypass is not None and self.bypassed:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from hyctas_mm.archs import load_arch
+from hyctas_mm.engine.scoring import Scorer
+from hyctas_mm.engine.search_loop import SearchError
+from hyctas_mm.search.archive import read_archive
+from tests.test_engine.conftest import config, run
+
+
+def lines(work_dir: Path) -> list[dict]:
+    """The archive without what a clock decides."""
+    text = (work_dir / 'search' / 'archive.jsonl').read_text()
+    return [{k: v for k, v in json.loads(line).items() if k != 'seconds'} for line in text.splitlines()]
+
+
+def search(toy_root: Path, supernet: Path, work_dir: Path, **options) -> None:
+    run(config('search', toy_root, work_dir, **{'train_cfg.supernet': str(supernet)}, **options))
+
+
+def test_files_of_a_search(searched: Path) -> None:
+    folder = searched / 'search'
+    candidates = read_archive(folder / 'archive.jsonl')
+    assert [c.index for c in candidates] == list(range(12))
+    assert [(c.track, c.generation) for c in candidates] == [(t, g) for t in (1, 2) for g in (0, 1) for _ in range(3)]
+    front = json.loads((folder / 'front.json').read_text())
+    assert front['num_evaluated'] == 12 and 1 <= len(front['chosen']) <= 2 and set(front['chosen']) <= set(front['front'])
+    for archid in front['chosen']:
+        assert {p.name for p in (folder / 'subnets' / archid).iterdir()} >= {'arch.json', 'config.py', 'weights.pth', 'arch.svg'}
+        assert load_arch(folder / 'subnets' / archid / 'arch.json').archid == archid
+    assert 'Pareto' in (folder / 'report.html').read_text()
+
+
+def test_the_same_seed_gives_the_same_archive(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+    search(toy_root, supernet, tmp_path)
+    assert lines(tmp_path) == lines(searched)
+
+
+def test_a_killed_search_continues_to_the_same_archive(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+    shutil.copytree(searched, tmp_path / 'killed')
+    archive = tmp_path / 'killed' / 'search' / 'archive.jsonl'
+    whole = archive.read_bytes().splitlines(keepends=True)
+    archive.write_bytes(b''.join(whole[:4]) + whole[4][:100])
+    for name in ('front.json', 'report.html'):
+        (archive.parent / name).unlink()
+    with pytest.raises(SearchError, match='4 evaluated candidates; continue it with --resume'):
+        search(toy_root, supernet, tmp_path / 'killed')
+    search(toy_root, supernet, tmp_path / 'killed', resume=True)
+    assert lines(tmp_path / 'killed') == lines(searched)
+    fronts = [json.loads((w / 'search' / 'front.json').read_text()) for w in (tmp_path / 'killed', searched)]
+    assert fronts[0]['front'] == fronts[1]['front'] and fronts[0]['chosen'] == fronts[1]['chosen']
+
+
+def test_scoring_twice_gives_the_same_number(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, monkeypatch) -> None:
+    scores: dict[str, list] = {}
+    original = Scorer.score
+
+    def twice(self, arch):
+        found = scores.setdefault(arch.archid, [original(self, arch), original(self, arch)])
+        return found[0]
+
+    monkeypatch.setattr(Scorer, 'score', twice)
+    search(toy_root, supernet, tmp_path, **{'train_cfg.branches': (1,), 'train_cfg.generations': 1})
+    assert len(scores) == 3 and all(a == b for a, b in scores.values())
+
+
+def test_an_exported_network_trains_and_tests_as_it_is(searched: Path, tmp_path: Path, toy_root: Path) -> None:
+    from mmengine.config import Config
+
+    folder = next((searched / 'search' / 'subnets').iterdir())
+    cfg = Config.fromfile(folder / 'config.py')
+    assert cfg.train_dataloader.dataset.data_root == str(toy_root)
+    cfg.work_dir = str(tmp_path)
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False, batch_size=2)
+    cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader = cfg.val_dataloader
+    cfg.train_dataloader.dataset.indices = 8
+    cfg.train_dataloader.dataset.pipeline[4].crop_size = (64, 64)
+    cfg.model.data_preprocessor.size = (64, 64)
+    cfg.train_cfg.max_iters, cfg.param_scheduler = 2, None
+    cfg.load_from = str(folder / 'weights.pth')
+    runner = run(cfg)
+    assert 0 <= runner.test()['mIoU'] <= 100
+    weights = torch.load(folder / 'weights.pth', weights_only=True)
+    assert weights['state_dict'].keys() == runner.model.state_dict().keys()
+
+
+def test_joint_search_of_all_numbers_of_branches(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    search(toy_root, supernet, tmp_path, **{'train_cfg.branches': None, 'train_cfg.population': 4})
+    found = read_archive(tmp_path / 'search' / 'archive.jsonl')
+    assert len(found) == 8 and {c.track for c in found} == {None} and len({len(c.arch.branches) for c in found}) > 1
+
+
+def test_bounds_on_costs_cost_no_evaluation(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+    bound = sorted(c.costs['macs_g'] for c in read_archive(searched / 'search' / 'archive.jsonl'))[4]
+    search(toy_root, supernet, tmp_path, **{'train_cfg.bounds': dict(macs_g=dict(max=bound))})
+    assert all(c.costs['macs_g'] <= bound for c in read_archive(tmp_path / 'search' / 'archive.jsonl'))
+
+
+def test_no_candidate_within_the_bounds(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match=r'of 600 proposed architectures macs_g excluded 600'):
+        search(toy_root, supernet, tmp_path / 'a', **{'train_cfg.bounds': dict(macs_g=dict(max=1e-9))})
+    with pytest.raises(SearchError, match=r'none of 12 evaluated candidates is feasible \(excluded by mIoU: 12\)'):
+        search(toy_root, supernet, tmp_path / 'b', **{'train_cfg.bounds': dict(mIoU=dict(min=99.9))})
+    assert len(lines(tmp_path / 'b')) == 12
+
+
+def test_a_failing_candidate_is_kept_with_its_reason(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
+    original, count = Scorer.score, [0]
+
+    def failing(self, arch):
+        count[0] += 1
+        if count[0] == 2:
+            raise RuntimeError('out of memory')
+        return original(self, arch)
+
+    monkeypatch.setattr(Scorer, 'score', failing)
+    search(toy_root, supernet, tmp_path, **{'train_cfg.branches': (1,)})
+    found = read_archive(tmp_path / 'search' / 'archive.jsonl')
+    assert [c.violations for c in found if c.violations] == [('evaluation failed: out of memory',)] and len(found) == 6
+
+
+def test_a_work_dir_of_another_search_is_refused(toy_root: Path, supernet: Path, searched: Path) -> None:
+    with pytest.raises(SearchError, match='another search .*seed is 0 there, 1 here'):
+        search(toy_root, supernet, searched, **{'train_cfg.seed': 1}, resume=True)
+
+
+def test_a_supernet_of_another_space_is_refused(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    cfg = config('search', toy_root, tmp_path, **{'train_cfg.supernet': str(supernet)})
+    cfg.model.backbone.search_space = cfg.model.decode_head.search_space = dict(layers=4, base_channels=5)
+    with pytest.raises(ValueError, match='another search space .base_channels: 4 there, 5 here'):
+        run(cfg)
+    assert not (tmp_path / 'search').exists()
+
+
+def test_calibrating_on_scoring_images_is_refused(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'4 image\(s\) are in both train_dataloader .* and val_dataloader'):
+        search(toy_root, supernet, tmp_path, **{'val_dataloader.dataset.indices': 12})

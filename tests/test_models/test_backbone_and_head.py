@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.registry import MODELS
+
+from hyctas_mm.archs import SearchSpace, load_arch, zoo_names
+from hyctas_mm.models import HyCTASBackbone, HyCTASHead
+from tests.conftest import supernet_cfg
+
+
+@pytest.mark.parametrize('name', zoo_names())
+def test_pyramid_of_published_networks(name: str) -> None:
+    backbone = HyCTASBackbone(arch=name, base_channels=4).eval()
+    maps = backbone(torch.randn(1, 3, 64, 96))
+    assert backbone.out_strides == (4, 8, 16, 32)
+    assert [m.shape[1] for m in maps] == list(backbone.out_channels)
+    assert [(64 // m.shape[2], 96 // m.shape[3]) for m in maps] == [(s, s) for s in backbone.out_strides]
+
+
+@pytest.mark.parametrize('size', [(1, 1), (7, 33), (32, 32), (63, 65)])
+def test_any_size_works(size: tuple[int, int], wide_space: SearchSpace) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        arch = wide_space.sample(rng)
+        backbone = HyCTASBackbone(arch=arch, base_channels=4, outputs='branches').eval()
+        head = HyCTASHead(arch=arch, base_channels=4, num_classes=3).eval()
+        logits = head(backbone(torch.randn(2, 3, *size)))
+        assert logits.shape[:2] == (2, 3) and torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(('low_level', 'stride'), [('none', 8), ('s4', 4), ('s4s8', 4)])
+def test_stride_of_the_logits(low_level: str, stride: int) -> None:
+    arch = load_arch('hyctas-s').to_dict() | dict(low_level=low_level)
+    backbone = HyCTASBackbone(arch=arch, base_channels=4, outputs='branches').eval()
+    head = HyCTASHead(arch=arch, base_channels=4, num_classes=3).eval()
+    assert head(backbone(torch.randn(1, 3, 64, 64))).shape == (1, 3, 64 // stride, 64 // stride)
+
+
+def test_no_auxiliary_heads_without_weight() -> None:
+    head = HyCTASHead(arch='hyctas-s', base_channels=4, num_classes=3, aux_weight=0)
+    assert len(head.aux) == 0 and head.aggregation.fuse16 is None
+
+
+def test_a_prefixless_config_builds_in_both_scopes() -> None:
+    from mmdet.registry import MODELS as DET
+    from mmseg.registry import MODELS as SEG
+
+    for registry in (SEG, DET):
+        assert isinstance(registry.build(dict(type='HyCTASBackbone', arch='hyctas-s', base_channels=4)), HyCTASBackbone)
+
+
+def test_supernet_initialises_like_the_release() -> None:
+    net = MODELS.build(ConfigDict(supernet_cfg()))
+    net.init_weights()
+    weight = net.backbone.layers[0]['s8'].same['conv'].conv1.conv.weight
+    fan_in = weight[0].numel()
+    assert abs(float(weight.std()) - (2 / fan_in) ** 0.5) < 0.1 * (2 / fan_in) ** 0.5
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match='either arch or search_space'):
+        HyCTASBackbone()
+    with pytest.raises(ValueError, match='either arch or search_space'):
+        HyCTASHead(arch='hyctas-s', search_space=dict(), num_classes=2)
+    with pytest.raises(ValueError, match="outputs='map'"):
+        HyCTASBackbone(arch='hyctas-s', outputs='map')
+    with pytest.raises(ValueError, match="must be 'BN'"):
+        HyCTASBackbone(search_space=dict(), norm_cfg=dict(type='SyncBN'))
+    with pytest.raises(TypeError, match="outputs='branches'"):
+        HyCTASHead(arch='hyctas-s', num_classes=2)((torch.zeros(1),))
+    backbone = HyCTASBackbone(arch='hyctas-s', base_channels=4, outputs='branches')
+    head = HyCTASHead(arch='hyctas-s', base_channels=4, num_classes=2)
+    with pytest.raises(ValueError, match='batch of 2 images or more'):
+        head(backbone(torch.randn(1, 3, 64, 64)))
+
+
+def test_a_config_names_an_op_of_ones_own() -> None:
+    from hyctas_mm.archs import ArchitectureError
+    from hyctas_mm.models.ops import Conv
+    from hyctas_mm.registry import register_op
+
+    arch = dict(branches=[[dict(op='my_conv', width=12)]])
+    with pytest.raises(ArchitectureError, match="unknown op 'my_conv'"):
+        HyCTASBackbone(arch=arch)
+
+    @register_op('my_conv')
+    class MyConv(Conv):
+        pass
+
+    assert isinstance(HyCTASBackbone(arch=arch, base_channels=4).cells['0_0'], MyConv)
+    net = MODELS.build(ConfigDict(supernet_cfg(dict(layers=4, base_channels=4, ops=['skip', 'my_conv']))))
+    assert net(torch.randn(2, 3, 32, 32)).shape[1] == 5

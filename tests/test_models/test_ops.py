@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hyctas_mm.models.layers import ConvBN, SlimBatchNorm2d, SlimConv2d
+from hyctas_mm.models.ops import SelfAttention, build_op
+from hyctas_mm.registry import OPS
+
+BN = dict(type='BN')
+NAMES = sorted(n for n in OPS.module_dict if not n.startswith('my_'))
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('down', [False, True])
+@pytest.mark.parametrize('size', [(8, 12), (9, 13), (1, 1)])
+def test_sizes_and_channels(name: str, down: bool, size: tuple[int, int]) -> None:
+    op = build_op(name, 6, 10, down, BN).eval()
+    y = op(torch.randn(2, 6, *size))
+    assert y.shape[:2] == (2, 10)
+    for got, given in zip(y.shape[2:], size, strict=True):
+        assert got in ({given // 2, -(-given // 2)} if down else {given})
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('down', [False, True])
+@pytest.mark.parametrize('widths', [(4, 6), (6, 6), (8, 10)])
+def test_a_slimmable_op_equals_the_op_of_its_active_widths(name: str, down: bool, widths: tuple[int, int]) -> None:
+    slim = build_op(name, 8, 10, down, BN, slim=True).eval()
+    slim.activate(*widths)
+    plain = build_op(name, *widths, down, BN).eval()
+    state = {}
+    for key, _ in plain.named_modules():
+        source = slim.get_submodule(key)
+        own = source.active_state() if hasattr(source, 'active_state') else dict(source.named_parameters(recurse=False))
+        state.update({f'{key}.{k}': v for k, v in own.items()})
+    plain.load_state_dict(state)
+    x = torch.randn(2, widths[0], 9, 7)
+    torch.testing.assert_close(slim(x), plain(x))
+
+
+def test_unknown_op_names_the_known_ones() -> None:
+    with pytest.raises(KeyError, match=r'lite_conv.*register_op'):
+        build_op('nope', 1, 1, False, BN)
+
+
+def test_attention_equals_its_definition() -> None:
+    attention = SelfAttention(24).double()
+    nn.init.constant_(attention.gamma, 0.7)
+    x = torch.randn(2, 24, 5, 7, dtype=torch.double)
+    q, k, v = (conv(x).flatten(2) for conv in (attention.query, attention.key, attention.value))
+    weights = torch.softmax(q.transpose(1, 2) @ k, dim=-1)  # (B, N, N), rows sum to 1
+    wanted = 0.7 * (v @ weights.transpose(1, 2)).reshape(x.shape) + x
+    torch.testing.assert_close(attention(x), wanted)
+
+
+def test_attention_keeps_no_matrix_of_positions() -> None:
+    """At 4096 positions that matrix alone would have 16.8 M elements; no tensor autograd saves comes near."""
+    attention = SelfAttention(16)
+    x = torch.randn(1, 16, 64, 64, requires_grad=True)
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.numel()) or t, lambda t: t):
+        attention(x).sum().backward()
+    assert max(saved) <= 16 * 4096
+
+
+def test_slim_convolution_of_concatenated_maps() -> None:
+    conv = SlimConv2d(7, 5, 3, padding=1, bias=False)
+    conv.activate([(2, 4), (3, 3)], 4)
+    x = torch.randn(1, 5, 6, 6)
+    weight = torch.cat([conv.weight[:4, :2], conv.weight[:4, 4:7]], dim=1)
+    torch.testing.assert_close(conv(x), F.conv2d(x, weight, padding=1))
+    with pytest.raises(ValueError, match='do not fill'):
+        conv.activate([(2, 4), (2, 2)], 4)
+
+
+def test_each_use_has_statistics_of_its_own() -> None:
+    norm = SlimBatchNorm2d(4).train()
+    norm.momentum = None
+    norm.activate(3, slot=1)
+    x = torch.randn(8, 3, 5, 5) * 3 + 2
+    norm(x)
+    torch.testing.assert_close(norm.running_mean[1, :3], x.mean((0, 2, 3)))
+    assert norm.running_mean[0].abs().sum() == 0 and norm.running_mean[1, 3] == 0
+
+
+def test_conv_bn_pads_to_keep_the_size() -> None:
+    assert ConvBN(3, 4, 3, norm_cfg=BN)(torch.randn(2, 3, 5, 6)).shape == (2, 4, 5, 6)
+
+
+def shared_goldens() -> Path:
+    path = Path(os.environ.get('HYCTAS_DATA', '')).parent / 'reference' / 'goldens'
+    if not (path / 'units.npz').is_file():
+        pytest.skip('the release goldens are beside HYCTAS_DATA, which is not set')
+    return path
+
+
+def test_counts_of_the_release_are_met_exactly() -> None:
+    from hyctas_mm.archs import load_arch
+    from hyctas_mm.costs import count_macs, count_params
+    from hyctas_mm.engine.candidate_costs import shipped_network
+
+    nets = json.loads((shared_goldens() / 'parity.json').read_text())['nets']
+    for name, base in (('s', 12), ('m', 12), ('l', 16)):
+        for kind, low_level in enumerate(('none', 's4', 's4s8')):
+            arch = load_arch(load_arch(f'hyctas-{name}').to_dict() | dict(low_level=low_level))
+            cfg = dict(
+                type='EncoderDecoder',
+                backbone=dict(type='HyCTASBackbone', arch='hyctas-s', base_channels=base, outputs='branches'),
+                decode_head=dict(type='HyCTASHead', arch='hyctas-s', base_channels=base, num_classes=19),
+            )
+            net = shipped_network(cfg, arch)
+            wanted = nets[f'{name.upper()} F{base} mt{kind} 1024x2048']
+            unused = wanted['unused_at_inference_ffm16_ffm32']
+            macs = count_macs(net, (1, 3, 1024, 2048))
+            assert count_params(net) == wanted['params'] - unused['params']
+            assert np.isclose(macs.convs / 1e9, wanted['conv_G'] - unused['conv_G'], atol=1.1e-3)
+            assert np.isclose(macs.attention / 1e9, wanted['attn_G'], atol=1.1e-3)

@@ -1,0 +1,68 @@
+"""Retrains and tests the networks a search chose, and random ones of like cost beside them; then writes the report anew. Continues where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmseg.utils import register_all_modules
+
+from hyctas_mm.archs import SearchSpace
+from hyctas_mm.costs import LatencyTable
+from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.export import write_architecture
+from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.engine.progress import Progress
+from hyctas_mm.engine.retraining import arch_of, random_twin, retrain, subnet_folders
+from hyctas_mm.report.html import write_report
+from hyctas_mm.report.result import find_search_dir
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('search', type=Path, help="a search's work dir")
+    parser.add_argument('--random', type=int, default=0, metavar='N', help='also train N random architectures, each of the cost of a chosen one')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures and of all training')
+    parser.add_argument('--inherit', action='store_true', help="start from the supernet's weights instead of from scratch")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    register_all_modules()
+    folder = find_search_dir(args.search)
+    chosen = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') != 'random']
+    if args.random:
+        add_random(folder, chosen, args.random, args.seed)
+    folders = subnet_folders(folder)
+    progress = Progress('networks trained', len(folders))
+    for number, subnet in enumerate(folders):
+        metrics = retrain(subnet, args.seed, inherit=args.inherit)
+        progress.update(number + 1, f'{subnet.name} mIoU {metrics["mIoU"]:.2f} %')
+    print(f'report: {write_report(folder)}')
+
+
+def add_random(folder: Path, chosen: list[Path], count: int, seed: int) -> None:
+    """Makes folders of random architectures until there are ``count``."""
+    have = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') == 'random']
+    if len(have) >= count:
+        return
+    settings = read_json(folder / 'search.json')
+    space, cost = SearchSpace.from_dict(settings['search_space']), settings['objectives'][1]['name']
+    cfg = Config.fromfile(chosen[0] / 'config.py')
+    shape = (1, 3, *settings['input_hw'])
+    table = LatencyTable(folder.parent / 'latency_table.json', torch.device(get_device()), shape) if cost == 'latency_ms' else None
+    costs = CandidateCosts(cfg.model.to_dict(), shape, table)
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        arch = random_twin(arch_of(chosen[number % len(chosen)]), cost, space, costs, rng)
+        target = write_architecture(folder / 'subnets' / arch.archid, cfg, arch, space.base_channels)
+        write_json(target / 'results.json', dict(role='random', twin_of=chosen[number % len(chosen)].name, costs=costs(arch)))
+
+
+if __name__ == '__main__':
+    main()
