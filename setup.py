@@ -1,4 +1,4 @@
-"""Packaging of hyctas_mm: the package, and the configs and tools that mim finds under ``hyctas_mm/.mim``."""
+"""Packaging of hyctas_mm."""
 
 import re
 from pathlib import Path
@@ -19,10 +19,9 @@ setup(
     package_data={'hyctas_mm': ['archs/zoo/*.json']},
     python_requires='>=3.10,<3.13',
     # The OpenMMLab packages are installed by tools/install.sh: two sets of distributions serve the same import names (docs/design.md).
-    install_requires=['numpy', 'matplotlib', 'opencv-python-headless', 'pymoo>=0.6.1.5', 'rich', 'torch>=2.4'],
+    install_requires=['matplotlib', 'numpy', 'onnx', 'onnxruntime', 'onnxscript', 'pymoo>=0.6.1.5', 'rich', 'torch>=2.4'],
     extras_require={
         'dev': ['hypothesis', 'import-linter', 'mypy', 'pre-commit', 'pytest', 'ruff', 'types-PyYAML'],
-        'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
     },
     zip_safe=False,
 )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS, Registry
+from mmengine.registry import DATASETS, HOOKS, LOOPS, MODELS, TRANSFORMS, Registry
 
 from hyctas_mm.archs import declare_op
 
-__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'OPS', 'TRANSFORMS', 'register_op']
+__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'MODELS', 'OPS', 'TRANSFORMS', 'register_op']
 
 OPS = Registry('hyctas op', scope='hyctas_mm', locations=['hyctas_mm.models.ops'])
 

@@ -56,16 +56,19 @@ if has base && { [ $ops = 0 ] || has ops; } && { [ $dev = 0 ] || has dev; }; the
     exit 0
 fi
 
-if [ $ops = 1 ]; then
+# The wheel of an earlier build spares the compiler; which wheel fits is known once torch is there, so any wheel with operators counts here.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/hyctas_mm/wheels
+if [ $ops = 1 ] && ! ls "$cache"/*-ops/onedl_mmcv-$MMCV-*.whl >/dev/null 2>&1; then
     command -v "${CXX:-g++}" >/dev/null || die "no C++ compiler '${CXX:-g++}', needed to build mmcv's operators (Debian: apt-get install g++; or run with --no-ops)"
     header=$("$python" -c 'import sysconfig, os; print(os.path.join(sysconfig.get_paths()["include"], "Python.h"))')
     [ -f "$header" ] || die "no $header, needed to build mmcv's operators (Debian: apt-get install python3-dev; or run with --no-ops)"
 fi
 
 # Environment and torch ---------------------------------------------------------------------------------------------------------
-if [ ! -x "$venv/bin/python" ]; then
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # missing, or interrupted while it was made
     say "environment $venv (Python $version)"
-    "$python" -m venv "$venv"
+    [ "$python" = "$venv/bin/python" ] && python=$(command -v "${PYTHON:-python3}")
+    "$python" -m venv --clear "$venv"
 fi
 py=$(cd "$venv" && pwd)/bin/python
 pip() { "$py" -m pip --disable-pip-version-check "$@"; }
@@ -87,7 +90,6 @@ say "OpenMMLab stack and pymoo"
 pip install -q -c "$constraints" "onedl-mmengine==$MMENGINE" "pymoo==$PYMOO"
 
 # mmcv: source only; built once, then taken from the cache ------------------------------------------------------------------------
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/hyctas_mm/wheels
 key=$("$py" -c 'import sys, sysconfig, torch; print(f"torch{torch.__version__}-cp{sys.version_info[0]}{sys.version_info[1]}-{sysconfig.get_platform()}")')
 [ $ops = 1 ] && key=$key-ops || key=$key-noops
 wheels=$cache/$key
@@ -99,15 +101,18 @@ if ! mmcv_ok 2>/dev/null; then
     if [ -z "$(built)" ]; then
         mkdir -p "$wheels"
         work=$(mktemp -d "$wheels/build.XXXX")
-        trap 'rm -rf "$constraints" "$work"' EXIT
+        job=
+        set -m  # a process group of its own for the build, so that all of it can be stopped
+        trap '[ -n "$job" ] && kill -- -$job 2>/dev/null; rm -rf "$constraints" "$work"' EXIT
+        trap 'exit 130' INT TERM  # a job in the background does not see Ctrl-C itself
         if [ $ops = 1 ]; then
             say "mmcv $MMCV with compiled operators, $(nproc) jobs (about 8 minutes on two cores; log: $wheels/build.log)"
         else
             say "mmcv $MMCV without operators"
         fi
-        # Without debug information and with one log: the build is a third faster and its output does not bury the rest.
+        # Without debug information the build is a third faster. No CUDA operators: nothing here needs them, and they would need nvcc.
         start=$SECONDS
-        MMCV_WITH_OPS=$ops CFLAGS="-g0 ${CFLAGS:-}" CXXFLAGS="-g0 ${CXXFLAGS:-}" MAX_JOBS=${MAX_JOBS:-$(nproc)} \
+        CUDA_VISIBLE_DEVICES='' MMCV_WITH_OPS=$ops CFLAGS="-g0 ${CFLAGS:-}" CXXFLAGS="-g0 ${CXXFLAGS:-}" MAX_JOBS=${MAX_JOBS:-$(nproc)} \
             "$py" -m pip --disable-pip-version-check wheel -v --no-deps --no-build-isolation --no-binary onedl-mmcv -w "$work" "onedl-mmcv==$MMCV" \
             >"$wheels/build.log" 2>&1 &
         job=$!
@@ -117,6 +122,7 @@ if ! mmcv_ok 2>/dev/null; then
             sleep 2
         done
         [ -t 1 ] && echo
+        set +m
         wait $job || { tail -n 25 "$wheels/build.log" >&2; die "building mmcv failed; the whole log is $wheels/build.log"; }
         mv "$work"/*.whl "$wheels/"
     fi

@@ -19,7 +19,6 @@ from rich.table import Table
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.pipeline import Job, run_pipeline
-from hyctas_mm.engine.retraining import subnet_folders
 from hyctas_mm.search.archive import read_archive
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'quickstart'
@@ -43,7 +42,7 @@ def main() -> None:
     args = parse_args()
     warnings.filterwarnings('ignore')
     start = time.monotonic()
-    root = args.data_root or 'data/toy_streets'
+    root = str(Path(args.data_root or 'data/toy_streets').resolve())
     if args.data == 'toy_streets':
         generate_toy_streets(root)
     if not Path(root).is_dir():
@@ -59,8 +58,9 @@ def print_table(search_dir: Path) -> None:
     """Prints the chosen networks."""
     candidates = {c.archid: c for c in read_archive(search_dir / 'archive.jsonl')}
     table = Table('network', 'branches', 'params M', 'GMACs', 'latency ms', 'mIoU in supernet', 'mIoU retrained', 'config')
-    for folder in subnet_folders(search_dir):
-        candidate, results = candidates[folder.name], read_json(folder / 'results.json')
+    for name in read_json(search_dir / 'front.json')['chosen']:
+        folder = search_dir / 'subnets' / name
+        candidate, results = candidates[name], read_json(folder / 'results.json')
         costs = [f'{candidate.costs[name]:.3g}' for name in ('params_m', 'macs_g', 'latency_ms')]
         scores = [f'{candidate.metrics["mIoU"]:.1f}', f'{results["retrained"]["mIoU"]:.1f}']
         strides = '+'.join(map(str, candidate.arch.output_strides))

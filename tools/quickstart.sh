@@ -7,7 +7,7 @@
 #
 # Run again after an interruption, it continues. HYCTAS_VENV names the environment (default .venv).
 set -euo pipefail
-cd "$(dirname "$0")/.."
-venv=${HYCTAS_VENV:-.venv}
-bash tools/install.sh "$venv"
-exec "$venv/bin/python" tools/quickstart.py "$@"
+root=$(cd "$(dirname "$0")/.." && pwd)
+venv=${HYCTAS_VENV:-$root/.venv}
+bash "$root/tools/install.sh" "$venv"
+exec "$venv/bin/python" "$root/tools/quickstart.py" "$@"

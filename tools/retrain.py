@@ -1,4 +1,7 @@
-"""Retrains and tests the networks a search chose, and random ones of like cost beside them; then writes the report anew. Continues where it stopped."""
+"""Retrains and tests the networks a search chose, and random ones of like cost beside them; then writes the report anew.
+
+Networks that are done are left alone, so an interrupted run goes on with the network it was at.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.retraining import arch_of, random_twin, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
 from hyctas_mm.report.result import find_search_dir
+from hyctas_mm.search import COSTS
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,6 +31,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('search', type=Path, help="a search's work dir")
     parser.add_argument('--random', type=int, default=0, metavar='N', help='also train N random architectures, each of the cost of a chosen one')
     parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures and of all training')
+    parser.add_argument(
+        '--shard', type=int, nargs=2, metavar=('I', 'N'), default=(0, 1), help='train every N-th network from the I-th: one process for each device'
+    )
     parser.add_argument('--inherit', action='store_true', help="start from the supernet's weights instead of from scratch")
     return parser.parse_args()
 
@@ -38,7 +45,7 @@ def main() -> None:
     chosen = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') != 'random']
     if args.random:
         add_random(folder, chosen, args.random, args.seed)
-    folders = subnet_folders(folder)
+    folders = subnet_folders(folder)[args.shard[0] :: args.shard[1]]
     progress = Progress('networks trained', len(folders))
     for number, subnet in enumerate(folders):
         metrics = retrain(subnet, args.seed, inherit=args.inherit)
@@ -47,21 +54,21 @@ def main() -> None:
 
 
 def add_random(folder: Path, chosen: list[Path], count: int, seed: int) -> None:
-    """Makes folders of random architectures until there are ``count``."""
-    have = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') == 'random']
-    if len(have) >= count:
-        return
+    """Makes folders of random architectures, the n-th always the same for a seed; what is there stays."""
     settings = read_json(folder / 'search.json')
-    space, cost = SearchSpace.from_dict(settings['search_space']), settings['objectives'][1]['name']
+    space = SearchSpace.from_dict(settings['search_space'])
+    cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
     cfg = Config.fromfile(chosen[0] / 'config.py')
     shape = (1, 3, *settings['input_hw'])
-    table = LatencyTable(folder.parent / 'latency_table.json', torch.device(get_device()), shape) if cost == 'latency_ms' else None
+    table = LatencyTable(settings['latency_table'], torch.device(get_device()), shape) if cost == 'latency_ms' else None
     costs = CandidateCosts(cfg.model.to_dict(), shape, table)
-    rng = np.random.default_rng(seed)
     for number in range(count):
-        arch = random_twin(arch_of(chosen[number % len(chosen)]), cost, space, costs, rng)
-        target = write_architecture(folder / 'subnets' / arch.archid, cfg, arch, space.base_channels)
-        write_json(target / 'results.json', dict(role='random', twin_of=chosen[number % len(chosen)].name, costs=costs(arch)))
+        twin = chosen[number % len(chosen)]
+        arch = random_twin(arch_of(twin), cost, space, costs, np.random.default_rng([seed, number]))
+        target = folder / 'subnets' / arch.archid
+        if not (target / 'results.json').exists():
+            write_architecture(target, cfg, arch, space.base_channels)
+            write_json(target / 'results.json', dict(role='random', twin_of=twin.name, costs=costs(arch)))
 
 
 if __name__ == '__main__':

@@ -8,8 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${HYCTAS_VENV:-.venv}
 bash tools/install.sh --dev "$venv"
-export PATH="$PWD/$venv/bin:$PATH" OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
-[ -d "$venv" ] && [ "${venv#/}" != "$venv" ] && export PATH="$venv/bin:$PATH"
+export PATH="$(cd "$venv/bin" && pwd):$PATH" OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
 ruff check .
 mypy
 lint-imports

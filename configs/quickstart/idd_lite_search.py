@@ -22,7 +22,7 @@ train_cfg = dict(
     calibration_batches=6,
     num_chosen=3,
     latency_seconds=0.03,
-    subnet_config='configs/quickstart/idd_lite_subnet.py',
+    subnet_config='idd_lite_subnet.py',
 )
 custom_hooks = []
 param_scheduler = None

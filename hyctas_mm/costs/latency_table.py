@@ -42,7 +42,7 @@ class LatencyTable:
         self.path, self.device, self.seconds = Path(path), device, seconds
         self.input_shape = tuple(input_shape)
         self.parts: dict[str, float] = {}
-        self.overhead_ms = 0.0
+        self.overhead_ms: float | None = None
         if self.path.exists():
             self._read()
 
@@ -63,7 +63,7 @@ class LatencyTable:
             self.parts[key] = self._measure(part)
         if missing:
             self.save()
-        total: float = sum((self.parts[p.key] for p in parts), self.overhead_ms)
+        total: float = sum((self.parts[p.key] for p in parts), self.overhead_ms or 0.0)
         return total
 
     def fit_overhead(self, models: Sequence[nn.Module]) -> None:
@@ -74,7 +74,7 @@ class LatencyTable:
             real = materialise(model, self.device)
             x = torch.rand(*shape, device=self.device)
             whole = measure_latency(lambda m=real, x=x: m(x), self.device, seconds=10 * self.seconds, warmup_seconds=self.seconds)
-            rest.append(whole.median_ms - (self.predict(model) - self.overhead_ms))
+            rest.append(whole.median_ms - (self.predict(model) - (self.overhead_ms or 0.0)))
         self.overhead_ms = statistics.median(rest)
         self.save()
 
@@ -103,7 +103,7 @@ class LatencyTable:
         differing = [f'{k}: {there.get(k)!r} there, {v!r} here' for k, v in self.conditions.items() if there.get(k) != v]
         if differing:
             raise ValueError(f'{self.path}: measured under other conditions ({"; ".join(differing)}); use another file or delete it to measure again')
-        self.parts, self.overhead_ms = dict(content['parts_ms']), float(content['overhead_ms'])
+        self.parts, self.overhead_ms = dict(content['parts_ms']), content['overhead_ms']
 
 
 def materialise(module: nn.Module, device: torch.device) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import nn
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.costs import LatencyTable, count_macs, count_params
-from hyctas_mm.models.subnet import subnet_model_cfg
+from hyctas_mm.models.subnet import subnet_model_cfg, without_training_parts
 from hyctas_mm.registry import MODELS
 
 
@@ -22,12 +22,6 @@ def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Modu
     with torch.device('meta'):
         model: nn.Module = MODELS.build(cfg)
     return model.eval()
-
-
-def without_training_parts(model_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """A model config without what only training uses: auxiliary heads."""
-    out = {k: without_training_parts(v) if isinstance(v, Mapping) else v for k, v in model_cfg.items() if k != 'auxiliary_head'}
-    return out | (dict(aux_weight=0.0) if 'aux_weight' in out else {})
 
 
 class CandidateCosts:

@@ -12,9 +12,9 @@ import torch
 from mmengine.config import Config, ConfigDict
 from torch import Tensor, nn
 
-from hyctas_mm.engine.candidate_costs import without_training_parts
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.models.layers import resize
+from hyctas_mm.models.subnet import without_training_parts
 from hyctas_mm.registry import MODELS
 
 TOLERANCE = 1e-3

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ class Job:
         work_dir: Where everything goes: ``supernet/``, ``search/``.
         data_root: Folder of the data.
         options: Overrides of both configs.
+        subnet_options: Overrides of the exported networks' configs.
     """
 
     supernet: str
@@ -37,6 +40,7 @@ class Job:
     work_dir: Path
     data_root: str
     options: Mapping[str, Any] | None = None
+    subnet_options: Mapping[str, Any] | None = None
 
     def config(self, path: str, **options: Any) -> Config:
         """A config with the job's data and overrides."""
@@ -50,11 +54,11 @@ def run_pipeline(job: Job) -> Path:
     """Runs the job; returns the report."""
     checkpoint = train_supernet(job)
     search_dir = run_search(job, checkpoint)
-    folders = subnet_folders(search_dir)
+    folders = [f for f in subnet_folders(search_dir) if read_json(f / 'results.json').get('role') != 'random']
     progress = Progress('retrained networks', len(folders))
     for number, folder in enumerate(folders):
-        quiet_logger(f'retrain-{folder.name}', folder)
-        metrics = retrain(folder, options=dict(log_level='WARNING'))
+        with quiet_runners():
+            metrics = retrain(folder, options=job.subnet_options)
         progress.update(number + 1, f'{folder.name} mIoU {metrics["mIoU"]:.2f} %')
     _export_first(folders, job)
     return write_report(search_dir)
@@ -64,7 +68,8 @@ def train_supernet(job: Job) -> Path:
     """Trains the supernet, or continues its training; returns its checkpoint."""
     cfg = job.config(job.supernet, work_dir=str(job.work_dir / 'supernet'), resume=True)
     checkpoint = Path(cfg.work_dir) / f'iter_{cfg.train_cfg.max_iters}.pth'
-    if not checkpoint.exists():
+    last = Path(cfg.work_dir) / 'last_checkpoint'  # written after the checkpoint is whole
+    if not last.exists() or Path(last.read_text().strip()).name != checkpoint.name:
         runner_with_progress(cfg, 'supernet steps').train()
     return checkpoint
 
@@ -79,19 +84,20 @@ def run_search(job: Job, checkpoint: Path) -> Path:
 
 def runner_with_progress(cfg: Config, label: str) -> Runner:
     """A runner whose log goes to its file and whose progress goes to the terminal."""
-    cfg.experiment_name = label.replace(' ', '-')
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='ProgressHook', label=label)]
-    quiet_logger(cfg.experiment_name, Path(cfg.work_dir))
-    return Runner.from_cfg(cfg)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='ProgressHook', label=label)]
+    with quiet_runners():
+        return Runner.from_cfg(cfg)
 
 
-def quiet_logger(name: str, folder: Path) -> None:
-    """Makes the logger that a runner of this experiment name will use: everything to a file, warnings only to the terminal."""
-    folder.mkdir(parents=True, exist_ok=True)
-    logger = MMLogger.get_instance(name, logger_name='mmengine', log_file=str(folder / f'{name}.log'), log_level='INFO')
-    for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.setLevel(logging.ERROR)
+@contextlib.contextmanager
+def quiet_runners() -> Iterator[None]:
+    """Runners that are built inside log to their files only; errors are raised anyway."""
+    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            if type(handler) is logging.StreamHandler:
+                handler.setLevel(logging.CRITICAL + 1)  # its stream is closed now
 
 
 def _export_first(folders: list[Path], job: Job) -> None:

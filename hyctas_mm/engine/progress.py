@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 import time
 
@@ -30,7 +31,7 @@ class Progress:
         self._shown = now
         fresh = done - self._first
         left = (now - self._start) / fresh * (self.total - done) if fresh else 0.0
-        text = f'{self.label} {done}/{self.total}, {time.strftime("%H:%M:%S", time.gmtime(left))} left{", " * bool(note)}{note}'
+        text = f'{self.label} {done}/{self.total}, {datetime.timedelta(seconds=round(left))} left{", " * bool(note)}{note}'
         if self._live:
             print(f'\r\033[K{text}', end='\n' if done >= self.total else '', flush=True)
         else:

@@ -38,20 +38,27 @@ def retrain(
 
     Returns:
         Metrics of the retrained network on the test images.
+
+    Raises:
+        ValueError: If it was retrained with another seed or start.
     """
     results = read_json(folder / 'results.json')
+    asked = dict(seed=seed, inherit=inherit)
     if 'retrained' in results:
+        done = {k: results['retrained'].get(k) for k in asked}
+        if done != asked:
+            raise ValueError(f'{folder} was retrained with {done}, now {asked} is asked for; move its results.json away to train it again')
         return dict(results['retrained'])
     cfg = Config.fromfile(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
     cfg.randomness = dict(seed=seed)
     weights = folder / 'weights.pth'
     if weights.exists() and 'inherited' not in results:
-        results['inherited'] = _run(cfg, folder / 'inherited', load_from=str(weights)).test()
+        results['inherited'] = _test(_run(cfg, folder / 'inherited', load_from=str(weights)))
         write_json(folder / 'results.json', results)
     runner = _run(cfg, folder / 'train', load_from=str(weights) if inherit else None)
     runner.train()
-    results['retrained'] = runner.test() | dict(iters=runner.max_iters, seed=seed)
+    results['retrained'] = _test(runner) | dict(iters=runner.max_iters, **asked)
     torch.save(dict(meta=dict(archid=folder.name), state_dict=runner.model.state_dict()), folder / 'retrained.pth')
     dataset = DATASETS.build(dict(cfg.test_dataloader.dataset))
     draw_predictions(runner.model.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
@@ -66,6 +73,10 @@ def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
     cfg.work_dir, cfg.load_from = str(work_dir), load_from
     cfg.experiment_name = f'{work_dir.parent.name}-{work_dir.name}-{time.monotonic_ns()}'  # mmengine wants one name a runner
     return Runner.from_cfg(cfg)
+
+
+def _test(runner: Runner) -> dict[str, float]:
+    return {name: float(value) for name, value in runner.test().items()}
 
 
 def random_twin(

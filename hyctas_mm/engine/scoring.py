@@ -5,6 +5,7 @@ What is scored is the fixed network that would ship, so the supernet stays untou
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mmengine.evaluator import Evaluator
 from torch import nn
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.datasets.checks import check_not_empty
 from hyctas_mm.models.subnet import cut_subnet
 
 Batch = Mapping[str, Any]
@@ -45,7 +47,7 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
 class Scorer:
     """Scores architectures with the weights of one supernet.
 
-    All images are decoded once and kept in memory as uint8.
+    All images and labels are decoded once and kept in memory as uint8.
 
     Args:
         supernet: The trained supernet.
@@ -55,8 +57,11 @@ class Scorer:
         evaluator: mmengine's evaluator.
         calibration_batches: How many calibration batches to use.
 
+    Attributes:
+        images_sha1: Identifies the images used and their order.
+
     Raises:
-        ValueError: If an image is in both loaders, or a calibration batch has a single image.
+        ValueError: If a loader has no image, an image is in both, or a calibration batch has a single image.
     """
 
     def __init__(
@@ -71,11 +76,14 @@ class Scorer:
         check_disjoint(calibration, validation)
         self.supernet, self.model_cfg, self.evaluator = supernet, model_cfg, evaluator
         self.evaluator.dataset_meta = validation.dataset.metainfo
-        self._calibration = _first_batches(calibration, calibration_batches)
-        if any(len(b['inputs']) < 2 for b in self._calibration):
-            raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more and drop_last')
-        self._validation = list(validation)
+        self._validation = [_with_small_labels(batch) for batch in validation]
         self._num_images = len(validation.dataset)
+        used = _first_batches(calibration, calibration_batches)
+        if any(len(b['inputs']) < 2 for b in used):
+            raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more and drop_last')
+        names = [sample.img_path for batch in (*used, *self._validation) for sample in batch['data_samples']]
+        self.images_sha1 = hashlib.sha1('\n'.join(names).encode()).hexdigest()
+        self._calibration: list[Batch] = [dict(inputs=batch['inputs']) for batch in used]
 
     def subnet(self, arch: Architecture) -> nn.Module:
         """The fixed network of ``arch`` with the supernet's weights and recalibrated batch norm, in eval mode."""
@@ -91,6 +99,14 @@ class Scorer:
             self.evaluator.process(data_samples=subnet.val_step(batch), data_batch=batch)
         metrics: dict[str, Any] = self.evaluator.evaluate(self._num_images)
         return {name.split('/')[-1]: float(value) for name, value in metrics.items()}
+
+
+def _with_small_labels(batch: Batch) -> Batch:
+    """Labels are classes or 255, but come as int64, eight times as large."""
+    for sample in batch['data_samples']:
+        if 'gt_sem_seg' in sample:
+            sample.gt_sem_seg.data = sample.gt_sem_seg.data.to(torch.uint8)
+    return batch
 
 
 def _first_batches(loader: Iterable[Batch], count: int) -> list[Batch]:
@@ -114,6 +130,8 @@ def check_disjoint(calibration: Any, validation: Any) -> None:
     Raises:
         ValueError: Naming an image and how many both loaders hold.
     """
+    for name, loader in (('train_dataloader', calibration), ('val_dataloader', validation)):
+        check_not_empty(loader.dataset, name)
     shared: Sequence[str] = sorted(image_paths(calibration.dataset) & image_paths(validation.dataset))
     if shared:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import math
@@ -40,6 +41,10 @@ BAD = 1e9
 """Objective value of a candidate that has none; finite, because pymoo sorts it."""
 
 
+FAILURES_IN_A_ROW = 3
+"""Failing candidates after which the search stops: the fault is not theirs."""
+
+
 class SearchError(RuntimeError):
     """A search that cannot go on; what was evaluated is kept."""
 
@@ -57,6 +62,8 @@ class NSGA2SearchLoop(BaseLoop):
         runner: The runner.
         dataloader: Loader of calibration images.
         supernet: Checkpoint of the trained supernet.
+        subnet_config: Training config of a fixed network, whose data and schedule the exported configs take; relative to the working
+            directory or to the search's config file.
         input_hw: Height and width that costs are measured at.
         objectives: Two or more of the evaluator's metrics and the costs ``latency_ms``, ``macs_g``, ``params_m``; see
             :func:`~hyctas_mm.search.read_objectives`.
@@ -71,8 +78,6 @@ class NSGA2SearchLoop(BaseLoop):
         mutation_prob: See :class:`~hyctas_mm.search.ArchNSGA2`.
         calibration_batches: Batches that the batch norm is recalibrated on.
         num_chosen: Networks exported from the front.
-        subnet_config: Training config whose data and schedule the exported configs take; relative to the working directory. Default: the
-            search's own config.
         latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
         latency_seconds: Time to measure each part of the latency table.
         seed: Seed of the search.
@@ -82,8 +87,8 @@ class NSGA2SearchLoop(BaseLoop):
         SearchError: If the work dir holds another search, or nothing satisfies the bounds.
 
     Example:
-        >>> train_cfg = dict(type='NSGA2SearchLoop', supernet='work_dirs/supernet/iter_4000.pth', input_hw=(227, 320),
-        ...                  objectives=['mIoU', 'latency_ms'], bounds=dict(latency_ms=dict(max=20)))
+        >>> train_cfg = dict(type='NSGA2SearchLoop', supernet='work_dirs/supernet/iter_4000.pth', subnet_config='subnet.py',
+        ...                  input_hw=(227, 320), objectives=['mIoU', 'latency_ms'], bounds=dict(latency_ms=dict(max=20)))
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class NSGA2SearchLoop(BaseLoop):
         runner: Runner,
         dataloader: Any,
         supernet: str,
+        subnet_config: str,
         input_hw: Sequence[int],
         objectives: Sequence[str | Mapping[str, Any]] = ('mIoU', 'latency_ms'),
         bounds: Mapping[str, Mapping[str, float]] = {},
@@ -101,7 +107,6 @@ class NSGA2SearchLoop(BaseLoop):
         mutation_prob: float = 0.02,
         calibration_batches: int = 16,
         num_chosen: int = 5,
-        subnet_config: str | None = None,
         latency_table: str | None = None,
         latency_seconds: float = 0.1,
         seed: int = 0,
@@ -109,17 +114,19 @@ class NSGA2SearchLoop(BaseLoop):
         super().__init__(runner, dataloader)
         if get_world_size() > 1:
             raise SearchError(f'the search runs in one process, got {get_world_size()}; start it without a launcher')
-        self.objectives, self.bounds = read_objectives(objectives), read_bounds(bounds)
+        self.objectives = read_objectives(objectives)
+        self.bounds = read_bounds(bounds, [o.name for o in self.objectives])
         self.supernet, self.input_hw = supernet, tuple(input_hw)
         self.branches: list[int | None] = [None] if branches is None else list(branches)
         self.population, self.generations, self.seed = population, generations, seed
         self.probs = dict(crossover_prob=crossover_prob, mutation_prob=mutation_prob)
-        self.calibration_batches, self.num_chosen, self.subnet_config = calibration_batches, num_chosen, subnet_config
+        self.calibration_batches, self.num_chosen = calibration_batches, num_chosen
+        self.subnet_config = self._read_subnet_config(subnet_config)
         self.folder = Path(runner.work_dir) / 'search'
         self.table_path = Path(latency_table or Path(runner.work_dir) / 'latency_table.json')
         self.latency_seconds = latency_seconds
         self._excluded: Counter[str] = Counter()
-        self._proposed = self._evaluated = 0
+        self._proposed = self._evaluated = self._failures = 0
         self._evaluation_seconds = 0.0
 
     # What the runner asks of a train loop ---------------------------------------------------------------------------------------
@@ -159,13 +166,13 @@ class NSGA2SearchLoop(BaseLoop):
         self.space = supernet_space(model)
         self.runner.logger.info(f'search space: {self.space.size():.3g} architectures')
         digest = load_supernet(model, self.supernet, self.space)
-        self._open_folder(digest)
         model_cfg = self.runner.cfg.model.to_dict()
         self.device = next(model.parameters()).device
         loop = self.runner.val_loop
         self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches)
+        self._open_folder(digest)
         self.costs = CandidateCosts(model_cfg, (1, 3, *self.input_hw), self._latency_table())
-        if self.costs.table is not None and not self.costs.table.parts:
+        if self.costs.table is not None and self.costs.table.overhead_ms is None:
             rng = np.random.default_rng(0)
             self.costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
 
@@ -180,6 +187,9 @@ class NSGA2SearchLoop(BaseLoop):
         settings = dict(
             search_space=self.space.to_dict(),
             supernet_sha1=digest,
+            images_sha1=self.scorer.images_sha1,
+            device=device_name(self.device),
+            latency_table=str(self.table_path.resolve()),
             objectives=[vars(o) for o in self.objectives],
             bounds=[vars(b) for b in self.bounds],
             branches=self.branches,
@@ -193,10 +203,10 @@ class NSGA2SearchLoop(BaseLoop):
         settings = json.loads(json.dumps(settings))
         path = self.folder / SETTINGS
         there = read_json(path)
-        if there:
-            differing = [f'{k} is {there.get(k)!r} there, {v!r} here' for k, v in settings.items() if there.get(k) != v]
-            if differing:
-                raise SearchError(f'{self.folder} holds another search ({"; ".join(differing)}); choose another --work-dir, or delete it')
+        differing = [f'{k} is {there.get(k)!r} there, {v!r} here' for k, v in settings.items() if there and there.get(k) != v]
+        if differing:
+            hint = ' (images in another order? give the config randomness = dict(seed=...))' if 'images_sha1' in differing[0] else ''
+            raise SearchError(f'{self.folder} holds another search: {"; ".join(differing)}{hint}; choose another --work-dir, or delete it')
         self.archive = Archive(self.folder / ARCHIVE)
         if len(self.archive) and not self.runner._resume:
             raise SearchError(
@@ -244,10 +254,18 @@ class NSGA2SearchLoop(BaseLoop):
         try:
             with _quiet(self.runner.logger):
                 metrics = self.scorer.score(arch)
+            self._failures = 0
         except RuntimeError as error:  # out of memory and the like: this candidate cannot be had, the next may
             self.runner.logger.exception(f'candidate {arch.archid} failed')
-            problems.append(f'evaluation failed: {str(error).splitlines()[0]}')
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            self._failures += 1
+            if self._failures == FAILURES_IN_A_ROW:
+                raise SearchError(f'{self._failures} candidates in a row failed, the last with: {reason}. Mend it and go on with --resume') from error
+            problems.append(f'evaluation failed: {reason}')
         values = {**metrics, **costs}
+        unknown = [o.name for o in self.objectives if o.name not in values] if metrics else []
+        if unknown:
+            raise SearchError(f'objective(s) {unknown} are neither costs nor metrics of val_evaluator, which gives {sorted(metrics)}')
         problems += [f'{o.name} has no value' for o in self.objectives if not math.isfinite(values.get(o.name, math.nan)) and not problems]
         problems += [b.describe(values[b.name]) for b in self.bounds if b.name in values and b.violation(values[b.name]) > 0]
         seconds = time.perf_counter() - start
@@ -305,24 +323,26 @@ class NSGA2SearchLoop(BaseLoop):
             reasons = Counter(v.split(' ')[0] if 'demanded' in v else v for c in self.archive for v in c.violations)
             told = ', '.join(f'{name}: {count}' for name, count in reasons.most_common())
             raise SearchError(f'none of {len(self.archive)} evaluated candidates is feasible (excluded by {told}); loosen train_cfg.bounds')
-        cfg = self._subnet_config()
         for candidate in chosen:
             subnet = self.scorer.subnet(candidate.arch)
             folder = self.folder / 'subnets' / candidate.archid
-            export_subnet(folder, subnet, cfg, candidate.arch, self.space.base_channels)
+            export_subnet(folder, subnet, self.subnet_config, candidate.arch, self.space.base_channels)
         report = write_report(self.folder)
         if self._evaluation_seconds:
             share = 1 - self._evaluation_seconds / self._seconds
             self._say(f'{self._evaluated} candidates, {self._evaluation_seconds:.0f} s of evaluation, overhead {share:.2%}')
         self._say(f'front of {len(self._front(list(self.archive)))} networks, {len(chosen)} exported to {self.folder / "subnets"}; report: {report}')
 
-    def _subnet_config(self) -> Config:
-        if self.subnet_config is None:
-            return self.runner.cfg
-        cfg = Config.fromfile(self.subnet_config)
+    def _read_subnet_config(self, path: str) -> Config:
+        """The config that exported networks take after, reading its data where the search does."""
+        places = [Path(path), Path(self.runner.cfg.filename or '.').parent / path]
+        found = next((p for p in places if p.is_file()), None)
+        if found is None:
+            raise FileNotFoundError(f'no subnet_config {path}, neither in the working directory nor beside the search config')
+        cfg = Config.fromfile(found)
         root = self.runner.cfg.train_dataloader.dataset.get('data_root')
-        if root:  # the exported configs read the data where the search did
-            set_data_root(cfg, root)
+        if root:
+            set_data_root(cfg, str(Path(root).resolve()))
         return cfg
 
     # Messages -------------------------------------------------------------------------------------------------------------------
@@ -333,11 +353,10 @@ class NSGA2SearchLoop(BaseLoop):
     def _progress(self, candidate: Candidate) -> None:
         values = ', '.join(o.with_value(candidate.value(o.name)) for o in self.objectives)
         times = [c.seconds for c in self.archive]
-        left = (self.max_iters - self._evaluated - 1) * sum(times) / len(times)
+        left = datetime.timedelta(seconds=round((self.max_iters - self._evaluated - 1) * sum(times) / len(times)))
         place = f'{_track_name(candidate.track)}, generation {candidate.generation + 1}/{self.generations}'
         note = f'{place}: {candidate.archid} {values}' + (f' [{candidate.violations[0]}]' if candidate.violations else '')
-        eta = time.strftime('%H:%M:%S', time.gmtime(left))
-        self._say(f'[{self._evaluated + 1}/{self.max_iters}, {eta} left] {note}')
+        self._say(f'[{self._evaluated + 1}/{self.max_iters}, {left} left] {note}')
         for hook in self.runner.hooks:
             if isinstance(hook, ProgressHook):
                 hook.show(self._evaluated + 1, self.max_iters, note)

@@ -56,6 +56,12 @@ def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture, base_chan
     return ConfigDict(fixed(model_cfg))
 
 
+def without_training_parts(model_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """A model config without what only training uses: auxiliary heads."""
+    out = {k: without_training_parts(v) if isinstance(v, Mapping) else v for k, v in model_cfg.items() if k != 'auxiliary_head'}
+    return out | (dict(aux_weight=0.0) if 'aux_weight' in out else {})
+
+
 @torch.no_grad()
 def copy_subnet_weights(supernet: nn.Module, subnet: nn.Module) -> None:
     """Copies the weights of the supernet's present architecture into a fixed network of that architecture.

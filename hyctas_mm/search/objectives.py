@@ -92,16 +92,23 @@ def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective
     return tuple(found)
 
 
-def read_bounds(items: Mapping[str, Mapping[str, float]]) -> tuple[Bound, ...]:
+def read_bounds(items: Mapping[str, Mapping[str, float]], others: Sequence[str] = ()) -> tuple[Bound, ...]:
     """Bounds of a config: ``{'latency_ms': {'max': 20}, 'mIoU': {'min': 30}}``.
 
+    Args:
+        items: The bounds by name.
+        others: Names that may be bounded beside the known metrics and costs: those of a user's own objectives.
+
     Raises:
-        ValueError: For a bound without ``min`` or ``max``, or with anything else.
+        ValueError: For an unknown name, or a bound without ``min`` or ``max`` or with anything else.
     """
     found = []
     for name, limits in items.items():
         if not limits or not set(limits) <= {'min', 'max'}:
             raise ValueError(f"bound on {name}: {dict(limits)!r}; expected 'min', 'max' or both")
+        if name not in METRICS and name not in COSTS and name not in others:
+            known = ', '.join([*METRICS, *COSTS, *others])
+            raise ValueError(f'bound on {name!r}: neither a known metric or cost nor an objective (known: {known})')
         found.append(Bound(name, limits.get('min'), limits.get('max')))
     return tuple(found)
 

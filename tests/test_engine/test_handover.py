@@ -57,7 +57,6 @@ def test_results_and_pictures(retrained: Path) -> None:
 
 
 def test_onnx_equals_pytorch(retrained: Path, tmp_path: Path) -> None:
-    pytest.importorskip('onnxruntime')
     subnet = subnet_folders(retrained)[0]
     result = export_onnx(subnet / 'config.py', subnet / 'retrained.pth', tmp_path / 'model.onnx', (64, 128))
     assert result.path.is_file() and result.max_difference < 1e-4

@@ -127,7 +127,7 @@ def test_a_failing_candidate_is_kept_with_its_reason(toy_root: Path, supernet: P
 
 
 def test_a_work_dir_of_another_search_is_refused(toy_root: Path, supernet: Path, searched: Path) -> None:
-    with pytest.raises(SearchError, match='another search .*seed is 0 there, 1 here'):
+    with pytest.raises(SearchError, match='another search: seed is 0 there, 1 here'):
         search(toy_root, supernet, searched, **{'train_cfg.seed': 1}, resume=True)
 
 
@@ -142,3 +142,43 @@ def test_a_supernet_of_another_space_is_refused(toy_root: Path, supernet: Path, 
 def test_calibrating_on_scoring_images_is_refused(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'4 image\(s\) are in both train_dataloader .* and val_dataloader'):
         search(toy_root, supernet, tmp_path, **{'val_dataloader.dataset.indices': 12})
+
+
+def test_the_same_folder_on_other_images_is_refused(toy_root: Path, supernet: Path, searched: Path) -> None:
+    with pytest.raises(SearchError, match='another search: images_sha1 .*randomness'):
+        search(toy_root, supernet, searched, **{'val_dataloader.dataset.indices': 7}, resume=True)
+
+
+def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
+    def failing(self, arch):
+        raise RuntimeError('device lost')
+
+    monkeypatch.setattr(Scorer, 'score', failing)
+    with pytest.raises(SearchError, match='3 candidates in a row failed, the last with: device lost'):
+        search(toy_root, supernet, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('options', 'error', 'expected'),
+    [
+        ({'train_cfg.bounds': dict(latency=dict(max=20))}, ValueError, "bound on 'latency'"),
+        ({'train_cfg.subnet_config': 'nowhere.py'}, FileNotFoundError, 'no subnet_config nowhere.py'),
+        ({'train_cfg.objectives': ['PQ', 'macs_g']}, SearchError, r"\['PQ'\] are neither costs nor metrics of val_evaluator, which gives \['aAcc'"),
+        ({'train_dataloader.batch_size': 1}, ValueError, 'a calibration batch has a single image'),
+        ({'val_dataloader.dataset.data_prefix.img_path': 'gtFine_trainvaltest'}, FileNotFoundError, 'val_dataloader: no image in'),
+    ],
+)
+def test_wrong_configs(toy_root: Path, supernet: Path, tmp_path: Path, options: dict, error: type, expected: str) -> None:
+    with pytest.raises(error, match=expected):
+        search(toy_root, supernet, tmp_path, **options)
+
+
+def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    options = {'train_cfg.objectives': ['mIoU', 'latency_ms'], 'train_cfg.branches': (1,), 'train_cfg.latency_seconds': 0.001}
+    search(toy_root, supernet, tmp_path, **options)
+    archive = tmp_path / 'search' / 'archive.jsonl'
+    whole = lines(tmp_path)
+    assert all(c['costs']['latency_ms'] > 0 for c in whole)
+    archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[:2]))
+    search(toy_root, supernet, tmp_path, **options, resume=True)
+    assert lines(tmp_path) == whole

@@ -3,7 +3,6 @@ dataset_type = 'CamVidDataset'
 data_root = 'data/camvid'
 num_classes = 11
 crop_size = (352, 480)
-input_hw = (360, 480)
 
 load = [
     dict(type='LoadImageFromFile'),

@@ -16,6 +16,7 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(512, 256), keep_ratio=True),
     dict(type='LoadAnnotations'),
+    dict(type='CheckLabels', num_classes=num_classes),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

@@ -3,7 +3,6 @@ dataset_type = 'IDDLiteDataset'
 data_root = 'data/idd_lite'
 num_classes = 7
 crop_size = (224, 320)
-input_hw = (227, 320)
 
 load = [
     dict(type='LoadImageFromFile'),

@@ -7,10 +7,8 @@ classes = (
 )
 num_classes = 11
 crop_size = (96, 192)
-input_hw = (128, 256)
 metainfo = dict(classes=classes)
 fit = list(range(32, 96))
-select = 32
 
 load = [
     dict(type='LoadImageFromFile'),

@@ -6,6 +6,7 @@ train_cfg = dict(
     _delete_=True,
     type='NSGA2SearchLoop',
     supernet='work_dirs/hyctas_supernet_1xb16-600e_cityscapes-256x512/epoch_600.pth',
+    subnet_config='hyctas-s_4xb8-186k_cityscapes-512x1024.py',
     input_hw=(1024, 2048),
     objectives=['mIoU', 'latency_ms'],
     branches=(1, 2, 3),

@@ -12,7 +12,7 @@ from hyctas_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class CheckLabels(BaseTransform):
-    """Checks a sample after ``LoadAnnotations``: image and label have one size, labels are class indices or void.
+    """Checks a sample right after ``LoadAnnotations``: image and label files have one size, labels are class indices or void.
 
     Args:
         num_classes: Number of classes.
@@ -27,9 +27,10 @@ class CheckLabels(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         image, label = results['img'], results['gt_seg_map']
-        if image.shape[:2] != label.shape[:2]:
+        height, width = results.get('ori_shape', image.shape)[:2]
+        if (height, width) != label.shape[:2]:
             raise ValueError(
-                f'image {results["img_path"]} is {image.shape[1]}x{image.shape[0]} but its label {results["seg_map_path"]} is '
+                f'image {results["img_path"]} is {width}x{height} but its label {results["seg_map_path"]} is '
                 f'{label.shape[1]}x{label.shape[0]}; both must have one size'
             )
         wrong = np.unique(label[(label >= self.num_classes) & (label != self.ignore_index)])

@@ -10,6 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from hyctas_mm.archs import SearchSpace
+from hyctas_mm.datasets.checks import check_not_empty
 from hyctas_mm.models.subnet import searchable_parts, set_arch
 from hyctas_mm.registry import HOOKS
 
@@ -36,6 +37,9 @@ class SampleArchHook(Hook):
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
+
+    def before_train(self, runner: Runner) -> None:
+        check_not_empty(runner.train_dataloader.dataset, 'train_dataloader')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         model = _unwrapped(runner)

@@ -48,14 +48,20 @@ class SelfAttention(nn.Module):
             conv(x).flatten(2).transpose(1, 2).unsqueeze(1)
             for conv in (self.query, self.key, self.value)
         )
-        if x.device.type == 'cpu':
-            # The fused CPU kernel wants equal widths; zeros change no product, and without it the N x N matrix would be kept.
-            missing = channels - query.shape[-1]
-            query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
+        # Zeros change no product, but the fused kernels, without which the N x N matrix would be kept, ask for them: the CPU's wants equal
+        # widths, CUDA's want multiples of 8. An exported graph has neither kernel and is spared the work.
+        if x.device.type == 'cpu' and not torch.compiler.is_exporting():
+            query, key = _widen(query, channels), _widen(key, channels)
+        elif x.device.type == 'cuda':
+            query, key, value = (_widen(t, -(-t.shape[-1] // 8) * 8) for t in (query, key, value))
         out = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        # (B, 1, H*W, C) -> (B, C, H, W)
-        out = out.squeeze(1).transpose(1, 2).reshape(batch, channels, height, width)
+        # (B, 1, H*W, C or more) -> (B, C, H, W)
+        out = out[..., :channels].squeeze(1).transpose(1, 2).reshape(batch, channels, height, width)
         return self.gamma * out + x
+
+
+def _widen(x: Tensor, width: int) -> Tensor:
+    return F.pad(x, (0, width - x.shape[-1]))
 
 
 @register_op('attention')

@@ -1,0 +1,85 @@
+"""The quickstart's whole way, tiny, and the command lines as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hyctas_mm.archs import SearchSpace
+from hyctas_mm.engine.pipeline import Job, run_pipeline
+from hyctas_mm.search.archive import read_archive
+from tests.test_engine.conftest import SPACE, config
+from tests.test_engine.test_handover import FAST
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*args: object, cwd: Path = ROOT) -> str:
+    """Output of a command of ours; fails with what it printed."""
+    environment = os.environ | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}', OMP_NUM_THREADS='1')
+    done = subprocess.run([str(a) for a in args], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope='module')
+def configs(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny configs as files."""
+    folder = tmp_path_factory.mktemp('configs')
+    for kind in ('supernet', 'search', 'subnet'):
+        cfg = config(kind, toy_root, folder / 'work')
+        cfg.pop('work_dir')
+        if kind == 'search':
+            cfg.train_cfg.supernet, cfg.train_cfg.subnet_config = str(supernet), 'subnet.py'
+            cfg.train_cfg.objectives = ['mIoU', 'latency_ms']
+            cfg.train_cfg.latency_seconds = 0.001
+        cfg.dump(str(folder / f'{kind}.py'))
+    return folder
+
+
+def test_everything_in_one_call_and_once_only(toy_root: Path, configs: Path, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    work = tmp_path / 'work'
+    job = Job(str(configs / 'supernet.py'), str(configs / 'search.py'), work, str(toy_root), subnet_options=FAST)
+    report = run_pipeline(job)
+    printed = capfd.readouterr().out
+    assert 'supernet steps 4/4' in printed and 'search candidates 12/12' in printed and 'mmengine - INFO' not in printed
+    assert 'retrained (' in report.read_text() or 'etrained' in report.read_text()
+    assert len(list(work.glob('search/subnets/*/model.onnx'))) == 1
+    archive = (work / 'search' / 'archive.jsonl').read_bytes()
+    assert run_pipeline(job) == report
+    assert (work / 'search' / 'archive.jsonl').read_bytes() == archive
+    assert 'supernet steps' not in capfd.readouterr().out
+
+
+def test_mim_trains_a_search_config_and_tests_what_it_exports(configs: Path, tmp_path: Path) -> None:
+    """From another working directory than the repository."""
+    command('mim', 'train', 'mmseg', configs / 'search.py', '--work-dir', tmp_path / 'found', cwd=tmp_path)
+    assert len(read_archive(tmp_path / 'found' / 'search' / 'archive.jsonl')) == 12
+    subnet = next((tmp_path / 'found' / 'search' / 'subnets').iterdir())
+    options = ('--cfg-options', 'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False')
+    printed = command(
+        'mim', 'test', 'mmseg', subnet / 'config.py', '--checkpoint', subnet / 'weights.pth', '--work-dir', tmp_path / 't', *options, cwd=tmp_path
+    )
+    assert 'mIoU' in printed
+
+
+def test_a_subnet_is_cut_out_by_command(configs: Path, supernet: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    arch = SearchSpace(**SPACE).sample(np.random.default_rng(0), 2)
+    (tmp_path / 'arch.json').write_text(json.dumps(arch.to_dict()))
+    out = tmp_path / 'subnet'
+    printed = command(sys.executable, 'tools/export_subnet.py', configs / 'supernet.py', supernet, tmp_path / 'arch.json', '--out', out)
+    assert arch.archid in printed and {p.name for p in out.iterdir()} == {'arch.json', 'config.py', 'weights.pth', 'arch.svg'}
+    table = command(sys.executable, 'tools/benchmark.py', out / 'config.py', '--shape', 32, 64, '--seconds', 0.05, '--rounds', 2)
+    assert 'latency' in table
+
+
+@pytest.mark.parametrize('tool', sorted(p.name for p in (ROOT / 'tools').glob('*.py')))
+def test_every_tool_explains_itself(tool: str) -> None:
+    assert 'usage' in command(sys.executable, f'tools/{tool}', '--help')
