@@ -24,7 +24,7 @@ dist.init_process_group("gloo")
 root, work = sys.argv[1:]
 cfg = config("supernet", Path(root), Path(work))
 cfg.launcher, cfg.experiment_name = "pytorch", "distributed"
-cfg.find_unused_parameters = True
+cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, find_unused_parameters=True)  # mmengine's default names a GPU
 seen = []
 before = SampleArchHook.before_train_iter
 def record(self, runner, *args, **kwargs):

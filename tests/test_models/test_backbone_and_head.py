@@ -74,7 +74,7 @@ def test_errors() -> None:
     backbone = HyCTASBackbone(arch='hyctas-s', base_channels=4, outputs='branches')
     head = HyCTASHead(arch='hyctas-s', base_channels=4, num_classes=2)
     with pytest.raises(ValueError, match='batch of 2 images or more'):
-        head(backbone(torch.randn(1, 3, 64, 64)))
+        head(backbone(torch.randn(1, 3, 128, 128)))
 
 
 def test_a_config_names_an_op_of_ones_own() -> None:

@@ -25,7 +25,7 @@ train_cfg = dict(
     population=20,
     generations=8,
     calibration_batches=8,
-    subnet_config='hyctas_subnet_1xb8-1k_idd-lite-160x224.py',
+    subnet_config='hyctas_subnet_1xb8-800_idd-lite-160x224.py',
     seed=0,
 )
 custom_hooks = []

@@ -1,4 +1,4 @@
-# One fixed network from scratch, 1000 steps: the schedule that exported networks take.
+# One fixed network from scratch, 800 steps: the schedule that exported networks take.
 _base_ = [
     '../../default_runtime.py',
     '../../_base_/datasets/idd_lite.py',
@@ -6,7 +6,7 @@ _base_ = [
     '../../_base_/schedules/sgd_poly.py',
 ]
 crop_size = (160, 224)
-max_iters = 1000
+max_iters = 800
 model = dict(
     data_preprocessor=dict(size=crop_size), backbone=dict(base_channels=6), decode_head=dict(base_channels=6, num_classes=7)
 )
