@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
@@ -28,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', required=True, help='folder to write')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
     parser.add_argument(
-        '--calibrate', type=int, default=0, metavar='N', help='recalibrate the batch norm on N batches of training images (default 0: keep)'
+        '--calibrate', type=int, default=16, metavar='N', help='recalibrate the batch norm on N batches of training images (default 16, 0: keep)'
     )
     return parser.parse_args()
 
@@ -44,6 +45,7 @@ def main() -> None:
     load_supernet(supernet, args.checkpoint, space)
     subnet = cut_subnet(supernet.eval(), cfg.model.to_dict(), arch)
     if args.calibrate:
+        np.random.seed(0)  # of the training pipeline
         dataset = DATASETS.build(dict(cfg.train_dataloader.dataset))
         generator = torch.Generator().manual_seed(0)
         loader = DataLoader(dataset, cfg.train_dataloader.batch_size, shuffle=True, collate_fn=pseudo_collate, generator=generator)

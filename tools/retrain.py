@@ -60,7 +60,8 @@ def add_random(folder: Path, chosen: list[Path], count: int, seed: int) -> None:
     cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
     cfg = Config.fromfile(chosen[0] / 'config.py')
     shape = (1, 3, *settings['input_hw'])
-    table = LatencyTable(settings['latency_table'], torch.device(get_device()), shape) if cost == 'latency_ms' else None
+    path = settings['latency_table'] or folder.with_name('latency_table.json')
+    table = LatencyTable(path, torch.device(get_device()), shape) if cost == 'latency_ms' else None
     costs = CandidateCosts(cfg.model.to_dict(), shape, table)
     for number in range(count):
         twin = chosen[number % len(chosen)]

@@ -81,7 +81,8 @@ class Scorer:
         used = _first_batches(calibration, calibration_batches)
         if any(len(b['inputs']) < 2 for b in used):
             raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more and drop_last')
-        names = [sample.img_path for batch in (*used, *self._validation) for sample in batch['data_samples']]
+        paths = [Path(sample.img_path) for batch in (*used, *self._validation) for sample in batch['data_samples']]
+        names = [f'{path.name} {path.stat().st_size}' for path in paths]  # not their folder: data may be moved
         self.images_sha1 = hashlib.sha1('\n'.join(names).encode()).hexdigest()
         self._calibration: list[Batch] = [dict(inputs=batch['inputs']) for batch in used]
 

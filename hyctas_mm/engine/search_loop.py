@@ -36,7 +36,7 @@ from hyctas_mm.search import COSTS, Archive, ArchNSGA2, Candidate, read_bounds, 
 from hyctas_mm.search.archive import ARCHIVE
 from hyctas_mm.search.front import FRONT, front_indices, spread
 
-SETTINGS = 'search.json'
+SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
 BAD = 1e9
 """Objective value of a candidate that has none; finite, because pymoo sorts it."""
 
@@ -123,7 +123,7 @@ class NSGA2SearchLoop(BaseLoop):
         self.calibration_batches, self.num_chosen = calibration_batches, num_chosen
         self.subnet_config = self._read_subnet_config(subnet_config)
         self.folder = Path(runner.work_dir) / 'search'
-        self.table_path = Path(latency_table or Path(runner.work_dir) / 'latency_table.json')
+        self.latency_table = latency_table
         self.latency_seconds = latency_seconds
         self._excluded: Counter[str] = Counter()
         self._proposed = self._evaluated = self._failures = 0
@@ -180,7 +180,8 @@ class NSGA2SearchLoop(BaseLoop):
         wanted = {o.name for o in self.objectives} | {b.name for b in self.bounds}
         if 'latency_ms' not in wanted:
             return None
-        return LatencyTable(self.table_path, self.device, (1, 3, *self.input_hw), self.latency_seconds)
+        path = self.latency_table or self.folder.with_name(LATENCY_TABLE)
+        return LatencyTable(path, self.device, (1, 3, *self.input_hw), self.latency_seconds)
 
     def _open_folder(self, digest: str) -> None:
         """Starts ``WORK_DIR/search``, or checks that what is there is this search."""
@@ -188,8 +189,7 @@ class NSGA2SearchLoop(BaseLoop):
             search_space=self.space.to_dict(),
             supernet_sha1=digest,
             images_sha1=self.scorer.images_sha1,
-            device=device_name(self.device),
-            latency_table=str(self.table_path.resolve()),
+            latency_table=self.latency_table,
             objectives=[vars(o) for o in self.objectives],
             bounds=[vars(b) for b in self.bounds],
             branches=self.branches,

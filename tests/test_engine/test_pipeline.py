@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from hyctas_mm.archs import SearchSpace
+from hyctas_mm.engine.cli import set_data_root
 from hyctas_mm.engine.pipeline import Job, run_pipeline
 from hyctas_mm.search.archive import read_archive
-from tests.test_engine.conftest import SPACE, config
+from tests.test_engine.conftest import SPACE, config, run
 from tests.test_engine.test_handover import FAST
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +76,9 @@ def test_a_subnet_is_cut_out_by_command(configs: Path, supernet: Path, tmp_path:
     arch = SearchSpace(**SPACE).sample(np.random.default_rng(0), 2)
     (tmp_path / 'arch.json').write_text(json.dumps(arch.to_dict()))
     out = tmp_path / 'subnet'
-    printed = command(sys.executable, 'tools/export_subnet.py', configs / 'supernet.py', supernet, tmp_path / 'arch.json', '--out', out)
+    printed = command(
+        sys.executable, 'tools/export_subnet.py', configs / 'supernet.py', supernet, tmp_path / 'arch.json', '--out', out, '--calibrate', 2
+    )
     assert arch.archid in printed and {p.name for p in out.iterdir()} == {'arch.json', 'config.py', 'weights.pth', 'arch.svg'}
     table = command(sys.executable, 'tools/benchmark.py', out / 'config.py', '--shape', 32, 64, '--seconds', 0.05, '--rounds', 2)
     assert 'latency' in table
@@ -83,3 +87,24 @@ def test_a_subnet_is_cut_out_by_command(configs: Path, supernet: Path, tmp_path:
 @pytest.mark.parametrize('tool', sorted(p.name for p in (ROOT / 'tools').glob('*.py')))
 def test_every_tool_explains_itself(tool: str) -> None:
     assert 'usage' in command(sys.executable, f'tools/{tool}', '--help')
+
+
+@pytest.mark.parametrize('name', ['idd_lite', 'camvid'])
+def test_real_images_from_supernet_to_front(name: str, real_data: Path, tmp_path: Path) -> None:
+    """The quickstart's configs as they are, but for their length."""
+    loaders = {f'{k}_dataloader.{o}': v for k in ('train', 'val') for o, v in (('num_workers', 0), ('persistent_workers', False), ('batch_size', 2))}
+    folder = ROOT / 'configs' / 'quickstart'
+    supernet = Config.fromfile(folder / f'{name}_supernet.py')
+    search = Config.fromfile(folder / f'{name}_search.py')
+    for cfg, part in ((supernet, 'supernet'), (search, '.')):
+        set_data_root(cfg, str(real_data / name))
+        cfg.merge_from_dict(loaders | dict(work_dir=str(tmp_path / part)))
+    supernet.merge_from_dict({'train_cfg.max_iters': 3, 'param_scheduler': None})
+    run(supernet)
+    search.merge_from_dict({'train_cfg.branches': (3,), 'train_cfg.population': 2, 'train_cfg.generations': 1, 'train_cfg.latency_seconds': 0.001})
+    search.merge_from_dict({'train_cfg.supernet': str(tmp_path / 'supernet' / 'iter_3.pth'), 'val_dataloader.dataset.indices': 6})
+    run(search)
+    found = read_archive(tmp_path / 'search' / 'archive.jsonl')
+    assert len(found) == 2 and all(0 <= c.metrics['mIoU'] <= 100 and c.costs['latency_ms'] > 0 for c in found)
+    exported = Config.fromfile(next((tmp_path / 'search' / 'subnets').iterdir()) / 'config.py')
+    assert exported.train_dataloader.dataset.data_root == str((real_data / name).resolve())
