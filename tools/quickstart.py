@@ -14,7 +14,7 @@ if 'cuda' not in sys.argv and '--device=cuda' not in sys.argv:
 
 import torch
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 from hyctas_mm.engine.files import read_json
@@ -57,15 +57,16 @@ def main() -> None:
 def print_table(search_dir: Path) -> None:
     """Prints the chosen networks."""
     candidates = {c.archid: c for c in read_archive(search_dir / 'archive.jsonl')}
-    table = Table('network', 'branches', 'params M', 'GMACs', 'latency ms', 'mIoU in supernet', 'mIoU retrained', 'config')
+    table = Table(Column('network', no_wrap=True), 'strides', 'params M', 'GMACs', 'latency ms', 'mIoU search', 'mIoU retrained')
     for name in read_json(search_dir / 'front.json')['chosen']:
         folder = search_dir / 'subnets' / name
         candidate, results = candidates[name], read_json(folder / 'results.json')
         costs = [f'{candidate.costs[name]:.3g}' for name in ('params_m', 'macs_g', 'latency_ms')]
         scores = [f'{candidate.metrics["mIoU"]:.1f}', f'{results["retrained"]["mIoU"]:.1f}']
         strides = '+'.join(map(str, candidate.arch.output_strides))
-        table.add_row(folder.name, strides, *costs, *scores, str(folder / 'config.py'))
+        table.add_row(folder.name, strides, *costs, *scores)
     Console().print(table)
+    print(f'configs: {search_dir / "subnets" / "NETWORK" / "config.py"}')
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ val_dataloader = dict(dataset=dict(data_prefix=prefix, indices=32))
 train_cfg = dict(
     _delete_=True,
     type='NSGA2SearchLoop',
-    supernet='work_dirs/quickstart/toy_streets/supernet/iter_800.pth',
+    supernet='work_dirs/quickstart/toy_streets/supernet/iter_1200.pth',
     input_hw=(128, 256),
     objectives=['mIoU', 'latency_ms'],
     branches=(1, 2, 3),

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/sgd_poly.py',
 ]
 crop_size = (96, 192)
-max_iters = 200
+max_iters = 300
 model = dict(
     data_preprocessor=dict(size=crop_size), backbone=dict(base_channels=4), decode_head=dict(base_channels=4, num_classes=11)
 )

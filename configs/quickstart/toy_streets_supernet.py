@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/sgd_poly.py',
 ]
 crop_size = (96, 192)
-max_iters = 800
+max_iters = 1200
 search_space = dict(layers=6, base_channels=4)
 model = dict(
     data_preprocessor=dict(size=crop_size),

@@ -20,6 +20,7 @@ from hyctas_mm.engine.onnx import export_onnx
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.retraining import retrain, subnet_folders
 from hyctas_mm.report.html import write_report
+from hyctas_mm.search.archive import ARCHIVE
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ def run_pipeline(job: Job) -> Path:
 
 def train_supernet(job: Job) -> Path:
     """Trains the supernet, or continues its training; returns its checkpoint."""
-    cfg = job.config(job.supernet, work_dir=str(job.work_dir / 'supernet'), resume=True)
+    cfg = job.config(job.supernet, work_dir=str(job.work_dir / 'supernet'))
     checkpoint = Path(cfg.work_dir) / f'iter_{cfg.train_cfg.max_iters}.pth'
     last = Path(cfg.work_dir) / 'last_checkpoint'  # written after the checkpoint is whole
+    cfg.resume = last.exists()
     if not last.exists() or Path(last.read_text().strip()).name != checkpoint.name:
         runner_with_progress(cfg, 'supernet steps').train()
     return checkpoint
@@ -77,7 +79,8 @@ def train_supernet(job: Job) -> Path:
 def run_search(job: Job, checkpoint: Path) -> Path:
     """Searches, or continues the search; returns its folder."""
     options = {'train_cfg.supernet': str(checkpoint)}
-    cfg = job.config(job.search, work_dir=str(job.work_dir), resume=True, **options)
+    cfg = job.config(job.search, work_dir=str(job.work_dir), **options)
+    cfg.resume = (job.work_dir / 'search' / ARCHIVE).exists()
     runner_with_progress(cfg, 'search candidates').train()
     return job.work_dir / 'search'
 
