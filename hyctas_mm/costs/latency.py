@@ -25,7 +25,6 @@ class Latency:
         return 1e3 / self.median_ms
 
 
-@torch.inference_mode()
 def measure_latency(call: Callable[[], object], device: torch.device, seconds: float = 6.0, warmup_seconds: float = 1.0) -> Latency:
     """Times ``call`` as the paper does: warm up, then run for six seconds (section 4.2).
 
@@ -43,8 +42,9 @@ def measure_latency(call: Callable[[], object], device: torch.device, seconds: f
         _synchronise(device)
         return (time.perf_counter() - start) * 1e3
 
-    _repeat(timed, warmup_seconds, at_least=2)
-    times = sorted(_repeat(timed, seconds, at_least=5))
+    with torch.inference_mode():
+        _repeat(timed, warmup_seconds, at_least=2)
+        times = sorted(_repeat(timed, seconds, at_least=5))
     return Latency(statistics.median(times), times[len(times) // 10], times[-1 - len(times) // 10], len(times))
 
 

@@ -30,7 +30,7 @@ class Progress:
             return
         self._shown = now
         fresh = done - self._first
-        left = datetime.timedelta(seconds=round((now - self._start) / fresh * (self.total - done))) if fresh > 1 else '...'
+        left = str(datetime.timedelta(seconds=round((now - self._start) / fresh * (self.total - done)))) if fresh > 1 else '...'
         text = f'{self.label} {done}/{self.total}, {left} left{", " * bool(note)}{note}'
         if self._live:
             print(f'\r\033[K{text}', end='\n' if done >= self.total else '', flush=True)
