@@ -13,6 +13,7 @@ import os
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class LatencyTable:
         for model in models:
             real = materialise(model, self.device)
             x = torch.rand(*shape, device=self.device)
-            whole = measure_latency(lambda m=real, x=x: m(x), self.device, seconds=10 * self.seconds, warmup_seconds=self.seconds)
+            whole = measure_latency(partial(real, x), self.device, seconds=10 * self.seconds, warmup_seconds=self.seconds)
             rest.append(whole.median_ms - (self.predict(model) - (self.overhead_ms or 0.0)))
         self.overhead_ms = statistics.median(rest)
         self.save()
