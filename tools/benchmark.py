@@ -8,7 +8,7 @@ import warnings
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import MODELS
 from mmseg.utils import register_all_modules
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hyctas_mm.costs import count_macs, count_params, device_name, measure_latency
-from hyctas_mm.models.subnet import without_training_parts
+from hyctas_mm.models.subnet import drop_training_parts
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,8 +35,8 @@ def main() -> None:
     register_all_modules()
     device, shape = torch.device(args.device), (1, 3, *args.shape)
     image = torch.rand(*shape, device=device)
-    cfgs = [ConfigDict(without_training_parts(Config.fromfile(path).model.to_dict())) for path in args.configs]
-    nets = [fuse_conv_bn(MODELS.build(cfg).eval()).to(device) for cfg in cfgs]
+    cfgs = [Config.fromfile(path).model for path in args.configs]
+    nets = [fuse_conv_bn(drop_training_parts(MODELS.build(cfg)).eval()).to(device) for cfg in cfgs]
     rounds: list[list[float]] = [[] for _ in nets]
     for _ in range(args.rounds):
         for net, times in zip(nets, rounds, strict=True):
@@ -45,7 +45,7 @@ def main() -> None:
     table = Table('config', 'params M', 'GMACs', 'of it attention', 'latency ms', 'min..max of rounds', 'FPS')
     for path, cfg, times in zip(args.configs, cfgs, rounds, strict=True):
         with torch.device('meta'):
-            bare = MODELS.build(cfg).eval()
+            bare = drop_training_parts(MODELS.build(cfg)).eval()
         macs, middle = count_macs(bare, shape), statistics.median(times)
         numbers = [f'{count_params(bare) / 1e6:.3f}', f'{macs.total_g:.3f}', f'{macs.attention / 1e9:.3f}', f'{middle:.2f}']
         table.add_row(path, *numbers, f'{min(times):.2f}..{max(times):.2f}', f'{1e3 / middle:.1f}')

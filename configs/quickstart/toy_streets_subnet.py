@@ -5,10 +5,9 @@ _base_ = [
     '../_base_/models/hyctas.py',
     '../_base_/schedules/sgd_poly.py',
 ]
-crop_size = (96, 192)
 max_iters = 300
 model = dict(
-    data_preprocessor=dict(size=crop_size), backbone=dict(base_channels=4), decode_head=dict(base_channels=4, num_classes=11)
+    data_preprocessor=dict(size=(96, 192)), backbone=dict(base_channels=4), decode_head=dict(base_channels=4, num_classes=11)
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),

@@ -5,11 +5,10 @@ _base_ = [
     '../_base_/models/hyctas_supernet.py',
     '../_base_/schedules/sgd_poly.py',
 ]
-crop_size = (96, 192)
 max_iters = 1200
 search_space = dict(layers=6, base_channels=4)
 model = dict(
-    data_preprocessor=dict(size=crop_size),
+    data_preprocessor=dict(size=(96, 192)),
     backbone=dict(search_space=search_space),
     decode_head=dict(search_space=search_space, num_classes=11),
 )

@@ -7,21 +7,19 @@ from typing import Any
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
-from mmengine.config import ConfigDict
 from torch import nn
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.costs import LatencyTable, count_macs, count_params
-from hyctas_mm.models.subnet import subnet_model_cfg, without_training_parts
+from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
 
 
 def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:
     """The network that would ship, on the meta device: fixed, in eval mode, without auxiliary heads, batch norm not yet fused."""
-    cfg = ConfigDict(without_training_parts(subnet_model_cfg(model_cfg, arch)))
     with torch.device('meta'):
-        model: nn.Module = MODELS.build(cfg)
-    return model.eval()
+        model: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch))
+    return drop_training_parts(model).eval()
 
 
 class CandidateCosts:

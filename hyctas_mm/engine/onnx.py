@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from torch import Tensor, nn
 
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.models.layers import resize
-from hyctas_mm.models.subnet import without_training_parts
+from hyctas_mm.models.subnet import drop_training_parts
 from hyctas_mm.registry import MODELS
 
 TOLERANCE = 1e-3
@@ -56,14 +56,12 @@ def export_onnx(config: str | Path, checkpoint: str | Path, out: str | Path, inp
 
     register_all_modules()
     cfg = Config.fromfile(config)
-    model = MODELS.build(ConfigDict(without_training_parts(cfg.model.to_dict())))
-    weights = read_checkpoint(checkpoint)['state_dict']
-    known = model.state_dict()
-    missing = [name for name in known if name not in weights]
-    if missing:
-        raise ValueError(f'{checkpoint} lacks {len(missing)} tensors of {config}, e.g. {missing[0]}; it is of another network')
-    model.load_state_dict({name: weights[name] for name in known})
-    net = LogitsNet(model.eval())
+    model = MODELS.build(cfg.model)
+    try:
+        model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])
+    except RuntimeError as error:
+        raise ValueError(f'{checkpoint} is of another network than {config} ({str(error).splitlines()[1].strip()})') from None
+    net = LogitsNet(drop_training_parts(model).eval())
     image = torch.randn(1, 3, *input_hw, generator=torch.Generator().manual_seed(0))
     temporary = Path(out).with_suffix('.tmp.onnx')
     _export(net, image, temporary)

@@ -56,10 +56,14 @@ def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture, base_chan
     return ConfigDict(fixed(model_cfg))
 
 
-def without_training_parts(model_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """A model config without what only training uses: auxiliary heads."""
-    out = {k: without_training_parts(v) if isinstance(v, Mapping) else v for k, v in model_cfg.items() if k != 'auxiliary_head'}
-    return out | (dict(aux_weight=0.0) if 'aux_weight' in out else {})
+def drop_training_parts(model: nn.Module) -> nn.Module:
+    """Removes from a fixed network what only training uses, its auxiliary heads; returns it."""
+    for module in list(model.modules()):
+        if hasattr(module, 'drop_auxiliary'):
+            module.drop_auxiliary()
+    if hasattr(model, 'auxiliary_head'):
+        del model.auxiliary_head
+    return model
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 dataset_type = 'CamVidDataset'
 data_root = 'data/camvid'
 num_classes = 11
-crop_size = (352, 480)
+crop_size = (240, 320)
 
 load = [
     dict(type='LoadImageFromFile'),

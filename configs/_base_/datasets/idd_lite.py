@@ -2,7 +2,7 @@
 dataset_type = 'IDDLiteDataset'
 data_root = 'data/idd_lite'
 num_classes = 7
-crop_size = (224, 320)
+crop_size = (160, 224)
 
 load = [
     dict(type='LoadImageFromFile'),
@@ -11,7 +11,7 @@ load = [
 ]
 train_pipeline = [
     *load,
-    dict(type='RandomResize', scale=(320, 227), ratio_range=(0.75, 1.75), keep_ratio=True),
+    dict(type='RandomResize', scale=(320, 227), ratio_range=(0.6, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.9),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
@@ -21,7 +21,7 @@ test_pipeline = [*load, dict(type='PackSegInputs')]
 
 train_dataloader = dict(
     batch_size=8,
-    num_workers=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(

@@ -156,6 +156,11 @@ class HyCTASHead(BaseDecodeHead):
         key = _key(self.arch.output_strides)
         return self.aggregations[key], self.trunks[key][self.arch.low_level], self.auxes[key]
 
+    def drop_auxiliary(self) -> None:
+        """Removes the auxiliary heads of a fixed network."""
+        self.aux = nn.ModuleDict()
+        self.aggregation.fuse16 = self.aggregation.fuse32 = None
+
     # Computing ----------------------------------------------------------------------------------------------------------------
 
     def forward_all(self, features: BranchFeatures) -> list[Tensor]:
