@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,15 +33,16 @@ def count_macs(model: nn.Module, input_shape: Sequence[int]) -> Macs:
     """Counts the multiply-accumulates of ``model(x)`` in its present mode.
 
     Args:
-        model: Best built under ``torch.device('meta')``: nothing is computed then, and a CPU's zero-padded keys are not counted.
+        model: On any device; counted is a copy on the meta device, where nothing is computed, no key is padded and every kernel is known.
         input_shape: (N, 3, H, W).
 
     Returns:
         Norms, activations and resizing count nothing, as in the paper.
     """
-    device = next(model.parameters()).device
+    if next(model.parameters()).device.type != 'meta':
+        model = copy.deepcopy(model).to('meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty(*input_shape, device=device))
+        model(torch.empty(*input_shape, device='meta'))
     products = {str(op): flops // 2 for op, flops in counter.get_flop_counts()['Global'].items()}
     attention = sum(count for op, count in products.items() if 'bmm' in op or 'attention' in op)
     return Macs(convs=sum(products.values()) - attention, attention=attention)

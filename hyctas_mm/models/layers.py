@@ -65,13 +65,14 @@ class SlimConv2d(nn.Conv2d):
 class SlimBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over the first of its channels, with running statistics for each use of a shared cell.
 
-    ``running_mean`` and ``running_var`` have shape (slots, channels).
+    ``running_mean`` and ``running_var`` have shape (slots, channels), ``num_batches_tracked`` has (slots,).
     """
 
     def __init__(self, num_features: int, **kwargs: Any) -> None:
         super().__init__(num_features, **kwargs)
         self.running_mean: Tensor = self.running_mean.expand(MAX_SLOTS, -1).clone()
         self.running_var: Tensor = self.running_var.expand(MAX_SLOTS, -1).clone()
+        self.num_batches_tracked: Tensor = self.num_batches_tracked.expand(MAX_SLOTS).clone()
         self.activate(num_features)
 
     def activate(self, num_features: int, slot: int = 0) -> None:
@@ -87,15 +88,15 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
         """The parameters and statistics in use, as those of a plain batch norm."""
         state = {name: getattr(self, name)[: self._num] for name in ('weight', 'bias')}
         state |= {name: getattr(self, name)[self._slot, : self._num] for name in ('running_mean', 'running_var')}
-        return state | {'num_batches_tracked': self.num_batches_tracked}
+        return state | {'num_batches_tracked': self.num_batches_tracked[self._slot]}
 
     def forward(self, x: Tensor) -> Tensor:
         state = self.active_state()
         momentum = self.momentum
         if self.training:
-            self.num_batches_tracked.add_(1)
+            state['num_batches_tracked'].add_(1)
             if momentum is None:  # cumulative average
-                momentum = 1.0 / float(self.num_batches_tracked)
+                momentum = 1.0 / float(state['num_batches_tracked'])
         return F.batch_norm(
             x, state['running_mean'], state['running_var'], state['weight'], state['bias'], self.training, momentum or 0.0, self.eps
         )

@@ -166,10 +166,11 @@ def usage_section(result: SearchResult) -> str:
     if not result.chosen:
         return ''
     folder = f'subnets/{result.chosen[0]}'
+    shape = ' '.join(map(str, result.facts.get('input_hw') or ('HEIGHT', 'WIDTH')))
     commands = [
         ('Evaluate it with the weights from the supernet', f'mim test mmseg {folder}/config.py --checkpoint {folder}/weights.pth'),
         ('Train it alone', f'mim train mmseg {folder}/config.py'),
-        ('Export it', f'python tools/export_onnx.py {folder}/config.py {folder}/weights.pth --out {folder}/model.onnx'),
+        ('Export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/weights.pth --shape {shape}'),
     ]
     blocks = [f'<p>{escape(t)}:</p><pre class="copy" tabindex="0">{escape(c)}</pre>' for t, c in commands]
     code = f"from hyctas_mm.archs import load_arch\narch = load_arch('{folder}/arch.json')"

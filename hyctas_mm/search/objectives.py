@@ -66,8 +66,8 @@ class Bound:
 
     def describe(self, value: float) -> str:
         """The violation in words."""
-        demands = [f'at least {self.minimum:g}'] * (self.minimum is not None) + [f'at most {self.maximum:g}'] * (self.maximum is not None)
-        return f'{self.name} {value:.4g}; demanded {" and ".join(demands)}' if demands else f'{self.name} {value:.4g}'
+        limits = (('at least', self.minimum), ('at most', self.maximum))
+        return f'{self.name} {value:.4g}; demanded ' + ' and '.join(f'{word} {limit:g}' for word, limit in limits if limit is not None)
 
 
 def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective, ...]:

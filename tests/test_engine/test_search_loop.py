@@ -165,7 +165,7 @@ def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet
         ({'train_cfg.subnet_config': 'nowhere.py'}, FileNotFoundError, 'no subnet_config nowhere.py'),
         ({'train_cfg.objectives': ['PQ', 'macs_g']}, SearchError, r"\['PQ'\] are neither costs nor metrics of val_evaluator, which gives \['aAcc'"),
         ({'train_dataloader.batch_size': 1}, ValueError, 'a calibration batch has a single image'),
-        ({'val_dataloader.dataset.data_prefix.img_path': 'gtFine_trainvaltest'}, FileNotFoundError, 'val_dataloader: no image in'),
+        ({'val_dataloader.dataset.data_prefix.img_path': 'gtFine_trainvaltest'}, FileNotFoundError, 'gtFine_trainvaltest'),
     ],
 )
 def test_wrong_configs(toy_root: Path, supernet: Path, tmp_path: Path, options: dict, error: type, expected: str) -> None:

@@ -45,7 +45,7 @@ class SelfAttention(nn.Module):
         batch, channels, height, width = x.shape
         query, key, value = (
             # (B, C, H, W) -> (B, 1, H*W, C)
-            conv(x).flatten(2).transpose(1, 2).unsqueeze(1)
+            conv(x).flatten(2).transpose(1, 2).contiguous().unsqueeze(1)  # fused kernels refuse strided channels
             for conv in (self.query, self.key, self.value)
         )
         # Zeros change no product, but the fused kernels, without which the N x N matrix would be kept, ask for them: the CPU's wants equal
