@@ -137,7 +137,8 @@ pip install -q -c "$constraints" "onedl-mmsegmentation==$MMSEG" "onedl-mmdetecti
 say "hyctas_mm (editable)"
 extras=; [ $dev = 1 ] && extras='[dev]'
 pip install -q -c "$constraints" --no-build-isolation -e "$root$extras"
-"$py" -c 'import hyctas_mm; hyctas_mm.register_all_modules()' || die "the installed package cannot be imported (see the error above)"
+# yapf, by which mmengine prints configs, writes its grammar cache at first use; the ranks of a first distributed run would read each other's half.
+"$py" -c 'import hyctas_mm, yapf.yapflib.yapf_api; hyctas_mm.register_all_modules()' || die "the installed package cannot be imported (see the error above)"
 
 { echo "base $sum"; [ $ops = 1 ] && echo "ops $sum"; [ $dev = 1 ] && echo "dev $sum"; true; } >"$stamp"
 echo "hyctas_mm is installed in $venv"

@@ -39,6 +39,8 @@ Path(work, f"rank{dist.get_rank()}.txt").write_text(" ".join(seen) + "\\n" + has
 
 
 def test_two_ranks_train_the_same_supernet(toy_root: Path, tmp_path: Path) -> None:
+    import yapf.yapflib.yapf_api  # noqa: F401  writes its grammar cache at first use, which two processes must not do at once
+
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
