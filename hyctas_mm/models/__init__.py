@@ -3,10 +3,11 @@
 from hyctas_mm.models.backbones import BranchFeatures, HyCTASBackbone
 from hyctas_mm.models.cells import HyCTASCell
 from hyctas_mm.models.decode_heads import HyCTASHead
+from hyctas_mm.models.losses import HardestPixelsCELoss
 from hyctas_mm.models.nodes import HyCTASNode
 from hyctas_mm.models.subnet import copy_subnet_weights, cut_subnet, set_arch, subnet_model_cfg
 
 __all__ = [
-    'BranchFeatures', 'HyCTASBackbone', 'HyCTASCell', 'HyCTASHead', 'HyCTASNode', 'copy_subnet_weights', 'cut_subnet', 'set_arch',
-    'subnet_model_cfg',
+    'BranchFeatures', 'HardestPixelsCELoss', 'HyCTASBackbone', 'HyCTASCell', 'HyCTASHead', 'HyCTASNode', 'copy_subnet_weights', 'cut_subnet',
+    'set_arch', 'subnet_model_cfg',
 ]

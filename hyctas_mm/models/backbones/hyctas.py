@@ -185,6 +185,17 @@ class HyCTASBackbone(BaseModule):
         # Branches may share a module without sharing the cell; each such use has its own statistics.
         return cell.select(placed.cell, *self._cell_channels(placed), slot=placed.branches[0])
 
+    def set_drop_path(self, prob: float) -> int:
+        """Sets the probability with which an op's path beside its bypass is dropped in training.
+
+        Returns:
+            Number of ops that have such a path; all others are never dropped.
+        """
+        ops = [op for op in self.modules() if isinstance(op, Op) and op.droppable]
+        for op in ops:
+            op.drop_path.drop_prob = prob
+        return len(ops)
+
     # Outputs ------------------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor) -> BranchFeatures | tuple[Tensor, ...]:

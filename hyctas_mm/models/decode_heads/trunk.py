@@ -1,8 +1,8 @@
-"""From the fused map to logits: attention, low-level fusion, decoder, predictor (the release's semantic heads)."""
+"""From the fused map to predictions: attention, low-level fusion, decoder, predictor (the release's semantic and instance heads)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,22 @@ from torch import Tensor, nn
 from hyctas_mm.models.layers import Channels, ConvBN, SlimConv2d, batch_norm, half_size, resize
 from hyctas_mm.models.ops import LiteConv2x, SelfAttention
 from hyctas_mm.registry import MODELS
+
+PROJECTIONS = {'semantic': {'s4': (48,), 's4s8': (32, 64)}, 'instance': {'s4': (48,), 's4s8': (16, 32)}}
+"""Channels to which the stem's maps at strides 4 and 8 are projected, by task and low-level variant."""
+
+
+def middle_channels(in_channels: int) -> int:
+    """Channels of the decoders: the fused map's, halved above 256."""
+    return in_channels if in_channels <= 256 else in_channels // 2
+
+
+def widest(in_channels: int, function: Callable[[int], int], slim: bool) -> int:
+    """The most channels that ``function`` gives for any input up to ``in_channels``, which a slimmable layer must hold.
+
+    A narrower input may have the wider decoder: 256 channels are kept, 264 are halved.
+    """
+    return max(function(in_channels), function(min(in_channels, 256))) if slim else function(in_channels)
 
 
 @MODELS.register_module()
@@ -45,17 +61,16 @@ class HyCTASHeadAttention(nn.Module):
         return F.relu(self.expand(y) + x, inplace=True)
 
 
-class Trunk(nn.Module):
-    """Attention, low-level fusion, decoder and predictor.
+class LowLevelFusion(nn.Module):
+    """Attention on the fused map, then the stem's maps beside it: what the towers of a task read.
 
     Args:
         in_channels: Channels of the fused map, at full width if ``slim``.
         stem: Channels of the stem's maps at strides 4 and 8.
-        num_classes: Channels of the logits.
-        low_level: ``'none'`` (logits at the fused map's stride), ``'s4'`` or ``'s4s8'`` (logits at stride 4).
-        attention: Whether the trunk has the attention.
+        low_level: ``'none'`` (the result keeps the fused map's stride), ``'s4'`` or ``'s4s8'`` (stride 4).
+        attention: Whether there is the attention.
+        task: ``'semantic'`` or ``'instance'``; they differ in widths.
         norm_cfg: mmcv's norm config.
-        dropout_ratio: Dropout before the predictor.
         slim: Whether the layers are slimmable.
         align_corners: Of all resizing.
     """
@@ -64,64 +79,50 @@ class Trunk(nn.Module):
         self,
         in_channels: int,
         stem: tuple[int, int],
-        num_classes: int,
         low_level: str,
         attention: bool,
+        task: str,
         norm_cfg: Mapping[str, Any],
-        dropout_ratio: float = 0.0,
         slim: bool = False,
         align_corners: bool = False,
     ) -> None:
         super().__init__()
         options: dict[str, Any] = dict(norm_cfg=norm_cfg, slim=slim)
-        corners: dict[str, Any] = dict(align_corners=align_corners)
-        self.full, self.low_level, self.align_corners = in_channels, low_level, align_corners
-        self.attention = HyCTASHeadAttention(in_channels, **options, **corners) if attention else None
+        self.full, self.low_level, self.task, self.align_corners = in_channels, low_level, task, align_corners
+        self.sizes = PROJECTIONS[task].get(low_level, ())
+        self.attention = HyCTASHeadAttention(in_channels, align_corners=align_corners, **options) if attention else None
         self.use_attention = attention
-        inputs: Channels = in_channels
         self.project4 = self.project8 = self.decode8 = None
+        self.decoded_full = widest(in_channels, self._decoded, slim)
         if low_level == 's4s8':
-            self.project8 = ConvBN(stem[1], 64, 1, act=False, **options)
-            self.decode8 = LiteConv2x([(in_channels, in_channels), (64, 64)], in_channels, False, **options, **corners)
-        if low_level != 'none':
-            size = self._projection()
-            self.project4 = ConvBN(stem[0], size, 1, act=False, **options)
+            size = self.sizes[1]
+            self.project8 = ConvBN(stem[1], size, 1, act=False, **options)
             inputs = [(in_channels, in_channels), (size, size)]
-        # a narrower input may have the wider decoder, so a slimmable one holds the widest
-        middle = max(min(in_channels, 256), self.middle(in_channels)) if slim else self.middle(in_channels)
-        self.decode = LiteConv2x(inputs, middle, False, **options, **corners)
-        self.refine = ConvBN(middle, middle, 3, **options)
-        self.dropout = nn.Dropout2d(dropout_ratio)
-        self.conv_seg = (SlimConv2d if slim else nn.Conv2d)(middle, num_classes, 1)
-        self.num_classes = num_classes
+            self.decode8 = LiteConv2x(inputs, self.decoded_full, False, align_corners=align_corners, **options)
+        if low_level != 'none':
+            self.project4 = ConvBN(stem[0], self.sizes[0], 1, act=False, **options)
 
-    def _projection(self) -> int:
-        return 48 if self.low_level == 's4' else 32
+    def _decoded(self, in_channels: int) -> int:
+        """Channels after the fusion at stride 8. NOTE(release): its instance head narrows here already, its semantic head does not."""
+        return middle_channels(in_channels) if self.task == 'instance' and self.low_level == 's4s8' else in_channels
 
-    @staticmethod
-    def middle(in_channels: int) -> int:
-        """Channels of the decoder: the input's, halved above 256."""
-        return in_channels if in_channels <= 256 else in_channels // 2
+    def out_channels(self, in_channels: int) -> Channels:
+        """Channels of the result for a fused map of ``in_channels``."""
+        return [(self._decoded(in_channels), self.decoded_full), (self.sizes[0],) * 2] if self.sizes else in_channels
 
     def activate(self, in_channels: int, stem: tuple[int, int], attention: bool) -> None:
-        """Chooses the channels of a slimmable trunk and whether it uses its attention."""
+        """Chooses the channels of a slimmable fusion and whether it uses its attention."""
         self.use_attention = attention
         if self.attention is not None and attention:
             self.attention.activate(in_channels)
-        pair = (in_channels, self.full)
         if self.project8 is not None and self.decode8 is not None:
-            self.project8.activate(stem[1], 64)
-            self.decode8.activate([pair, (64, 64)], in_channels)
+            self.project8.activate(stem[1], self.sizes[1])
+            self.decode8.activate([(in_channels, self.full), (self.sizes[1],) * 2], self._decoded(in_channels))
         if self.project4 is not None:
-            self.project4.activate(stem[0], self._projection())
-        inputs: Channels = in_channels if self.project4 is None else [pair, (self._projection(),) * 2]
-        middle = self.middle(in_channels)
-        self.decode.activate(inputs, middle)
-        self.refine.activate(middle, middle)
-        self.conv_seg.activate(middle, self.num_classes)
+            self.project4.activate(stem[0], self.sizes[0])
 
     def forward(self, x: Tensor, stem4: Tensor, stem8: Tensor) -> Tensor:
-        """Returns logits, (B, classes, H/8, W/8), or at stride 4 with low-level fusion."""
+        """Returns the map at the fused map's stride, or at stride 4 with low-level fusion."""
         if self.attention is not None and self.use_attention:
             x = self.attention(x)
         if self.project8 is not None and self.decode8 is not None:
@@ -129,4 +130,95 @@ class Trunk(nn.Module):
         if self.project4 is not None:
             low = self.project4(stem4)
             x = torch.cat([resize(x, low.shape[2:], self.align_corners), low], dim=1)
-        return self.conv_seg(self.dropout(self.refine(self.decode(x))))
+        return x
+
+
+class Tower(nn.Module):
+    """Decoder, 3x3 convolution and 1x1 predictor.
+
+    Args:
+        in_channels: Channels of the fused map, from which the decoder's width follows.
+        inputs: Channels of the map that the tower reads.
+        out_channels: Channels of the prediction.
+        norm_cfg: mmcv's norm config.
+        narrow: Whether the 3x3 convolution halves the channels, as in the release's instance head.
+        dropout_ratio: Dropout before the predictor.
+        slim: Whether the layers are slimmable.
+        align_corners: Of all resizing.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        inputs: Channels,
+        out_channels: int,
+        norm_cfg: Mapping[str, Any],
+        narrow: bool = False,
+        dropout_ratio: float = 0.0,
+        slim: bool = False,
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        self.narrow, self.out_channels = narrow, out_channels
+        middle, refined = widest(in_channels, middle_channels, slim), widest(in_channels, self._refined, slim)
+        self.decode = LiteConv2x(inputs, middle, False, norm_cfg=norm_cfg, slim=slim, align_corners=align_corners)
+        self.refine = ConvBN(middle, refined, 3, norm_cfg=norm_cfg, slim=slim)
+        self.dropout = nn.Dropout2d(dropout_ratio)
+        self.predict = (SlimConv2d if slim else nn.Conv2d)(refined, out_channels, 1)
+
+    def _refined(self, in_channels: int) -> int:
+        return middle_channels(in_channels) // 2 if self.narrow else middle_channels(in_channels)
+
+    def activate(self, in_channels: int, inputs: Channels) -> None:
+        """Chooses the channels of a slimmable tower."""
+        middle, refined = middle_channels(in_channels), self._refined(in_channels)
+        self.decode.activate(inputs, middle)
+        self.refine.activate(middle, refined)
+        self.predict.activate(refined, self.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.predict(self.dropout(self.refine(self.decode(x))))
+
+
+class Trunk(nn.Module):
+    """A low-level fusion and the towers of one task, or of several.
+
+    Args:
+        in_channels: Channels of the fused map, at full width if ``slim``.
+        stem: Channels of the stem's maps at strides 4 and 8.
+        outputs: Channels of each tower's prediction, by name.
+        low_level: See :class:`LowLevelFusion`.
+        attention: Whether the trunk has the attention.
+        task: See :class:`LowLevelFusion`; instance towers halve their channels before the predictor.
+        dropout_ratio: Dropout before the predictor.
+        **options: ``norm_cfg``, ``slim`` and ``align_corners``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        stem: tuple[int, int],
+        outputs: Mapping[str, int],
+        low_level: str,
+        attention: bool,
+        task: str = 'semantic',
+        dropout_ratio: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.fusion = LowLevelFusion(in_channels, stem, low_level, attention, task, **options)
+        inputs, narrow = self.fusion.out_channels(in_channels), task == 'instance'
+        self.towers = nn.ModuleDict(
+            {name: Tower(in_channels, inputs, size, narrow=narrow, dropout_ratio=dropout_ratio, **options) for name, size in outputs.items()}
+        )
+
+    def activate(self, in_channels: int, stem: tuple[int, int], attention: bool) -> None:
+        """Chooses the channels of a slimmable trunk and whether it uses its attention."""
+        self.fusion.activate(in_channels, stem, attention)
+        for tower in self.towers.values():
+            tower.activate(in_channels, self.fusion.out_channels(in_channels))
+
+    def forward(self, x: Tensor, stem4: Tensor, stem8: Tensor) -> dict[str, Tensor]:
+        """Returns each tower's prediction, (B, channels, H/8, W/8), or at stride 4 with low-level fusion."""
+        x = self.fusion(x, stem4, stem8)
+        return {name: tower(x) for name, tower in self.towers.items()}

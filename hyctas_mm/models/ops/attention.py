@@ -88,6 +88,10 @@ class Attention(Op):
             self.bypass = ConvBN(in_channels, out_channels, 1, norm_cfg=norm_cfg, slim=slim)
         self.bypassed = self.bypass is not None
 
+    @property
+    def droppable(self) -> bool:
+        return True
+
     def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
         self.reduce.activate(in_channels, out_channels, slot)
         self.attend.activate(out_channels)
@@ -101,6 +105,6 @@ class Attention(Op):
         y = self.attend(self.reduce(x))
         if self.down:
             y = F.avg_pool2d(y, 2, ceil_mode=True, count_include_pad=False)
-        y = self.expand(F.relu(self.norm(y), inplace=True))
+        y = self.drop_path(self.expand(F.relu(self.norm(y), inplace=True)))
         bypass = self.bypass(x) if self.bypass is not None and self.bypassed else x
         return F.relu(y + bypass, inplace=True)

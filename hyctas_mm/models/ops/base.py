@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from hyctas_mm.models.layers import Channels
@@ -29,6 +30,12 @@ class Op(nn.Module):
 
     def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
         super().__init__()
+        self.drop_path = DropPath(0.0)
+
+    @property
+    def droppable(self) -> bool:
+        """Whether a bypass remains when ``drop_path`` drops the op's own path; see ``ScheduledDropPathHook``."""
+        return False
 
     def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
         """Chooses the channels and, for the ``slot``-th use in a network, the batch norm statistics; slimmable ops only."""

@@ -42,6 +42,10 @@ class LiteConv(Op):
         self.bypass = None if down else ConvBN(in_channels, out_channels, 1, act=False, norm_cfg=norm_cfg, slim=slim)
         self.align_corners = align_corners
 
+    @property
+    def droppable(self) -> bool:
+        return self.bypass is not None
+
     def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
         for index, conv in enumerate(self.zoomed):
             conv.activate(out_channels if index else in_channels, out_channels, slot)
@@ -51,7 +55,7 @@ class LiteConv(Op):
     def forward(self, x: Tensor) -> Tensor:
         y = self.zoomed(resize(x, half_size(x), self.align_corners))
         if self.bypass is not None:
-            y = resize(y, x.shape[2:], self.align_corners) + self.bypass(x)
+            y = self.drop_path(resize(y, x.shape[2:], self.align_corners)) + self.bypass(x)
         return F.relu(y, inplace=True)
 
 

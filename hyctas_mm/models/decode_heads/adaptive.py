@@ -1,0 +1,175 @@
+"""Aggregation and trunks for any architecture: what the semantic and the panoptic head have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from hyctas_mm.archs import Architecture, SearchSpace, load_arch, num_channels
+from hyctas_mm.models.backbones.hyctas import STRIDES, BranchFeatures, Stem
+from hyctas_mm.models.decode_heads.aggregation import Aggregation, branch_channels, full_branch_channels
+from hyctas_mm.models.decode_heads.trunk import Trunk
+
+Arch = str | Path | Mapping[str, Any] | Architecture
+Tasks = Mapping[str, Mapping[str, int]]
+"""For ``'semantic'`` and ``'instance'`` the channels of each prediction, by name."""
+
+
+def read_space(arch: Arch | None, search_space: Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:
+    """The search space of a supernet's part, None for a fixed network's.
+
+    Raises:
+        ValueError: If not exactly one of the two is given.
+    """
+    if (arch is None) == (search_space is None):
+        raise ValueError(f'give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
+    return None if search_space is None else SearchSpace.from_dict(search_space)
+
+
+class AdaptiveHead(nn.Module):
+    """A head that follows the output combination of its architecture (paper section 3.2).
+
+    A mixin: a fixed network's head has one aggregation and one trunk for each task; the supernet's has one of each for every output
+    combination, all seven of {8, 16, 32}. NOTE(paper): the paper lists six and leaves out (16, 32), which its own space contains.
+    Auxiliary trunks at strides 16 and 32, where the network has them, are light (no low-level fusion) and used in training only.
+    """
+
+    arch: Architecture
+    search_space: SearchSpace | None
+
+    def build_parts(
+        self,
+        arch: Arch | None,
+        search_space: SearchSpace | None,
+        base_channels: int,
+        tasks: Tasks,
+        aux_weight: float,
+        norm_cfg: Mapping[str, Any],
+        dropout_ratio: float,
+        node_cfg: Mapping[str, Any],
+        align_corners: bool,
+    ) -> None:
+        """Builds the aggregations and trunks; to be called once, after the constructor of the framework's own head."""
+        self.search_space, self.aux_weight = search_space, aux_weight
+        self.base_channels = search_space.base_channels if search_space else base_channels
+        self._tasks, self._dropout = tasks, dropout_ratio
+        self._options: dict[str, Any] = dict(norm_cfg=norm_cfg, slim=search_space is not None, align_corners=align_corners)
+        self._node_cfg = node_cfg
+        if search_space is None:
+            self.arch = load_arch(arch)  # type: ignore[arg-type]
+            self._build_fixed(self.arch)
+        else:
+            self._build_supernet(search_space)
+            self.set_arch(search_space.sample(np.random.default_rng(0), search_space.max_branches))
+
+    def _channels(self, width: int) -> tuple[int, ...]:
+        """Channels at strides 8, 16, 32 of the aggregation."""
+        return tuple(num_channels(s, width, self.base_channels) for s in STRIDES)
+
+    def _stem_channels(self, width: int) -> tuple[int, int]:
+        _, stem4, stem8 = Stem.channels(width, self.base_channels)
+        return stem4, stem8
+
+    def _aggregation(self, strides: tuple[int, ...], maps: list[list[int]], channels: tuple[int, ...]) -> Aggregation:
+        return Aggregation(strides, maps, channels, self.aux_weight > 0, node_cfg=self._node_cfg, **self._options)
+
+    def _trunk(self, in_channels: int, stem: tuple[int, int], low_level: str, attention: bool) -> nn.ModuleDict:
+        """One trunk for each task."""
+        return nn.ModuleDict(
+            {
+                task: Trunk(in_channels, stem, outputs, low_level, attention, task=task, dropout_ratio=self._dropout, **self._options)
+                for task, outputs in self._tasks.items()
+            }
+        )
+
+    def _build_fixed(self, arch: Architecture) -> None:
+        channels, stem = self._channels(arch.head_width), self._stem_channels(arch.stem_width)
+        self.aggregation = self._aggregation(arch.output_strides, branch_channels(arch, self.base_channels), channels)
+        self.trunk = self._trunk(channels[0] * len(arch.branches), stem, arch.low_level, arch.head_attention)
+        self.aux = nn.ModuleDict()
+        for stride, size in self._aux_channels(arch.output_strides, channels):
+            self.aux[f's{stride}'] = self._trunk(size, stem, 'none', True)
+
+    def _build_supernet(self, space: SearchSpace) -> None:
+        channels, stem = self._channels(max(space.head_widths)), self._stem_channels(max(space.stem_widths))
+        self.aggregations, self.trunks, self.auxes = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
+        for strides in space.end_combinations():
+            key = _key(strides)
+            maps = full_branch_channels(strides, self._channels(12), stem[1])
+            self.aggregations[key] = self._aggregation(strides, maps, channels)
+            attention = True in space.head_attentions
+            self.trunks[key] = nn.ModuleDict(
+                {low: self._trunk(channels[0] * len(strides), stem, low, attention) for low in space.low_levels}
+            )
+            self.auxes[key] = nn.ModuleDict(
+                {f's{s}': self._trunk(size, stem, 'none', True) for s, size in self._aux_channels(strides, channels)}
+            )
+
+    def _aux_channels(self, strides: tuple[int, ...], channels: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Stride and channels of each auxiliary map."""
+        pairs = list(zip(STRIDES[1:], channels[1:], strict=True))
+        return [(s, size) for s, size in pairs if s <= strides[-1]] if self.aux_weight > 0 else []
+
+    # The architecture ---------------------------------------------------------------------------------------------------------
+
+    def set_arch(self, arch: Architecture) -> None:
+        """Chooses the aggregation and trunks that the supernet's head computes.
+
+        Raises:
+            ValueError: If this is the head of a fixed network.
+        """
+        if self.search_space is None:
+            raise ValueError(f'a fixed {type(self).__name__} has one architecture; build it with search_space=... to choose')
+        self.arch = arch
+        channels, stem = self._channels(arch.head_width), self._stem_channels(arch.stem_width)
+        aggregation, trunk, aux = self._active()
+        aggregation.activate(branch_channels(arch, self.base_channels), channels)
+        for part in trunk.values():
+            part.activate(channels[0] * len(arch.branches), stem, arch.head_attention)
+        for stride, size in self._aux_channels(arch.output_strides, channels):
+            for part in aux[f's{stride}'].values():
+                part.activate(size, stem, True)
+
+    def active_parts(self) -> Iterator[tuple[str, nn.Module]]:
+        """The supernet's modules in use, under the name that each has in the fixed network."""
+        aggregation, trunk, aux = self._active()
+        yield 'aggregation', aggregation
+        yield 'trunk', trunk
+        for name, module in aux.items():
+            yield f'aux.{name}', module
+
+    def _active(self) -> tuple[Aggregation, nn.ModuleDict, nn.ModuleDict]:
+        if self.search_space is None:
+            return self.aggregation, self.trunk, self.aux
+        key = _key(self.arch.output_strides)
+        return self.aggregations[key], self.trunks[key][self.arch.low_level], self.auxes[key]
+
+    def drop_auxiliary(self) -> None:
+        """Removes the auxiliary trunks of a fixed network."""
+        self.aux = nn.ModuleDict()
+        self.aggregation.fuse16 = self.aggregation.fuse32 = None
+
+    # Computing ----------------------------------------------------------------------------------------------------------------
+
+    def predict_maps(self, features: BranchFeatures) -> dict[str, dict[str, Tensor]]:
+        """Every prediction by name, of the main trunks as ``'main'``, in training also of the auxiliary ones as ``'aux16'``, ``'aux32'``."""
+        if not isinstance(features, BranchFeatures):
+            raise TypeError(
+                f"{type(self).__name__} reads a HyCTASBackbone with outputs='branches', got {type(features).__name__}; "
+                "set that in the backbone's config"
+            )
+        aggregation, trunk, aux = self._active()
+        maps = aggregation(features.branches)
+        names = ['main', *(f'aux{name[1:]}' for name in aux)]
+        return {
+            name: {out: x for part in parts.values() for out, x in part(fused, features.stem4, features.stem8).items()}
+            for name, parts, fused in zip(names, [trunk, *aux.values()], maps, strict=False)  # no auxiliary maps outside of training
+        }
+
+
+def _key(strides: tuple[int, ...]) -> str:
+    return '_'.join(map(str, strides))
