@@ -3,14 +3,24 @@
 Importing registers every module, so a config needs only ``custom_imports = dict(imports=['hyctas_mm'])``.
 """
 
+import importlib.util
+
 from hyctas_mm.version import __version__
 
 
 def register_all_modules() -> None:
-    """Registers backbone, head, datasets, hooks and loops in mmengine's root registries. Idempotent; importing the package does it."""
+    """Registers backbone, heads, datasets, metrics, hooks and loops in mmengine's root registries. Idempotent; importing the package does it.
+
+    Panoptic segmentation needs mmdet, and that mmcv's compiled operators; without either everything else is registered.
+    """
     import hyctas_mm.datasets
     import hyctas_mm.engine
-    import hyctas_mm.models  # noqa: F401
+    import hyctas_mm.evaluation
+    import hyctas_mm.models
+
+    if importlib.util.find_spec('mmdet') and importlib.util.find_spec('mmcv._ext'):
+        import hyctas_mm.datasets.panoptic
+        import hyctas_mm.models.panoptic  # noqa: F401
 
 
 register_all_modules()

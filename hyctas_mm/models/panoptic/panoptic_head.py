@@ -1,0 +1,121 @@
+"""The adaptive head for panoptic segmentation: classes, centres and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmdet.structures import SampleList
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from hyctas_mm.archs import SearchSpace
+from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
+from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
+from hyctas_mm.models.layers import resize
+from hyctas_mm.models.panoptic.losses import center_loss, offset_loss
+from hyctas_mm.models.panoptic.post_processing import PanopticMaps
+from hyctas_mm.registry import MODELS
+
+OFFSET_SCALES = ('exact', 'release')
+
+
+@MODELS.register_module()
+class HyCTASPanopticHead(AdaptiveHead, BaseModule):
+    """Predicts classes, a centre heatmap and offsets from any HyCTAS architecture (paper section 4; Panoptic-DeepLab).
+
+    Two trunks work on one aggregation: the semantic one and the instance one, which has a tower for centres and a tower for offsets. Their
+    low-level fusion follows the architecture. In training light auxiliary trunks of both kinds work at strides 16 and 32.
+
+    Args:
+        arch: As in ``HyCTASBackbone``.
+        search_space: As in ``HyCTASBackbone``.
+        base_channels: As in ``HyCTASBackbone``.
+        num_things_classes: Number of classes with instances; they come first.
+        num_stuff_classes: Number of classes without.
+        aux_weight: Weight of each auxiliary loss; 0 builds no auxiliary trunks.
+        loss_semantic: A loss with mmseg's interface that takes a weight for each pixel.
+        center_weight: Weight of the centre loss.
+        offset_weight: Weight of the offset loss.
+        offset_scale: How offsets change with the size of their map: ``'exact'`` by the ratio of the sizes; ``'release'`` both directions
+            by ``floor((H - 1) / (h - 1))``, which checkpoints of the release are trained with. NOTE(release): that is too much at
+            stride 32 (34 at 512 pixels) and for odd sizes.
+        norm_cfg: Norm layers; the supernet needs ``BN``.
+        dropout_ratio: Dropout before the predictors.
+        node_cfg: The fusing node of the aggregation.
+        align_corners: Of all resizing in the head.
+        init_cfg: mmengine's initialisation; by default that of the release.
+
+    Raises:
+        ValueError: If not exactly one of ``arch`` and ``search_space`` is given, or ``offset_scale`` is none of those above.
+    """
+
+    def __init__(
+        self,
+        arch: Arch | None = None,
+        search_space: Mapping[str, Any] | SearchSpace | None = None,
+        base_channels: int = 8,
+        *,
+        num_things_classes: int,
+        num_stuff_classes: int,
+        aux_weight: float = 0.2,
+        loss_semantic: Mapping[str, Any] = dict(type='HardestPixelsCELoss', fraction=0.2),
+        center_weight: float = 200.0,
+        offset_weight: float = 0.01,
+        offset_scale: str = 'exact',
+        norm_cfg: Mapping[str, Any] = dict(type='BN'),
+        dropout_ratio: float = 0.0,
+        node_cfg: Mapping[str, Any] = dict(type='HyCTASNode'),
+        align_corners: bool = False,
+        init_cfg: Any = RELEASE_INIT,
+    ) -> None:
+        if offset_scale not in OFFSET_SCALES:
+            raise ValueError(f'offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}')
+        space = read_space(arch, search_space)
+        BaseModule.__init__(self, [dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
+        self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes
+        self.num_classes = num_things_classes + num_stuff_classes
+        self.loss_semantic = MODELS.build(dict(loss_semantic))
+        self.center_weight, self.offset_weight = center_weight, offset_weight
+        self.offset_scale, self.align_corners = offset_scale, align_corners
+        tasks = dict(semantic=dict(semantic=self.num_classes), instance=dict(center=1, offset=2))
+        self.build_parts(arch, space, base_channels, tasks, aux_weight, norm_cfg, dropout_ratio, node_cfg, align_corners)
+
+    def forward(self, inputs: BranchFeatures) -> dict[str, Tensor]:
+        """The main trunks' maps ``semantic``, ``center`` and ``offset`` at stride 8, at stride 4 with low-level fusion."""
+        return self.predict_maps(inputs)['main']
+
+    def upsample(self, maps: Mapping[str, Tensor], size: tuple[int, int]) -> PanopticMaps:
+        """Brings the raw maps to an image's height and width; offsets become pixels of that size."""
+        height, width = maps['offset'].shape[2:]
+        if self.offset_scale == 'release':
+            scale_y = scale_x = float((size[0] - 1) // max(1, height - 1))
+        else:
+            scale_y, scale_x = size[0] / height, size[1] / width
+        semantic, center, offset = (resize(maps[name], size, self.align_corners) for name in PanopticMaps._fields)
+        return PanopticMaps(semantic, center, offset * offset.new_tensor([scale_y, scale_x]).view(1, 2, 1, 1))
+
+    def loss(self, inputs: BranchFeatures, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """``loss_semantic``, ``loss_center`` and ``loss_offset``, then as ``aux16.*`` and ``aux32.*`` those of the auxiliary trunks.
+
+        Args:
+            inputs: The backbone's features.
+            batch_data_samples: With ``gt_sem_seg`` and ``gt_panoptic_maps`` as ``PackPanopticInputs`` writes them, all of one size.
+        """
+        labels = torch.cat([sample.gt_sem_seg.sem_seg for sample in batch_data_samples]).long()  # (B, H, W)
+        targets = {
+            name: torch.stack([sample.gt_panoptic_maps.get(name) for sample in batch_data_samples])
+            for name in ('center', 'offset', 'center_weight', 'offset_weight', 'semantic_weight')
+        }
+        losses = {}
+        for name, raw in self.predict_maps(inputs).items():
+            weight, prefix = (1.0, '') if name == 'main' else (self.aux_weight, f'{name}.')
+            maps = self.upsample(raw, (labels.shape[1], labels.shape[2]))
+            semantic = self.loss_semantic(maps.semantic, labels, weight=targets['semantic_weight'].squeeze(1))
+            center = center_loss(maps.center, targets['center'], targets['center_weight'])
+            offset = offset_loss(maps.offset, targets['offset'], targets['offset_weight'])
+            losses[f'{prefix}loss_semantic'] = weight * semantic
+            losses[f'{prefix}loss_center'] = weight * self.center_weight * center
+            losses[f'{prefix}loss_offset'] = weight * self.offset_weight * offset
+        return losses

@@ -1,0 +1,76 @@
+"""Convert a checkpoint of the published HyCTAS release: SRC.pth -> DST.pth in mmengine's layout, and beside it DST.py, a complete config."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mmengine.config import Config
+from mmseg.utils import register_all_modules
+
+from hyctas_mm.archs import ArchitectureError
+from hyctas_mm.engine.release_checkpoint import (
+    ReleaseCheckpointError,
+    ReleaseNetwork,
+    infer_network,
+    read_release_checkpoint,
+    write_converted,
+)
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+BASES = {
+    (False, 19): 'hyctas/cityscapes/hyctas-s_4xb8-186k_cityscapes-512x1024.py',
+}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source', help="the release's .pth")
+    parser.add_argument('destination', help='the .pth to write')
+    parser.add_argument('--genotype', required=True, help="the release's JSON of the architecture")
+    parser.add_argument('--base', help='config whose data, schedule and runtime the new config takes; default by task and number of classes')
+    parser.add_argument('--num-things', type=int, help='panoptic: the first so many classes have instances; known for 19 (Cityscapes) and 133 (COCO)')
+    return parser.parse_args()
+
+
+def read_genotype(path: str) -> dict:
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ReleaseCheckpointError(f'{path}: {error.strerror}') from None
+    except ValueError as error:
+        raise ReleaseCheckpointError(f'{path}: not a JSON file ({error})') from None
+
+
+def base_config(name: str | None, network: ReleaseNetwork) -> Config:
+    if name:
+        return Config.fromfile(name)
+    cfg = Config.fromfile(CONFIGS / BASES.get((network.panoptic, network.num_classes), 'default_runtime.py'))
+    cfg.default_scope = 'mmdet' if network.panoptic else 'mmseg'
+    return cfg
+
+
+def main() -> None:
+    args = parse_args()
+    register_all_modules()
+    try:
+        genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
+        network = infer_network(state, genotype, args.source)
+        unused = write_converted(state, network, base_config(args.base, network), args.destination, args.source, args.num_things)
+    except (ArchitectureError, ReleaseCheckpointError, FileNotFoundError) as error:
+        sys.exit(f'error: {error}')
+    arch = network.genotype.arch
+    heads = 'semantic and instance' if network.panoptic else 'semantic'
+    print(arch.describe())
+    print(f'base channels {network.base_channels}, {network.num_classes} classes, {heads} head{", auxiliary heads" * network.auxiliary}')
+    for reason, count in Counter(reason.split(':')[0] for reason in unused.values()).items():
+        print(f'{count} tensors not converted: {reason}')
+        print('  ' + ', '.join(name for name, why in unused.items() if why.startswith(reason)))
+    print(f'wrote {args.destination} and {Path(args.destination).with_suffix(".py")}')
+
+
+if __name__ == '__main__':
+    main()
