@@ -9,12 +9,11 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
-from mmseg.utils import register_all_modules
 from torch.utils.data import DataLoader
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.engine.checkpoint import load_supernet
-from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.cli import set_data_root, use_scope
 from hyctas_mm.engine.export import export_subnet
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.scoring import recalibrate_bn
@@ -36,8 +35,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    register_all_modules()
     cfg, arch = Config.fromfile(args.config), load_arch(args.arch)
+    use_scope(cfg)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     supernet = MODELS.build(ConfigDict(cfg.model.to_dict()))

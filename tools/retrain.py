@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmseg.utils import register_all_modules
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.export import write_architecture
 from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.retraining import arch_of, random_twin, retrain, subnet_folders
+from hyctas_mm.engine.retraining import arch_of, metric, random_twin, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
 from hyctas_mm.report.result import find_search_dir
-from hyctas_mm.search import COSTS
+from hyctas_mm.search import COSTS, METRICS
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,8 +40,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    register_all_modules()
     folder = find_search_dir(args.search)
+    score = next(o['name'] for o in read_json(folder / 'search.json')['objectives'] if o['name'] in METRICS)
     chosen = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') != 'random']
     if args.random:
         add_random(folder, chosen, args.random, args.seed)
@@ -49,7 +49,7 @@ def main() -> None:
     progress = Progress('networks trained', len(folders))
     for number, subnet in enumerate(folders):
         metrics = retrain(subnet, args.seed, inherit=args.inherit)
-        progress.update(number + 1, f'{subnet.name} mIoU {metrics["mIoU"]:.2f} %')
+        progress.update(number + 1, f'{subnet.name} {score} {metric(metrics, score):.2f} %')
     print(f'report: {write_report(folder)}')
 
 
@@ -59,6 +59,7 @@ def add_random(folder: Path, chosen: list[Path], count: int, seed: int) -> None:
     space = SearchSpace.from_dict(settings['search_space'])
     cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
     cfg = Config.fromfile(chosen[0] / 'config.py')
+    use_scope(cfg)
     shape = (1, 3, *settings['input_hw'])
     path = settings['latency_table'] or folder.with_name('latency_table.json')
     table = LatencyTable(path, torch.device(get_device()), shape) if cost == 'latency_ms' else None

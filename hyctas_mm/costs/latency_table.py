@@ -44,6 +44,7 @@ class LatencyTable:
         self.input_shape = tuple(input_shape)
         self.parts: dict[str, float] = {}
         self.overhead_ms: float | None = None
+        self.post_processing_ms: float | None = None  # kept for whoever prices whole predictions
         if self.path.exists():
             self._read()
 
@@ -87,7 +88,7 @@ class LatencyTable:
     def save(self) -> None:
         """Writes the file; it is whole at every instant."""
         content: dict[str, Any] = dict(format=FORMAT, date=datetime.date.today().isoformat(), conditions=self.conditions)
-        content |= dict(overhead_ms=self.overhead_ms, parts_ms=dict(sorted(self.parts.items())))
+        content |= dict(overhead_ms=self.overhead_ms, post_processing_ms=self.post_processing_ms, parts_ms=dict(sorted(self.parts.items())))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix('.tmp')
         temporary.write_text(json.dumps(content, indent=1), encoding='utf-8')
@@ -105,6 +106,7 @@ class LatencyTable:
         if differing:
             raise ValueError(f'{self.path}: measured under other conditions ({"; ".join(differing)}); use another file or delete it to measure again')
         self.parts, self.overhead_ms = dict(content['parts_ms']), content['overhead_ms']
+        self.post_processing_ms = content.get('post_processing_ms')
 
 
 def materialise(module: nn.Module, device: torch.device) -> nn.Module:

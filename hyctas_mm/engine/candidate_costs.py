@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import statistics
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +13,7 @@ from mmcv.cnn.utils import fuse_conv_bn
 from torch import nn
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.costs import LatencyTable, count_macs, count_params
+from hyctas_mm.costs import LatencyTable, count_macs, count_params, measure_latency
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
 
@@ -45,8 +48,29 @@ class CandidateCosts:
         model = shipped_network(self.model_cfg, arch)
         costs = dict(params_m=count_params(model) / 1e6, macs_g=count_macs(model, self.input_shape).total_g)
         if self.table is not None:
-            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model))
+            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + (self.table.post_processing_ms or 0.0)
         return costs
+
+    def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]]) -> None:
+        """Adds to every latency what comes after the network: upsampling, classes, and grouping into instances.
+
+        That depends on images, not on architectures, so it is one number: the median over images of whole prediction less network.
+
+        Args:
+            model: Any network of the space, in eval mode.
+            batches: Validation batches.
+        """
+        table = self.table
+        if table is None or table.post_processing_ms is not None:
+            return
+        times = []
+        for batch in batches:
+            data = model.data_preprocessor(copy.deepcopy(batch), False)
+            whole = measure_latency(partial(model, **data, mode='predict'), table.device, table.seconds, table.seconds / 4)
+            network = measure_latency(partial(model, data['inputs']), table.device, table.seconds, table.seconds / 4)
+            times.append((whole.median_ms - network.median_ms) / len(data['inputs']))
+        table.post_processing_ms = max(0.0, statistics.median(times))
+        table.save()
 
     def fit_overhead(self, archs: Sequence[Architecture]) -> None:
         """Fits the table's constant on whole networks."""

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +15,11 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='where logs and results go; default work_dirs/<config name>')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, e.g. train_cfg.max_iters=100')
+
+
+def use_scope(cfg: Config) -> None:
+    """Makes the config's ``default_scope`` (mmseg or mmdet) the one that names are looked up in, as mmengine's Runner does."""
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
 
 
 def load_config(args: argparse.Namespace) -> Config:

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from hyctas_mm.engine.checkpoint import read_checkpoint
+from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.models.layers import resize
 from hyctas_mm.models.subnet import drop_training_parts
 from hyctas_mm.registry import MODELS
@@ -52,10 +53,8 @@ def export_onnx(config: str | Path, checkpoint: str | Path, out: str | Path, inp
     Raises:
         ValueError: If the exported network differs from PyTorch by more than 1e-3 of the largest logit; no file is left then.
     """
-    from mmseg.utils import register_all_modules
-
-    register_all_modules()
     cfg = Config.fromfile(config)
+    use_scope(cfg)
     model = MODELS.build(cfg.model)
     try:
         model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.predictions import draw_predictions
 from hyctas_mm.registry import DATASETS
@@ -60,6 +61,7 @@ def retrain(
     runner.train()
     results['retrained'] = _test(runner) | dict(iters=runner.max_iters, **asked)
     torch.save(dict(meta=dict(archid=folder.name), state_dict=runner.model.state_dict()), folder / 'retrained.pth')
+    use_scope(cfg)
     dataset = DATASETS.build(dict(cfg.test_dataloader.dataset))
     draw_predictions(runner.model.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
     palette = dict(classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in dataset.metainfo['palette']])
@@ -77,6 +79,11 @@ def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
 
 def _test(runner: Runner) -> dict[str, float]:
     return {name: float(value) for name, value in runner.test().items()}
+
+
+def metric(metrics: Mapping[str, float], name: str) -> float:
+    """A metric by its bare name: evaluators put their prefix before it."""
+    return next(value for key, value in metrics.items() if key.split('/')[-1] == name)
 
 
 def random_twin(

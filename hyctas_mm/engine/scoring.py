@@ -92,6 +92,10 @@ class Scorer:
         recalibrate_bn(subnet, self._calibration)
         return subnet
 
+    def first_batches(self, count: int) -> Sequence[Batch]:
+        """The first validation batches."""
+        return self._validation[:count]
+
     @torch.no_grad()
     def score(self, arch: Architecture) -> dict[str, float]:
         """The evaluator's metrics of ``arch``."""

@@ -80,6 +80,7 @@ class NSGA2SearchLoop(BaseLoop):
         num_chosen: Networks exported from the front.
         latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
         latency_seconds: Time to measure each part of the latency table.
+        post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation images.
         seed: Seed of the search.
 
     Raises:
@@ -109,6 +110,7 @@ class NSGA2SearchLoop(BaseLoop):
         num_chosen: int = 5,
         latency_table: str | None = None,
         latency_seconds: float = 0.1,
+        post_processing: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__(runner, dataloader)
@@ -124,7 +126,7 @@ class NSGA2SearchLoop(BaseLoop):
         self.subnet_config = self._read_subnet_config(subnet_config)
         self.folder = Path(runner.work_dir) / 'search'
         self.latency_table = latency_table
-        self.latency_seconds = latency_seconds
+        self.latency_seconds, self.post_processing = latency_seconds, post_processing
         self._excluded: Counter[str] = Counter()
         self._proposed = self._evaluated = self._failures = 0
         self._evaluation_seconds = 0.0
@@ -175,6 +177,8 @@ class NSGA2SearchLoop(BaseLoop):
         if self.costs.table is not None and self.costs.table.overhead_ms is None:
             rng = np.random.default_rng(0)
             self.costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
+        if self.post_processing:
+            self.costs.add_post_processing(self.scorer.subnet(self.space.sample(np.random.default_rng(0))), self.scorer.first_batches(5))
 
     def _latency_table(self) -> LatencyTable | None:
         wanted = {o.name for o in self.objectives} | {b.name for b in self.bounds}
@@ -190,6 +194,7 @@ class NSGA2SearchLoop(BaseLoop):
             supernet_sha1=digest,
             images_sha1=self.scorer.images_sha1,
             latency_table=self.latency_table,
+            post_processing=self.post_processing,
             objectives=[vars(o) for o in self.objectives],
             bounds=[vars(b) for b in self.bounds],
             branches=self.branches,

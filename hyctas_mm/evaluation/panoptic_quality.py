@@ -91,7 +91,7 @@ class PanopticQuality(BaseMetric):
     Every value is in percent and not rounded. An average leaves out classes that were neither annotated nor predicted and is NaN if none is left.
 
     Args:
-        metrics: Some of 'PQ', 'mIoU' and 'AP'.
+        metric: Some of 'PQ', 'mIoU' and 'AP' (not called ``metrics``, by which mmengine knows the config of a whole evaluator).
         classwise: Also return ``PQ/<class>`` and log a table of all classes.
         collect_device: Where results are gathered, 'cpu' or 'gpu'.
         prefix: Put before each name: ``prefix/PQ``.
@@ -101,27 +101,27 @@ class PanopticQuality(BaseMetric):
         For 'PQ' the keys PQ, SQ, RQ of all classes, ``*_th`` of things and ``*_st`` of stuff; for 'mIoU' mIoU; for 'AP' AP and AP50.
 
     Raises:
-        ValueError: If ``metrics`` is empty or has unknown names; for a sample or ``dataset_meta`` that breaks the contract, naming image and value.
+        ValueError: If ``metric`` is empty or has unknown names; for a sample or ``dataset_meta`` that breaks the contract, naming image and value.
         ImportError: If AP is asked for and pycocotools is missing.
 
     Example:
-        >>> val_evaluator = dict(type='PanopticQuality', metrics=['PQ', 'mIoU'])
+        >>> val_evaluator = dict(type='PanopticQuality', metric=['PQ', 'mIoU'])
     """
 
     def __init__(
         self,
-        metrics: str | Sequence[str] = ('PQ',),
+        metric: str | Sequence[str] = ('PQ',),
         classwise: bool = False,
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
-        self.metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-        unknown = [name for name in self.metrics if name not in KNOWN_METRICS]
-        if unknown or not self.metrics:
-            raise ValueError(f'PanopticQuality: metrics={list(self.metrics)}, expected one or more of {list(KNOWN_METRICS)}; unknown: {unknown}')
-        if 'AP' in self.metrics:
+        self.wanted = (metric,) if isinstance(metric, str) else tuple(metric)
+        unknown = [name for name in self.wanted if name not in KNOWN_METRICS]
+        if unknown or not self.wanted:
+            raise ValueError(f'PanopticQuality: metric={list(self.wanted)}, expected one or more of {list(KNOWN_METRICS)}; unknown: {unknown}')
+        if 'AP' in self.wanted:
             require_pycocotools()
         self.classwise = classwise
 
@@ -139,10 +139,10 @@ class PanopticQuality(BaseMetric):
         segments = TrueSegments.from_infos(_required(sample, 'gt_segments_info', image), classes.is_thing, image)
         panoptic = match_segments(pred, gt, segments, num_classes, image)
         semantic = instances = None
-        if 'mIoU' in self.metrics:
+        if 'mIoU' in self.wanted:
             labels = _read_map(sample, 'pred_sem_seg', image) if 'pred_sem_seg' in sample else pred.long() % INSTANCE_OFFSET
             semantic = class_areas(labels, gt, segments, num_classes, image)
-        if 'AP' in self.metrics:
+        if 'AP' in self.wanted:
             instances = image_instances(_required(sample, 'pred_instances', image), pred, gt, segments, classes.is_thing, image)
         return ImageResult(panoptic, semantic, instances)
 
@@ -154,12 +154,12 @@ class PanopticQuality(BaseMetric):
         """
         classes = PanopticClasses.from_meta(self.dataset_meta)
         values: dict[str, float] = {}
-        if 'PQ' in self.metrics:
+        if 'PQ' in self.wanted:
             values |= self._panoptic_metrics(results, classes)
-        if 'mIoU' in self.metrics:
+        if 'mIoU' in self.wanted:
             areas = reduce(add, (r.semantic for r in results if r.semantic is not None), ClassAreas.zero(len(classes.names)))
             values['mIoU'] = float(mean_of(areas.iou()))
-        if 'AP' in self.metrics:
+        if 'AP' in self.wanted:
             values['AP'], values['AP50'] = average_precision([r.instances for r in results if r.instances is not None])
         return values
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-METRICS = {'mIoU': '%', 'aAcc': '%', 'mAcc': '%', 'PQ': '%', 'SQ': '%', 'RQ': '%'}
+METRICS = dict.fromkeys(('mIoU', 'aAcc', 'mAcc', 'PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_st', 'AP', 'AP50'), '%')
 """Scores, larger is better, and their units; known after a candidate was evaluated."""
 
 COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M'}

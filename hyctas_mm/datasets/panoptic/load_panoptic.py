@@ -41,7 +41,8 @@ class LoadPanoptic(BaseTransform):
         if path is None:
             raise ValueError(f"image {results.get('img_path')} has no PNG of segments; set data_prefix['seg'], or leave LoadPanoptic out")
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
-        ids = ids_from_rgb(mmcv.imfrombytes(content, flag='color_ignore_orientation', channel_order='rgb', backend='cv2'))
+        png = mmcv.imfrombytes(content, flag='color_ignore_orientation', backend='cv2')  # with this flag it ignores channel_order: BGR
+        ids = ids_from_rgb(png[..., ::-1])
         if tuple(results.get('ori_shape', ids.shape)[:2]) != ids.shape:
             raise ValueError(
                 f'image {results["img_path"]} is (height, width) = {tuple(results["ori_shape"][:2])} but its PNG {path} is {ids.shape}; '

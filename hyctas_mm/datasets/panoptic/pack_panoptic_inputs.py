@@ -26,8 +26,8 @@ class PackPanopticInputs(BaseTransform):
     After ``PanopticTargets`` the sample has ``gt_sem_seg`` with ``sem_seg`` (1, H, W) int64, and ``gt_panoptic_maps`` with ``center`` (1, H, W),
     ``offset`` (2, H, W), ``center_weight``, ``offset_weight`` and ``semantic_weight`` (1, H, W), float32: see :class:`TargetMaps`.
 
-    After ``LoadPanoptic`` alone, as for testing, it has ``gt_panoptic_seg`` with ``sem_seg`` (1, H, W) int64, the segment ids with 0 for void, and
-    metainfo ``gt_segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``.
+    After ``LoadPanoptic`` alone, as for testing, it has ``gt_panoptic_seg`` with ``sem_seg`` (1, H, W) int64, the segment ids with 0 for void, and the
+    sample's metainfo has ``gt_segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``.
 
     After neither it has no ground truth.
 
@@ -48,8 +48,8 @@ class PackPanopticInputs(BaseTransform):
             sample.gt_panoptic_maps = PixelData(**{name: _tensor(getattr(maps, name)) for name in _MAPS})
         elif 'gt_seg_map' in results:
             ids = ids_from_seg_map(results['gt_seg_map']).astype(np.int64)
-            segments = dict(gt_segments_info=results['segments_info'])
-            sample.gt_panoptic_seg = PixelData(metainfo=segments, sem_seg=_tensor(ids[None]))  # (H, W) -> (1, H, W)
+            sample.gt_panoptic_seg = PixelData(sem_seg=_tensor(ids[None]))  # (H, W) -> (1, H, W)
+            sample.set_metainfo(dict(gt_segments_info=results['segments_info']))
         image = results['img']
         image = image[..., None] if image.ndim == 2 else image
         return dict(inputs=_tensor(image.transpose(2, 0, 1)), data_samples=sample)  # (H, W, C) -> (C, H, W)

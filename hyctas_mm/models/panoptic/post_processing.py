@@ -151,11 +151,11 @@ def find_centers(heatmap: Tensor, threshold: float, nms_kernel: int, top_k: int)
     """
     peaks = ((heatmap > threshold) & (heatmap >= _local_maximum(heatmap, nms_kernel))).nonzero()  # (P, 2), row by row
     heights = heatmap[peaks[:, 0], peaks[:, 1]]
-    centers = peaks.float()
+    centers = peaks.to(heatmap.dtype)
     plateau = _plateaus(peaks, heatmap.shape[1])
     if plateau is not None:
         count = torch.bincount(plateau)  # (N,)
-        centers = centers.new_zeros(len(count), 2).index_add_(0, plateau, centers) / count[:, None]
+        centers = peaks.new_zeros(len(count), 2).index_add_(0, plateau, peaks) / count[:, None]
         heights = heights.new_zeros(len(count)).index_copy_(0, plateau, heights)
     heights, order = heights.sort(descending=True, stable=True)  # topk would leave the order of equal heights open
     return centers[order[:top_k]], heights[:top_k]
@@ -174,27 +174,37 @@ def _local_maximum(values: Tensor, kernel: int) -> Tensor:
 
 
 def _plateaus(peaks: Tensor, width: int) -> Tensor | None:
-    """Numbers the connected groups of pixels (P, 2), which are in row-major order; None where no two touch.
+    """Numbers (P,) of the connected groups that pixels (P, 2) in row-major order form; None where no two touch.
 
-    Every pixel takes the least number among its eight neighbours and then that pixel's own, so groups of n pixels need about log n rounds.
+    Works on the pixels' runs within rows, so that a plateau as large as the image costs little.
     """
-    if not len(peaks):
-        return None
     stride = width + 2  # a column to spare on both sides: the neighbour of the last pixel of a row is not the first of the next
     keys = peaks[:, 0] * stride + peaks[:, 1]
-    steps = keys.new_tensor([-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1])
-    wanted = keys[:, None] + steps  # (P, 8)
-    place = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
-    touching = keys[place] == wanted
-    if not touching.any():
+    first = torch.ones_like(keys, dtype=torch.bool)
+    first[1:] = keys.diff() > 1
+    starts, ends = keys[first], keys[first.roll(-1)]  # (R,)
+    # The runs that touch a run from the row above are neighbours in the list too.
+    low = torch.searchsorted(ends, starts - stride - 1)
+    count = (torch.searchsorted(starts, ends - stride + 1, right=True) - low).clamp(min=0)
+    if len(starts) == len(keys) and not count.any():
         return None
-    root = torch.arange(len(keys), device=keys.device)
-    neighbours = torch.where(touching, place, root[:, None])
+    lower = torch.arange(len(starts), device=keys.device).repeat_interleave(count)  # (E,)
+    upper = low[lower] + torch.arange(len(lower), device=keys.device) - (count.cumsum(0) - count)[lower]
+    roots = _connected(lower, upper, len(starts))
+    return torch.unique(roots, return_inverse=True)[1][first.cumsum(0) - 1]  # (R,) -> (P,)
+
+
+def _connected(one: Tensor, other: Tensor, count: int) -> Tensor:
+    """The least node (count,) of each node's connected component, for edges from ``one`` (E,) to ``other`` (E,).
+
+    Every node takes the least root across its edges and then that root's own root, so few rounds are needed.
+    """
+    root = torch.arange(count, device=one.device)
     while True:
-        least = torch.minimum(root, root[neighbours].amin(1))
+        least = root.scatter_reduce(0, one, root[other], 'amin').scatter_reduce(0, other, root[one], 'amin')
         least = least[least]
         if torch.equal(least, root):
-            return torch.unique(root, return_inverse=True)[1]
+            return root
         root = least
 
 
