@@ -37,6 +37,7 @@ class CandidateCosts:
     def __init__(self, model_cfg: Mapping[str, Any], input_shape: Sequence[int], table: LatencyTable | None = None) -> None:
         self.model_cfg, self.input_shape, self.table = model_cfg, tuple(input_shape), table
         self._known: dict[str, dict[str, float]] = {}
+        self._post_processing_ms = 0.0
 
     def __call__(self, arch: Architecture) -> dict[str, float]:
         """``params_m``, ``macs_g`` and, with a table, ``latency_ms``."""
@@ -48,7 +49,7 @@ class CandidateCosts:
         model = shipped_network(self.model_cfg, arch)
         costs = dict(params_m=count_params(model) / 1e6, macs_g=count_macs(model, self.input_shape).total_g)
         if self.table is not None:
-            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + (self.table.post_processing_ms or 0.0)
+            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + self._post_processing_ms
         return costs
 
     def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]]) -> None:
@@ -60,17 +61,22 @@ class CandidateCosts:
             model: Any network of the space, in eval mode.
             batches: Validation batches.
         """
-        table = self.table
-        if table is None or table.post_processing_ms is not None:
+        if self.table is None:
             return
+        if self.table.post_processing_ms is None:
+            self.table.post_processing_ms = self._measure_post_processing(self.table, model, batches)
+            self.table.save()
+        self._post_processing_ms = self.table.post_processing_ms
+
+    @staticmethod
+    def _measure_post_processing(table: LatencyTable, model: nn.Module, batches: Sequence[Mapping[str, Any]]) -> float:
         times = []
         for batch in batches:
             data = model.data_preprocessor(copy.deepcopy(batch), False)
             whole = measure_latency(partial(model, **data, mode='predict'), table.device, table.seconds, table.seconds / 4)
             network = measure_latency(partial(model, data['inputs']), table.device, table.seconds, table.seconds / 4)
             times.append((whole.median_ms - network.median_ms) / len(data['inputs']))
-        table.post_processing_ms = max(0.0, statistics.median(times))
-        table.save()
+        return max(0.0, statistics.median(times))
 
     def fit_overhead(self, archs: Sequence[Architecture]) -> None:
         """Fits the table's constant on whole networks."""

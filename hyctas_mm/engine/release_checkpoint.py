@@ -216,7 +216,7 @@ def _reason(name: str, state: Mapping[str, Tensor], network: ReleaseNetwork, sou
         if name.startswith(prefix):
             other = original + name[len(prefix) :]
             if other in state and torch.equal(state[other], state[name]):
-                return f'the same as {other}: branches share the cell'
+                return 'a copy: branches share the cell'
             raise ReleaseCheckpointError(f'{source}: {name} differs from {other}, but the genotype shares the cell; it is of another genotype')
     if name.startswith(('backbone.ffm16.', 'backbone.ffm32.')) and not network.auxiliary:
         return 'feeds auxiliary heads only, and the checkpoint has none'
@@ -263,7 +263,7 @@ def write_converted(
     cfg = model_cfg(network, num_things)
     ours, unused = convert_state(state, network, cfg, source, num_things)
     base.model = cfg
-    meta = dict(hyctas_mm_version=__version__, source=Path(source).name, archid=network.genotype.arch.archid)
+    meta = dict(hyctas_mm_version=__version__, source=Path(source).name, archid=network.genotype.arch.archid, not_converted=unused)
     destination.parent.mkdir(parents=True, exist_ok=True)
     weights, text = destination.with_name(f'{destination.stem}.part.pth'), destination.with_name(f'{destination.stem}.part.py')
     try:

@@ -12,8 +12,14 @@ _COLORS = {
     'lite_conv': '#a9d6f0',
     'lite_conv_2x': '#6aaee0',
     'attention': '#d69be0',
+    'conv_1x1': '#f6dfae',
+    'zoom_conv': '#b5e0cd',
+    'zoom_conv_2x': '#84c9ab',
 }
-_SHORT = {'conv': 'conv', 'conv_2x': 'conv 2x', 'lite_conv': 'lite', 'lite_conv_2x': 'lite 2x', 'attention': 'attn'}
+_SHORT = {
+    'conv': 'conv', 'conv_2x': 'conv 2x', 'lite_conv': 'lite', 'lite_conv_2x': 'lite 2x', 'attention': 'attn', 'conv_1x1': '1x1',
+    'zoom_conv': 'zoom', 'zoom_conv_2x': 'zoom 2x',
+}  # fmt: skip
 _SHORT_LENGTH = 8
 
 INK = '#1c1f24'

@@ -110,7 +110,7 @@ def test_files_that_are_not_architectures(tmp_path: Path) -> None:
 
 
 def test_zoo_round_trips() -> None:
-    assert zoo_names() == ['hyctas-l', 'hyctas-m', 'hyctas-s']
+    assert zoo_names() == ['fasterseg', 'hyctas-l', 'hyctas-m', 'hyctas-s']
     for name in zoo_names():
         arch = load_arch(name)
         assert Architecture.from_dict(json.loads(json.dumps(arch.to_dict()))) == arch

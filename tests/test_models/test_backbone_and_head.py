@@ -93,3 +93,15 @@ def test_a_config_names_an_op_of_ones_own() -> None:
     assert isinstance(HyCTASBackbone(arch=arch, base_channels=4).cells['0_0'], MyConv)
     net = MODELS.build(ConfigDict(supernet_cfg(dict(layers=4, base_channels=4, ops=['skip', 'my_conv']))))
     assert net(torch.randn(2, 3, 32, 32)).shape[1] == 5
+
+
+def test_fasterseg_has_the_published_parameters() -> None:
+    """Its student has 3,454,643 at inference. All but its head (3x3 and 1x1 convolution) and the norms of its fusion's gate is ours too."""
+    from hyctas_mm.costs import count_params
+    from hyctas_mm.models import HyCTASBackbone, HyCTASHead
+
+    arch = load_arch('fasterseg')
+    aggregation = HyCTASHead(arch=arch, base_channels=12, num_classes=19, aux_weight=0).aggregation
+    head = 128 * 128 * 9 + 2 * 128 + 128 * 19 + 19
+    gate_norms = 2 * 2 * 128
+    assert count_params(HyCTASBackbone(arch=arch, base_channels=12)) + count_params(aggregation) - gate_norms + head == 3_454_643

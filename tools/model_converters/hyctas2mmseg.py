@@ -66,9 +66,9 @@ def main() -> None:
     heads = 'semantic and instance' if network.panoptic else 'semantic'
     print(arch.describe())
     print(f'base channels {network.base_channels}, {network.num_classes} classes, {heads} head{", auxiliary heads" * network.auxiliary}')
-    for reason, count in Counter(reason.split(':')[0] for reason in unused.values()).items():
-        print(f'{count} tensors not converted: {reason}')
-        print('  ' + ', '.join(name for name, why in unused.items() if why.startswith(reason)))
+    for reason, count in Counter(unused.values()).items():
+        print(f'{count} tensors not converted, {reason}:')
+        print('  ' + ' '.join(name for name, why in unused.items() if why == reason))
     print(f'wrote {args.destination} and {Path(args.destination).with_suffix(".py")}')
 
 

@@ -1,5 +1,5 @@
-# The paper's search (section 4.2): population 40, 20 generations, each number of branches by itself, 2400 candidates in all; batch norm recalculated on
-# about 1000 training images; candidates scored on the validation images, as the paper does.
+# The paper's search (section 4.2): population 40, 20 generations, each number of branches by itself, 2400 candidates in all; batch norm
+# recalculated on about 1000 training images; candidates scored on the validation images, as the paper does.
 _base_ = './hyctas_supernet_1xb16-600e_cityscapes-256x512.py'
 train_dataloader = dict(dataset=dict(pipeline={{_base_.test_pipeline}}))
 train_cfg = dict(

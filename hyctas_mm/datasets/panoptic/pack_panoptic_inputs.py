@@ -26,8 +26,8 @@ class PackPanopticInputs(BaseTransform):
     After ``PanopticTargets`` the sample has ``gt_sem_seg`` with ``sem_seg`` (1, H, W) int64, and ``gt_panoptic_maps`` with ``center`` (1, H, W),
     ``offset`` (2, H, W), ``center_weight``, ``offset_weight`` and ``semantic_weight`` (1, H, W), float32: see :class:`TargetMaps`.
 
-    After ``LoadPanoptic`` alone, as for testing, it has ``gt_panoptic_seg`` with ``sem_seg`` (1, H, W) int64, the segment ids with 0 for void, and the
-    sample's metainfo has ``gt_segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``.
+    After ``LoadPanoptic`` alone, as for testing, it has ``gt_panoptic_seg`` with ``sem_seg`` (1, H, W) int64, the segment ids with 0 for void,
+    and in its metainfo ``gt_segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``.
 
     After neither it has no ground truth.
 

@@ -24,6 +24,7 @@ class LiteConv(Op):
     """
 
     num_convs = 1
+    detail = True
 
     def __init__(
         self,
@@ -39,8 +40,8 @@ class LiteConv(Op):
         self.zoomed = nn.Sequential(
             *(ConvBN(c, out_channels, 3, act=n < self.num_convs - 1, norm_cfg=norm_cfg, slim=slim) for n, c in enumerate(inputs))
         )
-        self.bypass = None if down else ConvBN(in_channels, out_channels, 1, act=False, norm_cfg=norm_cfg, slim=slim)
-        self.align_corners = align_corners
+        self.bypass = None if down or not self.detail else ConvBN(in_channels, out_channels, 1, act=False, norm_cfg=norm_cfg, slim=slim)
+        self.down, self.align_corners = down, align_corners
 
     @property
     def droppable(self) -> bool:
@@ -54,13 +55,29 @@ class LiteConv(Op):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.zoomed(resize(x, half_size(x), self.align_corners))
+        if not self.down:
+            y = resize(y, x.shape[2:], self.align_corners)
         if self.bypass is not None:
-            y = self.drop_path(resize(y, x.shape[2:], self.align_corners)) + self.bypass(x)
+            y = self.drop_path(y) + self.bypass(x)
         return F.relu(y, inplace=True)
 
 
 @register_op('lite_conv_2x')
 class LiteConv2x(LiteConv):
     """The same with two 3x3 convolutions in a row at half the resolution."""
+
+    num_convs = 2
+
+
+@register_op('zoom_conv')
+class ZoomConv(LiteConv):
+    """The zoomed convolution by itself, without the 1x1 path: FasterSeg's (ICLR 2020), in its published networks."""
+
+    detail = False
+
+
+@register_op('zoom_conv_2x')
+class ZoomConv2x(ZoomConv):
+    """The same with two 3x3 convolutions in a row."""
 
     num_convs = 2

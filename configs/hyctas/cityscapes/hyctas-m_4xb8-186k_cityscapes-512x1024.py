@@ -1,0 +1,8 @@
+# HyCTAS-M from scratch with the paper's retraining (section 4.2): crops of 512x1024, batch 32, 186k steps.
+_base_ = [
+    '../../default_runtime.py',
+    '../../_base_/datasets/cityscapes_512x1024.py',
+    '../../_base_/models/hyctas_m.py',
+    '../../_base_/schedules/retrain_186k.py',
+]
+model = dict(data_preprocessor=dict(size=(512, 1024)))
