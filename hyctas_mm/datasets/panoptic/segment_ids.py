@@ -59,24 +59,32 @@ def ids_from_seg_map(seg_map: NDArray[Any]) -> NDArray[np.int32]:
     return np.maximum(-seg_map, VOID_ID)
 
 
-def present_ids(ids: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Sorted distinct ids of a map (H, W); looks at where rows change only, as sorting all pixels would take ten times as long."""
+def _run_starts(ids: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Flat indices where runs of one id start within the rows of a map (H, W): far fewer than pixels."""
     starts = np.ones(ids.shape, dtype=bool)
     np.not_equal(ids[:, 1:], ids[:, :-1], out=starts[:, 1:])
-    return np.unique(ids[starts])
+    return np.flatnonzero(starts)
+
+
+def present_ids(ids: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Sorted distinct ids of a map (H, W)."""
+    return np.unique(ids.ravel()[_run_starts(ids)])
 
 
 def segment_numbers(ids: NDArray[np.int32], segments_info: Sequence[dict[str, Any]]) -> NDArray[np.int32]:
     """Numbers pixels by their segment's place in ``segments_info``.
 
     Args:
-        ids: Segment ids (H, W), not negative.
-        segments_info: Segments with their ``'id'``.
+        ids: Segment ids (H, W).
+        segments_info: Segments with their ``'id'``, which are not 0.
 
     Returns:
         (H, W): 0 for void and ids that are not listed, ``k + 1`` for ``segments_info[k]``.
     """
-    # A table over all ids: the memory is reserved but only the few pages that are used are ever touched.
-    table = np.zeros(MAX_ID + 1, dtype=np.int32)
-    table[[segment['id'] for segment in segments_info]] = np.arange(1, len(segments_info) + 1)
-    return table.take(ids)
+    listed = np.array([VOID_ID, *(segment['id'] for segment in segments_info)], dtype=np.int32)
+    order = np.argsort(listed)
+    starts = _run_starts(ids)
+    values = ids.ravel()[starts]  # (R,)
+    place = order[np.searchsorted(listed, values, sorter=order).clip(max=len(listed) - 1)]
+    numbers = np.where(listed[place] == values, place, 0).astype(np.int32)
+    return np.repeat(numbers, np.diff(starts, append=ids.size)).reshape(ids.shape)  # (R,) -> (H, W)

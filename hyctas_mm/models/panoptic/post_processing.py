@@ -76,7 +76,7 @@ def panoptic_from_maps(
         offset: (2, H, W) as (down, right) in pixels.
         num_things: Number of thing classes.
         threshold: A centre is higher than this.
-        nms_kernel: A centre is the highest in a square of this side, in pixels; odd.
+        nms_kernel: A centre is the highest in a square of this side, in pixels; odd, at least 3.
         top_k: At most this many centres.
         stuff_area: Stuff of fewer pixels in the whole image becomes void.
         stuff_area_hw: Height and width in pixels for which ``stuff_area`` is meant; it is scaled by the image's pixels over theirs. None: it
@@ -126,8 +126,8 @@ def _check_maps(semantic: Tensor, center: Tensor, offset: Tensor, num_things: in
 
 
 def _check_options(nms_kernel: int, top_k: int, stuff_area_hw: Sequence[int] | None) -> None:
-    if nms_kernel < 1 or nms_kernel % 2 == 0:
-        raise ValueError(f'nms_kernel={nms_kernel}; expected an odd number of pixels')
+    if nms_kernel < 3 or nms_kernel % 2 == 0:
+        raise ValueError(f'nms_kernel={nms_kernel}; expected an odd number of pixels from 3 up')
     if not 1 <= top_k <= MAX_INSTANCES:
         raise ValueError(f'top_k={top_k}; expected 1..{MAX_INSTANCES}, as many as a panoptic PNG can tell apart')
     if stuff_area_hw is not None and (len(stuff_area_hw) != 2 or min(stuff_area_hw) < 1):
