@@ -30,7 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('search', type=Path, help="a search's work dir")
     parser.add_argument('--random', type=int, default=0, metavar='N', help='also train N random architectures, each of the cost of a chosen one')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures and of all training')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S', help='train every network once with each of these seeds')
     parser.add_argument(
         '--shard', type=int, nargs=2, metavar=('I', 'N'), default=(0, 1), help='train every N-th network from the I-th: one process for each device'
     )
@@ -46,10 +47,11 @@ def main() -> None:
     if args.random:
         add_random(folder, chosen, args.random, args.seed)
     folders = subnet_folders(folder)[args.shard[0] :: args.shard[1]]
-    progress = Progress('networks trained', len(folders))
-    for number, subnet in enumerate(folders):
-        metrics = retrain(subnet, args.seed, inherit=args.inherit)
-        progress.update(number + 1, f'{subnet.name} {score} {metric(metrics, score):.2f} %')
+    runs = [(subnet, seed) for seed in args.seeds for subnet in folders]
+    progress = Progress('networks trained', len(runs))
+    for number, (subnet, seed) in enumerate(runs):
+        metrics = retrain(subnet, seed, inherit=args.inherit)
+        progress.update(number + 1, f'{subnet.name} seed {seed} {score} {metric(metrics, score):.2f} %')
     print(f'report: {write_report(folder)}')
 
 

@@ -27,8 +27,8 @@ def retrain(
 ) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
-    Writes ``retrained.pth``, ``results.json`` (``retrained`` metrics, and ``inherited`` ones where the folder has the supernet's weights), and
-    pictures into the search's ``predictions``.
+    Writes ``results.json`` (``by_seed``, their mean as ``retrained``, and ``inherited`` where the folder has the supernet's weights); of the first
+    seed also ``retrained.pth`` and pictures into the search's ``predictions``.
 
     Args:
         folder: ``subnets/<archid>`` of a search.
@@ -41,15 +41,16 @@ def retrain(
         Metrics of the retrained network on the test images.
 
     Raises:
-        ValueError: If it was retrained with another seed or start.
+        ValueError: If it was retrained from another start.
     """
     results = read_json(folder / 'results.json')
-    asked = dict(seed=seed, inherit=inherit)
-    if 'retrained' in results:
-        done = {k: results['retrained'].get(k) for k in asked}
-        if done != asked:
-            raise ValueError(f'{folder} was retrained with {done}, now {asked} is asked for; move its results.json away to train it again')
-        return dict(results['retrained'])
+    done = results.setdefault('by_seed', {})
+    if str(seed) in done:
+        return dict(done[str(seed)])
+    if done and results['inherit'] != inherit:
+        start = {False: 'from scratch', True: "from the supernet's weights"}
+        raise ValueError(f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train it again')
+    results['inherit'] = inherit
     cfg = Config.fromfile(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
     cfg.randomness = dict(seed=seed)
@@ -57,17 +58,23 @@ def retrain(
     if weights.exists() and 'inherited' not in results:
         results['inherited'] = _test(_run(cfg, folder / 'inherited', load_from=str(weights)))
         write_json(folder / 'results.json', results)
-    runner = _run(cfg, folder / 'train', load_from=str(weights) if inherit else None)
+    runner = _run(cfg, folder / f'train{seed}', load_from=str(weights) if inherit else None)
     runner.train()
-    results['retrained'] = _test(runner) | dict(iters=runner.max_iters, **asked)
-    torch.save(dict(meta=dict(archid=folder.name), state_dict=runner.model.state_dict()), folder / 'retrained.pth')
+    if not done:
+        torch.save(dict(meta=dict(archid=folder.name), state_dict=runner.model.state_dict()), folder / 'retrained.pth')
+        _draw(runner, cfg, folder, num_pictures)
+    done[str(seed)] = _test(runner) | dict(iters=runner.max_iters)
+    results['retrained'] = {name: float(np.mean([metrics[name] for metrics in done.values()])) for name in done[str(seed)]}
+    write_json(folder / 'results.json', results)
+    return dict(done[str(seed)])
+
+
+def _draw(runner: Runner, cfg: Config, folder: Path, num_pictures: int) -> None:
     use_scope(cfg)
     dataset = DATASETS.build(dict(cfg.test_dataloader.dataset))
     draw_predictions(runner.model.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
     palette = dict(classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in dataset.metainfo['palette']])
     write_json(folder.parents[1] / 'palette.json', palette)
-    write_json(folder / 'results.json', results)
-    return dict(results['retrained'])
 
 
 def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:

@@ -6,10 +6,13 @@ What is scored is the fixed network that would ship, so the supernet stays untou
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from torch import nn
@@ -56,9 +59,10 @@ class Scorer:
         validation: Loader of the images to score on; none of them may be a calibration image.
         evaluator: mmengine's evaluator.
         calibration_batches: How many calibration batches to use.
+        seed: Decides which calibration images are taken and what their pipeline draws at random.
 
     Attributes:
-        images_sha1: Identifies the images used and their order.
+        images_sha1: Identifies the images used, as the pipelines give them.
 
     Raises:
         ValueError: If a loader has no image, an image is in both, or a calibration batch has a single image.
@@ -68,23 +72,25 @@ class Scorer:
         self,
         supernet: nn.Module,
         model_cfg: Mapping[str, Any],
-        calibration: Iterable[Batch],
+        calibration: Any,
         validation: Any,
         evaluator: Evaluator,
         calibration_batches: int,
+        seed: int = 0,
     ) -> None:
         check_disjoint(calibration, validation)
         self.supernet, self.model_cfg, self.evaluator = supernet, model_cfg, evaluator
         self.evaluator.dataset_meta = validation.dataset.metainfo
-        self._validation = [_with_small_labels(batch) for batch in validation]
-        self._num_images = len(validation.dataset)
-        used = _first_batches(calibration, calibration_batches)
-        if any(len(b['inputs']) < 2 for b in used):
-            raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more and drop_last')
-        paths = [Path(sample.img_path) for batch in (*used, *self._validation) for sample in batch['data_samples']]
-        names = [f'{path.name} {path.stat().st_size}' for path in paths]  # not their folder: data may be moved
-        self.images_sha1 = hashlib.sha1('\n'.join(names).encode()).hexdigest()
-        self._calibration: list[Batch] = [dict(inputs=batch['inputs']) for batch in used]
+        count = calibration_batches * calibration.batch_size
+        order = np.random.default_rng(seed).permutation(len(calibration.dataset))[:count]
+        with _seeded(seed):
+            self._calibration: list[Batch] = [dict(inputs=batch['inputs']) for batch in load_batches(calibration, order)]
+            self._validation = [_with_small_labels(batch) for batch in load_batches(validation, range(len(validation.dataset)))]
+        if len(self._calibration) > 1 and len(self._calibration[-1]['inputs']) == 1:
+            self._calibration.pop()  # what is left over of the images
+        if any(len(batch['inputs']) < 2 for batch in self._calibration):
+            raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more')
+        self.images_sha1 = _digest([*self._calibration, *self._validation])
 
     def subnet(self, arch: Architecture) -> nn.Module:
         """The fixed network of ``arch`` with the supernet's weights and recalibrated batch norm, in eval mode."""
@@ -102,7 +108,10 @@ class Scorer:
         subnet = self.subnet(arch)
         for batch in self._validation:
             self.evaluator.process(data_samples=subnet.val_step(batch), data_batch=batch)
-        metrics: dict[str, Any] = self.evaluator.evaluate(self._num_images)
+        metrics: dict[str, Any] = {}
+        for metric in self.evaluator.metrics:  # not evaluator.evaluate, which would gather from other processes, busy with other candidates
+            metrics |= metric.compute_metrics(metric.results)
+            metric.results.clear()
         return {name.split('/')[-1]: float(value) for name, value in metrics.items()}
 
 
@@ -114,13 +123,40 @@ def _with_small_labels(batch: Batch) -> Batch:
     return batch
 
 
-def _first_batches(loader: Iterable[Batch], count: int) -> list[Batch]:
-    batches: list[Batch] = []
-    for batch in loader:
-        if len(batches) == count:
-            break
-        batches.append(batch)
-    return batches
+def load_batches(loader: Any, indices: Iterable[int]) -> Iterator[Batch]:
+    """Batches of these images of a loader's dataset, the same on every process.
+
+    Args:
+        loader: A data loader; its sampler, which divides images among processes, is not used.
+        indices: The images in order.
+    """
+    indices = [int(i) for i in indices]
+    size = loader.batch_size
+    for start in range(0, len(indices), size):
+        yield loader.collate_fn([loader.dataset[i] for i in indices[start : start + size]])
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Random numbers of pipelines from a seed; the states are as before afterwards."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def _digest(batches: Sequence[Batch]) -> str:
+    sha1 = hashlib.sha1()
+    for batch in batches:
+        for image in batch['inputs']:
+            sha1.update(np.ascontiguousarray(image.numpy()).data)
+    return sha1.hexdigest()
 
 
 def image_paths(dataset: Any) -> set[str]:

@@ -8,13 +8,13 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dist import get_world_size
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -26,10 +26,11 @@ from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.checkpoint import load_supernet
 from hyctas_mm.engine.cli import set_data_root
 from hyctas_mm.engine.export import export_subnet
-from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.engine.files import lock_folder, read_json, write_json
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.scoring import Scorer
+from hyctas_mm.engine.workers import Job, Outcome, SearchError, Workers
 from hyctas_mm.registry import LOOPS
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import COSTS, Archive, ArchNSGA2, Candidate, read_bounds, read_objectives
@@ -43,10 +44,6 @@ BAD = 1e9
 
 FAILURES_IN_A_ROW = 3
 """Failing candidates after which the search stops: the fault is not theirs."""
-
-
-class SearchError(RuntimeError):
-    """A search that cannot go on; what was evaluated is kept."""
 
 
 @LOOPS.register_module()
@@ -114,8 +111,6 @@ class NSGA2SearchLoop(BaseLoop):
         seed: int = 0,
     ) -> None:
         super().__init__(runner, dataloader)
-        if get_world_size() > 1:
-            raise SearchError(f'the search runs in one process, got {get_world_size()}; start it without a launcher')
         self.objectives = read_objectives(objectives)
         self.bounds = read_bounds(bounds, [o.name for o in self.objectives])
         self.supernet, self.input_hw = supernet, tuple(input_hw)
@@ -128,6 +123,7 @@ class NSGA2SearchLoop(BaseLoop):
         self.latency_table = latency_table
         self.latency_seconds, self.post_processing = latency_seconds, post_processing
         self._excluded: Counter[str] = Counter()
+        self._lock: Any = None
         self._proposed = self._evaluated = self._failures = 0
         self._evaluation_seconds = 0.0
 
@@ -152,18 +148,37 @@ class NSGA2SearchLoop(BaseLoop):
     def run(self) -> Any:
         """Runs or continues the search; returns the supernet."""
         self.runner.call_hook('before_train')
-        self._prepare()
-        start = time.perf_counter()
-        for track in self.branches:
-            self._search(track)
-        self._seconds = time.perf_counter() - start
-        self._finish()
+        error = None
+        settings: dict[str, Any] = {}
+        try:
+            settings = self._prepare()
+        except Exception as caught:  # told to all processes, then raised again
+            error = caught
+        workers = Workers(lambda arch: self._score(arch), self.folder)
+        workers.agree(settings, error)
+        if workers.rank:
+            workers.serve()
+        else:
+            self._lead(workers)
         self.runner.call_hook('after_train')
         return self.runner.model
 
+    def _lead(self, workers: Workers) -> None:
+        """What the first process does."""
+        self.workers = workers
+        start = time.perf_counter()
+        try:
+            for track in self.branches:
+                self._search(track)
+        finally:
+            workers.stop()
+        self._seconds = time.perf_counter() - start
+        self._finish()
+
     # Preparation ----------------------------------------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> dict[str, Any]:
+        """Reads and checks everything; returns the settings that make it this search and no other."""
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
         self.space = supernet_space(model)
         self.runner.logger.info(f'search space: {self.space.size():.3g} architectures')
@@ -171,8 +186,14 @@ class NSGA2SearchLoop(BaseLoop):
         model_cfg = self.runner.cfg.model.to_dict()
         self.device = next(model.parameters()).device
         loop = self.runner.val_loop
-        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches)
-        self._open_folder(digest)
+        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches, self.seed)
+        settings = self._settings(digest)
+        if is_main_process():
+            self._open_folder(settings)
+            self._prepare_costs(model_cfg)
+        return settings
+
+    def _prepare_costs(self, model_cfg: Mapping[str, Any]) -> None:
         self.costs = CandidateCosts(model_cfg, (1, 3, *self.input_hw), self._latency_table())
         if self.costs.table is not None and self.costs.table.overhead_ms is None:
             rng = np.random.default_rng(0)
@@ -187,8 +208,7 @@ class NSGA2SearchLoop(BaseLoop):
         path = self.latency_table or self.folder.with_name(LATENCY_TABLE)
         return LatencyTable(path, self.device, (1, 3, *self.input_hw), self.latency_seconds)
 
-    def _open_folder(self, digest: str) -> None:
-        """Starts ``WORK_DIR/search``, or checks that what is there is this search."""
+    def _settings(self, digest: str) -> dict[str, Any]:
         settings = dict(
             search_space=self.space.to_dict(),
             supernet_sha1=digest,
@@ -205,7 +225,11 @@ class NSGA2SearchLoop(BaseLoop):
             seed=self.seed,
             **self.probs,
         )
-        settings = json.loads(json.dumps(settings))
+        return dict(json.loads(json.dumps(settings)))
+
+    def _open_folder(self, settings: Mapping[str, Any]) -> None:
+        """Starts ``WORK_DIR/search``, or checks that what is there is this search and that nobody is at it."""
+        self._lock = lock_folder(self.folder)
         path = self.folder / SETTINGS
         there = read_json(path)
         differing = [f'{k} is {there.get(k)!r} there, {v!r} here' for k, v in settings.items() if there and there.get(k) != v]
@@ -230,7 +254,8 @@ class NSGA2SearchLoop(BaseLoop):
             if not archs:
                 self._say(f'{_track_name(track)}: no new candidate within the bounds after {generation} generations; {self._exclusions()}')
                 break
-            candidates = [self._candidate(arch, track, generation) for arch in archs]
+            candidates = list(self._evaluate(archs, track, generation))
+            self.workers.clear_pending()
             algorithm.tell([self._minimised(c) for c in candidates], [self._violation(c) for c in candidates])
             self._write_front()
 
@@ -243,38 +268,42 @@ class NSGA2SearchLoop(BaseLoop):
         self._excluded.update(failed)
         return not failed
 
-    def _candidate(self, arch: Architecture, track: int | None, generation: int) -> Candidate:
-        candidate = self.archive.get(arch.archid)
-        if candidate is None:
-            candidate = self._evaluate(arch, track, generation)
-            self.archive.append(candidate)
-            self._evaluation_seconds += candidate.seconds
-        self._progress(candidate)
-        self._evaluated += 1
-        return candidate
+    def _evaluate(self, archs: Sequence[Architecture], track: int | None, generation: int) -> Iterator[Candidate]:
+        """A generation's candidates, those that are not in the archive evaluated and appended."""
+        new = [Job(arch, self.costs(arch)) for arch in archs if self.archive.get(arch.archid) is None]
+        outcomes = self.workers.run(new)
+        for arch in archs:
+            candidate = self.archive.get(arch.archid)
+            if candidate is None:
+                candidate = self._record(arch, track, generation, next(outcomes))
+                self.archive.append(candidate)
+                self._evaluation_seconds += candidate.seconds
+            self._progress(candidate)
+            self._evaluated += 1
+            yield candidate
 
-    def _evaluate(self, arch: Architecture, track: int | None, generation: int) -> Candidate:
-        start = time.perf_counter()
-        costs, metrics, problems = self.costs(arch), {}, []
-        try:
-            with _quiet(self.runner.logger):
-                metrics = self.scorer.score(arch)
-            self._failures = 0
-        except RuntimeError as error:  # out of memory and the like: this candidate cannot be had, the next may
-            self.runner.logger.exception(f'candidate {arch.archid} failed')
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            self._failures += 1
-            if self._failures == FAILURES_IN_A_ROW:
-                raise SearchError(f'{self._failures} candidates in a row failed, the last with: {reason}. Mend it and go on with --resume') from error
-            problems.append(f'evaluation failed: {reason}')
-        values = {**metrics, **costs}
-        unknown = [o.name for o in self.objectives if o.name not in values] if metrics else []
+    def _score(self, arch: Architecture) -> dict[str, float]:
+        with _quiet(self.runner.logger):
+            return self.scorer.score(arch)
+
+    def _record(self, arch: Architecture, track: int | None, generation: int, outcome: Outcome) -> Candidate:
+        """An outcome as a line of the archive, with the demands that it misses."""
+        self._failures = self._failures + 1 if outcome.failure else 0
+        if self._failures == FAILURES_IN_A_ROW:
+            raise SearchError(
+                f'{self._failures} candidates in a row failed, the last with: {outcome.failure}. Mend it and go on with --resume'
+            )
+        costs = self.costs(arch)
+        values = {**outcome.metrics, **costs}
+        unknown = [o.name for o in self.objectives if o.name not in values] if outcome.metrics else []
         if unknown:
-            raise SearchError(f'objective(s) {unknown} are neither costs nor metrics of val_evaluator, which gives {sorted(metrics)}')
+            raise SearchError(
+                f'objective(s) {unknown} are neither costs nor metrics of val_evaluator, which gives {sorted(outcome.metrics)}'
+            )
+        problems = [f'evaluation failed: {outcome.failure}'] if outcome.failure else []
         problems += [f'{o.name} has no value' for o in self.objectives if not math.isfinite(values.get(o.name, math.nan)) and not problems]
         problems += [b.describe(values[b.name]) for b in self.bounds if b.name in values and b.violation(values[b.name]) > 0]
-        seconds = time.perf_counter() - start
-        return Candidate(len(self.archive), generation, track, arch, metrics, costs, tuple(problems), seconds)
+        return Candidate(len(self.archive), generation, track, arch, outcome.metrics, costs, tuple(problems), outcome.seconds)
 
     def _minimised(self, candidate: Candidate) -> list[float]:
         values = [candidate.value(o.name) for o in self.objectives]

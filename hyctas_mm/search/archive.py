@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -71,22 +72,25 @@ class Candidate:
 class Archive:
     """The archive of a running search.
 
-    Opening cuts off a torn last line: the search was killed while it wrote it, and evaluates that network again.
+    Opening cuts off a torn last line: the search was killed while it wrote it, and evaluates that network again. Every line carries a check
+    of itself and of all lines before it, so that an archive edited by hand is recognised: a search goes on from nothing but what it wrote.
 
     Args:
         path: The file; made if missing.
 
     Raises:
-        SearchFileError: If a line other than the last cannot be read; it is named.
+        SearchFileError: If a line other than the last cannot be read or is not as it was written; it is named.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._candidates: dict[str, Candidate] = {}
+        self._check = ''
         if self.path.exists():
             with self.path.open('rb+') as file:
                 file.truncate(_whole_bytes(file.read()))
+            self._check = _check_lines(self.path)
             self._candidates = {c.archid: c for c in read_archive(self.path)}
 
     def __len__(self) -> int:
@@ -100,13 +104,47 @@ class Archive:
         return self._candidates.get(archid)
 
     def append(self, candidate: Candidate) -> None:
-        """Writes a candidate to the file and to the disk before it counts."""
-        line = json.dumps(candidate.to_dict(), sort_keys=True) + '\n'
-        with self.path.open('a', encoding='utf-8') as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        """Writes a candidate to the file and to the disk before it counts.
+
+        Raises:
+            OSError: If it cannot be written (a full disk); the file is as before then.
+        """
+        content = candidate.to_dict()
+        check = _next_check(self._check, content)
+        with self.path.open('ab') as file:
+            size = file.tell()
+            try:
+                file.write(json.dumps(content | {'check': check}, sort_keys=True).encode() + b'\n')
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(self.path, size)
+                raise
+        self._check = check
         self._candidates[candidate.archid] = candidate
+
+
+def _next_check(before: str, content: Mapping[str, Any]) -> str:
+    """Check of a line and of all before it."""
+    return hashlib.sha1((before + json.dumps(content, sort_keys=True)).encode()).hexdigest()[:12]
+
+
+def _check_lines(path: Path) -> str:
+    """The check of the last line, after comparing all of them."""
+    check = ''
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            content = json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            return check  # told by read_archive
+        written = content.pop('check', None) if isinstance(content, dict) else None
+        check = _next_check(check, content)
+        if written != check:
+            raise SearchFileError(
+                f'{path}, line {number}: not as the search wrote it (edited by hand, or lines before it were); '
+                'restore it, or remove it and all after it'
+            )
+    return check
 
 
 def _whole_bytes(content: bytes) -> int:

@@ -53,8 +53,46 @@ def test_lines_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     path.write_text('\n'.join([lines[0], lines[1][:50], *lines[2:]]) + '\n')
     with pytest.raises(SearchFileError, match='line 2: not JSON'):
+        read_archive(path)
+    with pytest.raises(SearchFileError, match='line 2: not JSON'):
         Archive(path)
     other = json.loads(lines[1]) | dict(arch=json.loads(lines[2])['arch'])
     path.write_text('\n'.join([lines[0], json.dumps(other)]) + '\n')
     with pytest.raises(SearchFileError, match='line 2.*was edited'):
         read_archive(path)
+
+
+@pytest.mark.parametrize('edit', ['value', 'removed', 'swapped', 'check'])
+def test_an_archive_edited_by_hand_is_refused(tmp_path: Path, edit: str) -> None:
+    path = tmp_path / 'a.jsonl'
+    fill(path)
+    lines = path.read_text().splitlines()
+    if edit == 'value':
+        lines[2] = lines[2].replace('32.5', '92.5')
+    elif edit == 'removed':
+        del lines[2]
+    elif edit == 'swapped':
+        lines[2], lines[3] = lines[3], lines[2]
+    else:
+        lines[2] = json.dumps({k: v for k, v in json.loads(lines[2]).items() if k != 'check'})
+    path.write_text('\n'.join(lines) + '\n')
+    with pytest.raises(SearchFileError, match='line 3: not as the search wrote it'):
+        Archive(path)
+
+
+def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / 'a.jsonl'
+    fill(path, 2)
+    before = path.read_bytes()
+    archive = Archive(path)
+
+    def full(_file: int) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(OSError, match='No space left'):
+        archive.append(candidate(2))
+    assert path.read_bytes() == before and len(archive) == 2
+    monkeypatch.undo()
+    archive.append(candidate(2))
+    assert len(Archive(path)) == 3

@@ -22,7 +22,9 @@ from hyctas_mm.engine.release_checkpoint import (
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BASES = {
-    (False, 19): 'hyctas/cityscapes/hyctas-s_4xb8-186k_cityscapes-512x1024.py',
+    (False, 19): 'hyctas/cityscapes/hyctas-m_4xb8-186k_cityscapes-512x1024.py',
+    (False, 150): 'hyctas/ade20k/hyctas-m_4xb4-160k_ade20k-640x640.py',
+    (False, 171): 'hyctas/coco_stuff164k/hyctas-m_4xb4-320k_coco-stuff164k-640x640.py',
 }
 
 

@@ -1,0 +1,121 @@
+"""Runs searches in processes that are killed, or that share the work; started by test_search_workers.py as a program of its own.
+
+It imports everything, computes nothing, and forks: a process is then there at once, and no thread of the tests' own process is inherited.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmseg.utils import register_all_modules
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.engine import search_loop
+from hyctas_mm.engine.scoring import Scorer
+from tests.test_engine.conftest import config, run
+
+
+class FastScorer(Scorer):
+    """Scores by id, so that a search spends its time on files."""
+
+    def score(self, arch: Architecture) -> dict[str, float]:
+        time.sleep(0.01)
+        return dict(mIoU=int(arch.archid, 16) % 1000 / 10)
+
+
+def fast_search(toy_root: str, supernet: str, work_dir: str) -> None:
+    search_loop.Scorer = FastScorer
+    options = {'train_cfg.supernet': supernet, 'train_cfg.population': 5, 'train_cfg.generations': 5}
+    run(config('search', Path(toy_root), Path(work_dir), resume=True, **options))
+
+
+def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
+    """Forks; the child writes to ``log`` and ends with 0 if nothing was raised."""
+    pid = os.fork()
+    if pid:
+        return pid
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    code = 1
+    try:
+        torch.set_num_threads(1)
+        register_all_modules()
+        function(*args)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def kill_at_random(toy_root: str, supernet: str, folder: str, kills: str) -> None:
+    """Searches under a killer. Whenever one comes to its end, another begins, until so many were killed."""
+    rng, killed, number = random.Random(0), 0, 0
+    log = Path(folder) / 'log.txt'
+    longest = 2.0
+    while True:
+        start = time.monotonic()
+        pid = in_child(fast_search, toy_root, supernet, str(Path(folder) / f'run{number}'), log=log)
+        deadline = start + (rng.uniform(0, longest) if killed < int(kills) else 600)
+        done = 0
+        while not done and time.monotonic() < deadline:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.002)
+        if not done:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            killed += 1
+            continue
+        if os.waitstatus_to_exitcode(status):
+            sys.exit(log.read_text())
+        if killed >= int(kills):
+            break
+        number += 1
+    print(f'{killed} killed, {number + 1} finished')
+
+
+def one_rank(rank: int, size: int, port: str, toy_root: str, supernet: str, work_dir: str, trouble: str) -> None:
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=port, RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank))
+    dist.init_process_group('gloo')
+    cfg = config('search', Path(toy_root), Path(work_dir), **{'train_cfg.supernet': supernet, 'resume': True})
+    cfg.launcher = 'pytorch'
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True)  # mmengine's default names a GPU
+    score, count = Scorer.score, [0]
+
+    def troubled(self: Scorer, arch: Architecture) -> dict[str, float]:
+        count[0] += 1
+        if trouble == 'raise' and rank == 1 and count[0] == 1:
+            raise RuntimeError('out of memory')
+        if trouble == 'die' and rank == 1 and count[0] == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return score(self, arch)
+
+    Scorer.score = troubled  # type: ignore[method-assign]
+    if trouble == 'disagree' and rank == 1:
+        cfg.train_cfg.seed = 7
+    run(cfg)
+
+
+def ranks(toy_root: str, supernet: str, work_dir: str, size: str, port: str, trouble: str = '') -> None:
+    """Searches with so many processes; prints how each ended."""
+    logs = [Path(work_dir) / f'rank{rank}.txt' for rank in range(int(size))]
+    Path(work_dir).mkdir(parents=True, exist_ok=True)
+    pids = [in_child(one_rank, r, int(size), port, toy_root, supernet, work_dir, trouble, log=log) for r, log in enumerate(logs)]
+    print(' '.join(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) for pid in pids))
+
+
+if __name__ == '__main__':
+    dict(kill=kill_at_random, ranks=ranks)[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,86 @@
+"""Searches that are killed, and searches of several processes, end in the archive of one that ran alone and undisturbed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hyctas_mm.engine.files import lock_folder
+from hyctas_mm.search.archive import read_archive
+from tests.test_engine.conftest import config, run
+from tests.test_engine.test_search_loop import lines
+
+ROOT = Path(__file__).parents[2]
+
+
+def processes(*args: object, timeout: int = 900) -> str:
+    import yapf.yapflib.yapf_api  # noqa: F401  writes its grammar cache at first use, which two processes must not do at once
+
+    command = [sys.executable, '-m', 'tests.test_engine.search_processes', *map(str, args)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])
+
+
+def fronts(work_dir: Path) -> list:
+    content = json.loads((work_dir / 'search' / 'front.json').read_text())
+    return [content['front'], content['chosen'], content['fronts_by_track']]
+
+
+def test_fifty_kills_change_nothing(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    assert processes('kill', toy_root, supernet, tmp_path / 'killed', 50).startswith('50 killed')
+    processes('kill', toy_root, supernet, tmp_path / 'whole', 0)
+    whole = tmp_path / 'whole' / 'run0'
+    assert len(lines(whole)) == 50
+    for work_dir in sorted((tmp_path / 'killed').glob('run*')):
+        assert lines(work_dir) == lines(whole) and fronts(work_dir) == fronts(whole)
+
+
+@pytest.mark.parametrize('size', [2, 4])
+def test_any_number_of_processes_gives_the_archive_of_one(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, size: int) -> None:
+    assert processes('ranks', toy_root, supernet, tmp_path, size, free_port()) == ' '.join(['0'] * size)
+    assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
+    assert not list((tmp_path / 'search').glob('pending/*'))
+
+
+def test_a_process_that_raises_marks_its_candidate(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+    assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'raise') == '0 0'
+    found = read_archive(tmp_path / 'search' / 'archive.jsonl')
+    failed = [c for c in found if c.violations]
+    assert [c.violations for c in failed] == [('evaluation failed: out of memory',)] and len(found) == 12
+    alone = {c.archid: c.metrics for c in read_archive(searched / 'search' / 'archive.jsonl')}
+    assert all(alone[c.archid] == c.metrics for c in found if c not in failed and c.archid in alone)
+
+
+def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+    codes = processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'die')
+    assert codes == '1 -9'
+    assert 'another process of the search died' in (tmp_path / 'rank0.txt').read_text()
+    noted = [line for path in (tmp_path / 'search' / 'pending').glob('*') for line in path.read_text().splitlines()]
+    assert noted, 'finished evaluations of the broken generation are noted'
+    run(config('search', toy_root, tmp_path, **{'train_cfg.supernet': str(supernet), 'resume': True}))  # goes on alone
+    assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
+
+
+def test_processes_with_other_configs_refuse_to_start(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'disagree') == '1 1'
+    assert 'the processes disagree: seed is 0 on process 0, 7 on process 1' in (tmp_path / 'rank0.txt').read_text()
+
+
+def test_a_folder_that_is_being_searched_is_locked(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    lock = lock_folder(tmp_path / 'search')
+    with pytest.raises(BlockingIOError, match='in use by another process .process'):
+        run(config('search', toy_root, tmp_path, **{'train_cfg.supernet': str(supernet)}))
+    lock.close()
+    lock_folder(tmp_path / 'search').close()
