@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -87,6 +88,8 @@ def write_release(arch: Architecture, order: Sequence[int] | None = None) -> dic
 
 def _twelfths(width: float) -> int:
     """A width as twelfths, 0 if it is no multiple of 1/12."""
+    if not math.isfinite(width):
+        return 0
     twelfths = Fraction(width).limit_denominator(1000) * FULL_WIDTH
     return int(twelfths) if twelfths.denominator == 1 else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,30 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read as a checkpoint of mmengine's layout.
     """
+    checkpoint = load_tensors(path)
+    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
+        raise ValueError(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it')
+    return checkpoint
+
+
+def load_tensors(path: str | Path) -> Any:
+    """Reads a file of ``torch.save``: tensors, numbers, and what mmengine and numpy put beside them; nothing in it is run.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, or holds objects of another class, which is named.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no checkpoint {path}; train the supernet first, or name another file')
     try:
         with torch.serialization.safe_globals([HistoryBuffer, (_history_method, 'builtins.getattr'), *_numpy_globals()]):
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f'{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]}); is it complete?') from None
-    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-        raise ValueError(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it')
-    return checkpoint
+            return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # torch's reader raises whatever broken bytes lead it to
+        foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
+        if foreign:
+            raise ValueError(f'{path}: holds an object of {foreign[1]}, not only tensors and numbers; save its state_dict alone') from None
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f'{path}: cannot be read as a checkpoint ({first}); is it complete?') from None
 
 
 def _history_method(owner: Any, name: str) -> Any:

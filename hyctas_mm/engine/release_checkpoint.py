@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from hyctas_mm.archs import num_channels
 from hyctas_mm.archs.release_format import ReleaseGenotype, read_release
+from hyctas_mm.engine.checkpoint import load_tensors
 from hyctas_mm.models.release_weights import aliases, from_release, release_name
 from hyctas_mm.registry import MODELS
 from hyctas_mm.version import __version__
@@ -55,16 +55,14 @@ def read_release_checkpoint(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: If there is no such file.
         ReleaseCheckpointError: If it cannot be read, or holds no state dict.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no checkpoint {path}')
     try:
-        data = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ReleaseCheckpointError(f'{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]}); is it complete?') from None
+        data = load_tensors(path)
+    except ValueError as error:
+        raise ReleaseCheckpointError(str(error)) from None
     for key in ('state_dict', 'model'):
         if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
             data = data[key]
-    if not isinstance(data, Mapping) or not data or not all(isinstance(v, Tensor) for v in data.values()):
+    if not isinstance(data, Mapping) or not data or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in data.items()):
         raise ReleaseCheckpointError(f'{path}: expected tensors by name, or a dictionary with them under "state_dict" or "model"')
     return {key.removeprefix('module.'): tensor for key, tensor in data.items()}
 
@@ -74,6 +72,9 @@ def read_release_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 def infer_network(state: Mapping[str, Tensor], data: Mapping[str, Any], source: str = 'checkpoint') -> ReleaseNetwork:
     """Reads off the tensors' shapes what the genotype leaves open.
+
+    A genotype that differs only in what leaves no trace in the shapes is not noticed: which of two ops with equal tensors stands where the
+    branch goes down (``conv`` or ``lite_conv``), or the release's flag ``align_corners``.
 
     Args:
         state: The release's state dict.
@@ -86,8 +87,8 @@ def infer_network(state: Mapping[str, Tensor], data: Mapping[str, Any], source: 
     """
     needed = ('backbone.stem1.0.weight', 'backbone.stem2.conv1.weight', 'backbone.ffm.conv_1x1.weight', 'sem_head.predictor.weight')
     for key in needed:
-        if key not in state:
-            raise ReleaseCheckpointError(f'{source}: has no {key}; it is no checkpoint of the HyCTAS release, or an incomplete one')
+        if key not in state or state[key].ndim != 4:
+            raise ReleaseCheckpointError(f'{source}: has no convolution {key}; it is no checkpoint of the HyCTAS release, or an incomplete one')
     low_level = 's4s8' if 'sem_head.decoder.conv1.weight' in state else 's4' if 'sem_head.feature_projection_s4.weight' in state else 'none'
     read_release(data)  # its own mistakes first
     best: tuple[int, list[str]] | None = None
@@ -135,17 +136,18 @@ def _differing_cells(state: Mapping[str, Tensor], genotype: ReleaseGenotype, bas
 # Ours -------------------------------------------------------------------------------------------------------------------------
 
 
-def model_cfg(network: ReleaseNetwork, num_things: int | None = None) -> ConfigDict:
+def model_cfg(network: ReleaseNetwork, num_things: int | None = None, align_corners: bool = False) -> ConfigDict:
     """The model config of the same network: an mmseg segmentor, or for centre and offset heads the mmdet panoptic detector.
 
     Args:
         network: As inferred from a checkpoint.
         num_things: Number of classes with instances; see :func:`things_of`.
+        align_corners: The release's flag of that name, which reaches the head only; a checkpoint does not tell.
     """
     shared = dict(arch=network.genotype.arch.to_dict(), base_channels=network.base_channels, norm_cfg=dict(type='BN'))
     pixels = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
     backbone = dict(type='HyCTASBackbone', outputs='branches', **shared)
-    head = dict(aux_weight=0.2 if network.auxiliary else 0, **shared)
+    head = dict(aux_weight=0.2 if network.auxiliary else 0, align_corners=align_corners, **shared)
     loss = dict(type='HardestPixelsCELoss', fraction=0.2)
     if network.panoptic:
         things = len(things_of(network.num_classes, num_things))
@@ -177,6 +179,8 @@ def things_of(num_classes: int, num_things: int | None = None) -> range:
         ReleaseCheckpointError: If it is not given and the data set is not one of these.
     """
     if num_things is not None:
+        if not 0 <= num_things <= num_classes:
+            raise ReleaseCheckpointError(f'num_things={num_things}; expected 0..{num_classes}, the number of classes')
         return range(num_things)
     if num_classes not in THINGS:
         known = ', '.join(map(str, THINGS))
@@ -207,6 +211,10 @@ def convert_state(
     if wrong:
         raise ReleaseCheckpointError(f'{source}: {len(wrong)} tensors differ in shape from what the genotype says: ' + '; '.join(wrong[:3]))
     used = {release_name(key, network.genotype) for key in wanted}
+    copies = [alias + name[len(original) :] for alias, original in aliases(network.genotype).items() for name in used if name.startswith(original)]
+    absent = sorted(name for name in copies if name not in state)
+    if absent:
+        raise ReleaseCheckpointError(f'{source}: {absent[0]} is missing, one of {len(absent)} tensors of shared cells; is the file complete?')
     unused = {name: _reason(name, state, network, source) for name in state if name not in used}
     return _things_first(ours, network, num_things), unused
 
@@ -240,6 +248,7 @@ def write_converted(
     destination: str | Path,
     source: str = 'checkpoint',
     num_things: int | None = None,
+    align_corners: bool = False,
 ) -> dict[str, str]:
     """Converts a checkpoint and writes ``destination`` and, beside it, its config.
 
@@ -250,6 +259,7 @@ def write_converted(
         destination: The ``.pth`` to write; the config has the same name with ``.py``.
         source: The checkpoint, named in errors and in the file's meta data.
         num_things: See :func:`things_of`.
+        align_corners: See :func:`model_cfg`.
 
     Returns:
         For every tensor that was not converted the reason.
@@ -260,17 +270,23 @@ def write_converted(
     destination = Path(destination)
     if destination.suffix != '.pth':
         raise ReleaseCheckpointError(f'{destination}: expected a name that ends in .pth, the config gets the same with .py')
-    cfg = model_cfg(network, num_things)
+    if destination.resolve() == Path(source).resolve():
+        raise ReleaseCheckpointError(f'{destination} is the checkpoint itself; give another name to write to')
+    cfg = model_cfg(network, num_things, align_corners)
     ours, unused = convert_state(state, network, cfg, source, num_things)
-    base.model = cfg
+    out = base.copy()
+    size = out.get('model', {}).get('data_preprocessor', {}).get('size')
+    if size and not network.panoptic:
+        cfg.data_preprocessor.size = size  # mmseg trains at one size only
+    out.model = cfg
     meta = dict(hyctas_mm_version=__version__, source=Path(source).name, archid=network.genotype.arch.archid, not_converted=unused)
     destination.parent.mkdir(parents=True, exist_ok=True)
     weights, text = destination.with_name(f'{destination.stem}.part.pth'), destination.with_name(f'{destination.stem}.part.py')
     try:
         torch.save(dict(meta=meta, state_dict={key: tensor.clone() for key, tensor in ours.items()}), weights)
-        base.dump(text)
-        os.replace(weights, destination)
+        out.dump(text)
         os.replace(text, destination.with_suffix('.py'))
+        os.replace(weights, destination)
     finally:
         weights.unlink(missing_ok=True)
         text.unlink(missing_ok=True)

@@ -186,7 +186,7 @@ class NSGA2SearchLoop(BaseLoop):
         model_cfg = self.runner.cfg.model.to_dict()
         self.device = next(model.parameters()).device
         loop = self.runner.val_loop
-        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches, self.seed)
+        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches)
         settings = self._settings(digest)
         if is_main_process():
             self._open_folder(settings)
@@ -234,8 +234,7 @@ class NSGA2SearchLoop(BaseLoop):
         there = read_json(path)
         differing = [f'{k} is {there.get(k)!r} there, {v!r} here' for k, v in settings.items() if there and there.get(k) != v]
         if differing:
-            hint = ' (images in another order? give the config randomness = dict(seed=...))' if 'images_sha1' in differing[0] else ''
-            raise SearchError(f'{self.folder} holds another search: {"; ".join(differing)}{hint}; choose another --work-dir, or delete it')
+            raise SearchError(f'{self.folder} holds another search: {"; ".join(differing)}; choose another --work-dir, or delete it')
         self.archive = Archive(self.folder / ARCHIVE)
         if len(self.archive) and not self.runner._resume:
             raise SearchError(

@@ -51,6 +51,8 @@ def genotype(**changes: Any) -> dict[str, Any]:
         (dict(lasts=[2]), r'lasts 2; its paths end at 1'),
         (dict(widths=[[0.5, 0.5, 0.7]]), r'layer 2: width 0.7; expected a multiple of 1/12'),
         (dict(widths=[[0.5, 0.5, 0.0]]), r'width 0.0'),
+        (dict(widths=[[0.5, 0.5, float('nan')]]), r'width nan'),
+        (dict(widths=[[0.5, float('inf'), 1.0]]), r'width inf'),
         (dict(ops=[[1, 2, 3, 5]]), r'layer 3: op 5; expected 0..4'),
         (dict(ops=[[1, 0, 3, 4]]), r'layer 1: a skip goes down.*use another op'),
         (dict(ops=[[1, 2, 3]]), r'4 paths need as many ops and downs and one width less, got 3 ops'),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from hyctas_mm.engine.release_checkpoint import (
 )
 from hyctas_mm.models.release_weights import aliases, release_name
 from tests.goldens import LOW_LEVELS, tensors
+from tests.test_engine.conftest import config, run
 
 ROOT = Path(__file__).parents[2]
 SPACE = SearchSpace(layers=7, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=(8, 12), head_widths=(6, 12), low_levels=LOW_LEVELS)
@@ -112,10 +115,44 @@ def test_panoptic_classes_with_instances_come_first() -> None:
     state['sem_head.predictor.bias'] = bias
     ours, _ = convert_state(state, network, model_cfg(network))
     assert ours['panoptic_head.trunk.semantic.towers.semantic.predict.bias'].tolist() == [*range(11, 19), *range(11)]
+    weights = state['sem_head.predictor.weight']
+    torch.testing.assert_close(ours['panoptic_head.trunk.semantic.towers.semantic.predict.weight'][:8], weights[11:])
     five = ReleaseNetwork(network.genotype, 2, 5, True, False)
     with pytest.raises(ReleaseCheckpointError, match=r'5 panoptic classes.*--num-things'):
         model_cfg(five)
     assert model_cfg(five, num_things=2).panoptic_head.num_stuff_classes == 3
+    for wrong in (-3, 6):
+        with pytest.raises(ReleaseCheckpointError, match=f'num_things={wrong}; expected 0..5'):
+            model_cfg(five, num_things=wrong)
+
+
+def test_the_config_is_what_the_release_trains_with() -> None:
+    network = small(base=3)
+    pixels = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
+    cfg = model_cfg(network)
+    assert cfg.data_preprocessor == dict(type='SegDataPreProcessor', pad_val=0, seg_pad_val=255, **pixels)
+    shared = dict(arch=network.genotype.arch.to_dict(), base_channels=3, norm_cfg=dict(type='BN'))
+    assert cfg.backbone == dict(type='HyCTASBackbone', outputs='branches', **shared)
+    loss = dict(type='HardestPixelsCELoss', fraction=0.2)
+    head = dict(type='HyCTASHead', num_classes=19, loss_decode=loss, aux_weight=0.2, align_corners=False, **shared)
+    assert cfg.decode_head == head
+    panoptic = model_cfg(ReleaseNetwork(network.genotype, 3, 133, True, False), align_corners=True)
+    assert panoptic.data_preprocessor == dict(type='mmdet.DetDataPreprocessor', pad_size_divisor=32, **pixels)
+    expected = dict(aux_weight=0, align_corners=True, loss_semantic=loss, offset_scale='release', num_things_classes=80, num_stuff_classes=53)
+    assert {key: panoptic.panoptic_head[key] for key in expected} == expected
+
+
+def test_a_converted_network_trains(tmp_path: Path, toy_root: Path) -> None:
+    """On the data of the config it takes after, here toy streets."""
+    base = config('subnet', toy_root, tmp_path / 'work')
+    network = ReleaseNetwork(small().genotype, 2, base.model.decode_head.num_classes, False, True)
+    state, _ = released(network)
+    write_converted(state, network, base, tmp_path / 'net.pth', 'src.pth')
+    cfg = Config.fromfile(tmp_path / 'net.py')
+    cfg.load_from = str(tmp_path / 'net.pth')
+    runner = run(cfg)
+    assert runner.iter == 4 and 0 <= runner.test()['mIoU'] <= 100
+    assert base.model.decode_head.base_channels != 2, 'the config given is left as it is'
 
 
 # Bad input --------------------------------------------------------------------------------------------------------------------
@@ -136,7 +173,33 @@ def test_missing_extra_and_misshapen_tensors_are_named(tmp_path: Path) -> None:
     refused({k: v for k, v in state.items() if k != cell}, genotype, tmp_path, rf'src.pth: {cell} .*is missing')
     refused(state | {'backbone.cells.99-0.x': torch.zeros(1)}, genotype, tmp_path, 'backbone.cells.99-0.x belongs to nothing')
     refused(state | {cell: torch.zeros(3)}, genotype, tmp_path, r'1 tensors differ in shape.*\(3,\) there')
-    refused({k: v for k, v in state.items() if 'stem' not in k}, genotype, tmp_path, 'has no backbone.stem1.0.weight')
+    refused({k: v for k, v in state.items() if 'stem' not in k}, genotype, tmp_path, 'has no convolution backbone.stem1.0.weight')
+    refused(state | {'sem_head.predictor.weight': torch.tensor(1.0)}, genotype, tmp_path, 'has no convolution sem_head.predictor.weight')
+
+
+def test_missing_copies_of_shared_cells_are_named(tmp_path: Path) -> None:
+    state, _ = released(small('l'))
+    genotype = write_release(load_arch('hyctas-l'))
+    copy = 'backbone.cells.0-1._op._op.0.conv.weight'
+    refused({k: v for k, v in state.items() if k != copy}, genotype, tmp_path, rf'{copy} is missing, one of 1 tensors')
+    refused({k: v for k, v in state.items() if 'cells.0-1.' not in k}, genotype, tmp_path, 'cells.0-1.*one of 6 tensors')
+
+
+def test_destinations_that_cannot_be(tmp_path: Path) -> None:
+    network = small()
+    state, _ = released(network)
+    base = Config.fromfile(ROOT / 'configs' / 'default_runtime.py')
+    source = tmp_path / 'src.pth'
+    torch.save(state, source)
+    before = source.read_bytes()
+    with pytest.raises(ReleaseCheckpointError, match='is the checkpoint itself'):
+        write_converted(state, network, base, tmp_path / '.' / 'src.pth', str(source))
+    with pytest.raises(ReleaseCheckpointError, match=r'ends in \.pth'):
+        write_converted(state, network, base, tmp_path / 'dst.pt', str(source))
+    (tmp_path / 'dst.py').mkdir()
+    with pytest.raises(OSError):
+        write_converted(state, network, base, tmp_path / 'dst.pth', str(source))
+    assert source.read_bytes() == before and {p.name for p in tmp_path.iterdir()} == {'src.pth', 'dst.py'}
 
 
 def test_the_genotype_of_another_network_is_refused(tmp_path: Path) -> None:
@@ -154,13 +217,30 @@ def test_shared_cells_that_differ_are_refused(tmp_path: Path) -> None:
     refused(state, write_release(load_arch('hyctas-l')), tmp_path, 'cells.0-1.* differs from backbone.cells.0-0')
 
 
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('kept', [0, 3, 100, 5000, 0.5, 0.99])
+def test_a_truncated_checkpoint(tmp_path: Path, zipped: bool, kept: float) -> None:
+    torch.save(released(small())[0], tmp_path / 'cut.pth', _use_new_zipfile_serialization=zipped)
+    content = (tmp_path / 'cut.pth').read_bytes()
+    (tmp_path / 'cut.pth').write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
+    with pytest.raises(ReleaseCheckpointError, match='cannot be read as a checkpoint .*is it complete'):
+        read_release_checkpoint(tmp_path / 'cut.pth')
+
+
+def test_what_training_code_puts_beside_the_weights(tmp_path: Path) -> None:
+    weights = dict(weight=torch.zeros(2))
+    torch.save(dict(model=weights, epoch=3, best_miou=np.float64(71.5), optimizer=dict(state={})), tmp_path / 'usual.pth')
+    assert read_release_checkpoint(tmp_path / 'usual.pth').keys() == weights.keys()
+    torch.save(dict(state_dict=weights, args=Namespace(lr=0.1)), tmp_path / 'foreign.pth')
+    with pytest.raises(ReleaseCheckpointError, match=r'an object of argparse\.Namespace.*save its state_dict alone'):
+        read_release_checkpoint(tmp_path / 'foreign.pth')
+
+
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
-    good = tmp_path / 'good.pth'
-    torch.save(released(small())[0], good)
-    (tmp_path / 'cut.pth').write_bytes(good.read_bytes()[:-2000])
     (tmp_path / 'text.pth').write_text('no checkpoint')
     torch.save(dict(a=1), tmp_path / 'other.pth')
-    for name, message in (('cut', 'is it complete'), ('text', 'is it complete'), ('other', 'expected tensors by name')):
+    torch.save({1: torch.zeros(1)}, tmp_path / 'numbers.pth')
+    for name, message in (('text', 'is it complete'), ('other', 'expected tensors by name'), ('numbers', 'expected tensors by name')):
         with pytest.raises(ReleaseCheckpointError, match=message):
             read_release_checkpoint(tmp_path / f'{name}.pth')
     with pytest.raises(FileNotFoundError):
@@ -171,10 +251,12 @@ def test_the_command_leaves_nothing_behind_after_an_error(tmp_path: Path) -> Non
     torch.save(released(small())[0], tmp_path / 'src.pth')
     (tmp_path / 'm.json').write_text(json.dumps(write_release(load_arch('hyctas-m'))))
     (tmp_path / 'bad.json').write_text('{')
-    command = [sys.executable, 'tools/model_converters/hyctas2mmseg.py', tmp_path / 'src.pth', tmp_path / 'out' / 'dst.pth', '--genotype']
-    for name, message in (('m.json', 'not of this genotype'), ('bad.json', 'not a JSON file')):
-        done = subprocess.run([*command, tmp_path / name], cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 1 and message in done.stderr and 'Traceback' not in done.stderr
+    spec = importlib.util.spec_from_file_location('hyctas2mmseg', ROOT / 'tools' / 'model_converters' / 'hyctas2mmseg.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    for name, message in (('m.json', 'not of this genotype'), ('bad.json', 'not a JSON file'), ('none.json', 'No such file')):
+        with pytest.raises(SystemExit, match=message):
+            tool.main([str(tmp_path / 'src.pth'), str(tmp_path / 'out' / 'dst.pth'), '--genotype', str(tmp_path / name)])
     assert not (tmp_path / 'out').exists()
 
 

@@ -48,6 +48,9 @@ def test_what_is_dropped_is_the_path_beside_the_bypass(op: str, down: bool) -> N
     torch.manual_seed(0)
     module = build_op(op, 6, 10, down, BN).train()
     nn.init.constant_(module.attend.gamma, 1.0) if op == 'attention' else None
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.uniform_(norm.bias, 0.1, 1.0)  # so that nothing after a dropped path would stay zero by itself
     module.drop_path.drop_prob = 1 - 1e-9  # drops every image
     x = torch.randn(4, 6, 8, 8)
     assert module.droppable

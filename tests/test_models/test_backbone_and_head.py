@@ -105,3 +105,24 @@ def test_fasterseg_has_the_published_parameters() -> None:
     head = 128 * 128 * 9 + 2 * 128 + 128 * 19 + 19
     gate_norms = 2 * 2 * 128
     assert count_params(HyCTASBackbone(arch=arch, base_channels=12)) + count_params(aggregation) - gate_norms + head == 3_454_643
+
+
+def test_auxiliary_losses_have_their_weight() -> None:
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    from hyctas_mm.models import HyCTASBackbone, HyCTASHead
+
+    shared = dict(arch='hyctas-s', base_channels=2)
+    backbone = HyCTASBackbone(outputs='branches', **shared).train()
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 5, (1, 64, 64)))) for _ in range(2)]
+    features = backbone(torch.randn(2, 3, 64, 64))
+    losses = []
+    for weight in (0.2, 1.0):
+        torch.manual_seed(0)
+        head = HyCTASHead(num_classes=5, aux_weight=weight, loss_decode=dict(type='CrossEntropyLoss'), **shared).train()
+        losses.append(head.loss(features, samples, None))
+    assert losses[0].keys() == losses[1].keys() and {'aux16.loss_ce', 'aux32.loss_ce', 'loss_ce'} <= losses[0].keys()
+    torch.testing.assert_close(losses[0]['loss_ce'], losses[1]['loss_ce'])
+    for name in ('aux16.loss_ce', 'aux32.loss_ce'):
+        torch.testing.assert_close(losses[0][name], 0.2 * losses[1][name])

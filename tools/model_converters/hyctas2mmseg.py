@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -28,14 +29,15 @@ BASES = {
 }
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('source', help="the release's .pth")
     parser.add_argument('destination', help='the .pth to write')
     parser.add_argument('--genotype', required=True, help="the release's JSON of the architecture")
     parser.add_argument('--base', help='config whose data, schedule and runtime the new config takes; default by task and number of classes')
     parser.add_argument('--num-things', type=int, help='panoptic: the first so many classes have instances; known for 19 (Cityscapes) and 133 (COCO)')
-    return parser.parse_args()
+    parser.add_argument('--align-corners', action='store_true', help="the release's flag of that name, which leaves no trace in a checkpoint")
+    return parser.parse_args(argv)
 
 
 def read_genotype(path: str) -> dict:
@@ -48,21 +50,20 @@ def read_genotype(path: str) -> dict:
 
 
 def base_config(name: str | None, network: ReleaseNetwork) -> Config:
-    if name:
-        return Config.fromfile(name)
-    cfg = Config.fromfile(CONFIGS / BASES.get((network.panoptic, network.num_classes), 'default_runtime.py'))
-    cfg.default_scope = 'mmdet' if network.panoptic else 'mmseg'
-    return cfg
+    """The config named, else one of this repository with data of as many classes, else the runtime alone."""
+    runtime = 'panoptic_runtime.py' if network.panoptic else 'default_runtime.py'
+    return Config.fromfile(name or CONFIGS / BASES.get((network.panoptic, network.num_classes), runtime))
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
     register_all_modules()
     try:
         genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
         network = infer_network(state, genotype, args.source)
-        unused = write_converted(state, network, base_config(args.base, network), args.destination, args.source, args.num_things)
-    except (ArchitectureError, ReleaseCheckpointError, FileNotFoundError) as error:
+        base = base_config(args.base, network)
+        unused = write_converted(state, network, base, args.destination, args.source, args.num_things, args.align_corners)
+    except (ArchitectureError, ReleaseCheckpointError, OSError) as error:
         sys.exit(f'error: {error}')
     arch = network.genotype.arch
     heads = 'semantic and instance' if network.panoptic else 'semantic'
@@ -71,6 +72,8 @@ def main() -> None:
     for reason, count in Counter(unused.values()).items():
         print(f'{count} tensors not converted, {reason}:')
         print('  ' + ' '.join(name for name, why in unused.items() if why == reason))
+    if not base.get('test_dataloader'):
+        print(f'no config here has data of {network.num_classes} classes: the new one is without; --base CONFIG adds them')
     print(f'wrote {args.destination} and {Path(args.destination).with_suffix(".py")}')
 
 

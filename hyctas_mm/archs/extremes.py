@@ -1,0 +1,81 @@
+"""The largest and the smallest architecture of a search space, between which the sandwich rule trains."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hyctas_mm.archs.architecture import LOW_LEVELS, Architecture
+from hyctas_mm.archs.ops import SKIP
+from hyctas_mm.archs.search_space import Genes, SearchSpace
+
+_FIRST_BLOCK = 5  # genes before the branches' blocks: ends, stem width, head width, low level, head attention
+_BEFORE_LAYERS = 3  # genes of a block before its layers: fork and two places to go down
+
+
+def largest(space: SearchSpace, rng: np.random.Generator | None = None) -> Architecture:
+    """As many branches as the space has, down to its coarsest strides, of all layers, at full width, with as few shared cells as possible.
+
+    Size is number of branches, depth and width. Ops and places to go down are no size (neither is contained in another), so they are free:
+    without ``rng`` the computing ops in turn, going down as early as possible; with it drawn anew, so that training it at every step favours
+    no op.
+
+    Args:
+        space: The search space.
+        rng: Draws what is no size.
+    """
+    genes = _settings(space, space.max_branches, smallest=False)
+    genes[0] = len(space.end_combinations(space.max_branches)) - 1  # the coarsest, which has the most channels
+    computing = [index for index, op in enumerate(space.ops) if op != SKIP]
+    for branch in range(space.max_branches):
+        block = _block(space, genes, branch)
+        if rng is not None:
+            block[1:_BEFORE_LAYERS] = rng.integers(0, space.layers, size=2)
+        ops = [computing[(layer + branch) % len(computing)] for layer in range(space.layers)]
+        block[_BEFORE_LAYERS::2] = ops if rng is None else rng.choice(computing, size=space.layers)
+        block[_BEFORE_LAYERS + 1 :: 2] = space.widths.index(max(space.widths))
+    return space.decode(genes, space.max_branches)
+
+
+def smallest(space: SearchSpace, rng: np.random.Generator | None = None) -> Architecture:
+    """One branch of as few cells as the space allows, at the least width.
+
+    Without ``rng`` it stays at stride 8 with the first computing op; with it the final stride, which decides which part of the head is trained,
+    the ops and the places to go down are drawn.
+
+    Args:
+        space: The search space.
+        rng: Draws what is no size.
+    """
+    genes = _settings(space, 1, smallest=True)
+    computing = [index for index, op in enumerate(space.ops) if op != SKIP]
+    block = _block(space, genes, 0)
+    genes[0] = 0 if rng is None else rng.integers(0, len(space.end_combinations(1)))
+    if rng is not None:
+        block[1:_BEFORE_LAYERS] = rng.integers(0, space.layers, size=2)
+    block[_BEFORE_LAYERS::2] = computing[0] if rng is None else rng.choice(computing, size=space.layers)
+    if SKIP in space.ops:
+        cells = 1 + int(genes[0])  # one for each time it goes down, and the last
+        block[_BEFORE_LAYERS + 2 * cells :: 2] = space.ops.index(SKIP)
+    block[_BEFORE_LAYERS + 1 :: 2] = space.widths.index(min(space.widths))
+    return space.decode(genes, 1)
+
+
+def _settings(space: SearchSpace, num_branches: int, smallest: bool) -> Genes:
+    """Genes with the least or the most of stem and head, zero elsewhere."""
+    genes = np.zeros(len(space.bounds(num_branches)[0]), dtype=np.int64)
+    pick = min if smallest else max
+    low_level = pick(space.low_levels, key=LOW_LEVELS.index)
+    genes[1:_FIRST_BLOCK] = (
+        space.stem_widths.index(pick(space.stem_widths)),
+        space.head_widths.index(pick(space.head_widths)),
+        space.low_levels.index(low_level),
+        space.head_attentions.index(pick(space.head_attentions)),
+    )
+    return genes
+
+
+def _block(space: SearchSpace, genes: Genes, branch: int) -> Genes:
+    """A view of one branch's genes."""
+    size = _BEFORE_LAYERS + 2 * space.layers
+    start = _FIRST_BLOCK + branch * size
+    return genes[start : start + size]
