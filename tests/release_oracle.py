@@ -110,7 +110,8 @@ class Oracle:
         if model_type:
             low = self.conv(f'{name}.feature_projection_s4', stem4, relu=False)
             x = torch.cat([self.resize(x, low.shape[2:]), low], 1)
-        towers = [('seg_head', 'seg_conv', 'predictor')] if 'sem' in name else [(f'{t}_head', f'{t}_conv', f'{t}_predictor') for t in ('center', 'offset')]
+        towers = [(f'{t}_head', f'{t}_conv', f'{t}_predictor') for t in ('center', 'offset')]
+        towers = [('seg_head', 'seg_conv', 'predictor')] if 'sem' in name else towers
         return [self.biased(f'{name}.{p}', self.conv(f'{name}.{c}', self.downup(f'{name}.{d}', x, True))) for d, c, p in towers]
 
     def __call__(self, image: Tensor) -> dict[tuple[str, str], Tensor]:

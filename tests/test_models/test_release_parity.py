@@ -296,3 +296,18 @@ def test_branches_in_the_order_of_the_release(order: tuple[int, ...]) -> None:
         converted = from_release({release_name(key, shuffled): theirs}, shuffled, [key])[key]
         torch.testing.assert_close(F.conv2d(torch.cat(inputs, 1), converted), wanted)
         assert not np.array_equal(converted.detach(), theirs.detach()) or release_order == sorted(release_order)
+
+
+def test_counts_of_the_panoptic_network() -> None:
+    from hyctas_mm.costs import count_macs, count_params
+
+    key = next(key for key in json.loads(golden_file('parity.json').read_text())['nets'] if 'panoptic' in key)
+    wanted = json.loads(golden_file('parity.json').read_text())['nets'][key]
+    name, base, low_level = key[0], int(key.split()[1][1:]), LOW_LEVELS[int(key.split('mt')[1][0])]
+    with torch.device('meta'):
+        net = network(genotype_of(name, low_level), base, True, False).eval()
+    unused = wanted['unused_at_inference_ffm16_ffm32']
+    macs = count_macs(net, (1, 3, 1024, 2048))
+    assert count_params(net) == wanted['params'] - unused['params']
+    assert round(macs.convs / 1e9, 3) == pytest.approx(wanted['conv_G'] - unused['conv_G'], abs=1.1e-3)
+    assert round(macs.attention / 1e9, 3) == wanted['attn_G']

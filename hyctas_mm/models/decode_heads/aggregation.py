@@ -99,7 +99,7 @@ class Aggregation(nn.Module):
         return x
 
     def _concat(self, maps: list[Tensor]) -> Tensor:
-        # Branches that went down by different ops may differ by one position where the size is odd.
+        # NOTE(release): branches that went down by different ops may differ by one position where the size is odd; it crashes there.
         size = maps[0].shape[2:]
         return torch.cat([resize(x, size, self.align_corners) for x in maps], dim=1)
 
