@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 from hyctas_mm.archs import SearchSpace
@@ -36,6 +36,7 @@ def parse_args() -> argparse.Namespace:
         '--shard', type=int, nargs=2, metavar=('I', 'N'), default=(0, 1), help='train every N-th network from the I-th: one process for each device'
     )
     parser.add_argument('--inherit', action='store_true', help="start from the supernet's weights instead of from scratch")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help="overrides of every network's config")
     return parser.parse_args()
 
 
@@ -50,7 +51,7 @@ def main() -> None:
     runs = [(subnet, seed) for seed in args.seeds for subnet in folders]
     progress = Progress('networks trained', len(runs))
     for number, (subnet, seed) in enumerate(runs):
-        metrics = retrain(subnet, seed, inherit=args.inherit)
+        metrics = retrain(subnet, seed, inherit=args.inherit, options=args.cfg_options)
         progress.update(number + 1, f'{subnet.name} seed {seed} {score} {metric(metrics, score):.2f} %')
     print(f'report: {write_report(folder)}')
 

@@ -156,7 +156,8 @@ class Workers:
             for line in path.read_text(encoding='utf-8').splitlines(keepends=True):
                 if line.endswith('\n'):  # else torn: evaluated again
                     data = json.loads(line)
-                    found[data.pop('archid')] = Outcome(**data)
+                    archid = data.pop('archid')
+                    found[archid] = Outcome(**data)
         return found
 
     # Between processes ----------------------------------------------------------------------------------------------------------

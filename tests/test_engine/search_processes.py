@@ -26,15 +26,18 @@ from tests.test_engine.conftest import config, run
 
 
 class FastScorer(Scorer):
-    """Scores by id, so that a search spends its time on files."""
+    """Scores by id, so that a search spends its time on files; makes the file ``started`` when it begins."""
+
+    started: Path
 
     def score(self, arch: Architecture) -> dict[str, float]:
-        time.sleep(0.01)
+        self.started.touch()
         return dict(mIoU=int(arch.archid, 16) % 1000 / 10)
 
 
 def fast_search(toy_root: str, supernet: str, work_dir: str) -> None:
     search_loop.Scorer = FastScorer
+    FastScorer.started = Path(work_dir).parent / 'started'
     options = {'train_cfg.supernet': supernet, 'train_cfg.population': 5, 'train_cfg.generations': 5}
     run(config('search', Path(toy_root), Path(work_dir), resume=True, **options))
 
@@ -44,11 +47,11 @@ def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
     code = 1
     try:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         torch.set_num_threads(1)
         register_all_modules()
         function(*args)
@@ -62,18 +65,25 @@ def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
 
 
 def kill_at_random(toy_root: str, supernet: str, folder: str, kills: str) -> None:
-    """Searches under a killer. Whenever one comes to its end, another begins, until so many were killed."""
+    """Searches under a killer. Whenever one comes to its end, another begins, until so many were killed.
+
+    One in four is killed while it prepares, the others after their first candidate: at a random instant, however fast the machine.
+    """
     rng, killed, number = random.Random(0), 0, 0
     log = Path(folder) / 'log.txt'
-    longest = 2.0
+    log.parent.mkdir(parents=True)
+    started = Path(folder) / 'started'
     while True:
-        start = time.monotonic()
+        started.unlink(missing_ok=True)
         pid = in_child(fast_search, toy_root, supernet, str(Path(folder) / f'run{number}'), log=log)
-        deadline = start + (rng.uniform(0, longest) if killed < int(kills) else 600)
+        early, wait = killed % 4 == 0, rng.uniform(0, 1)
+        deadline = time.monotonic() + (wait if early else 600) if killed < int(kills) else float('inf')
         done = 0
         while not done and time.monotonic() < deadline:
             done, status = os.waitpid(pid, os.WNOHANG)
-            time.sleep(0.002)
+            if killed < int(kills) and not early and started.exists():
+                early, deadline = True, time.monotonic() + wait / 2
+            time.sleep(0.001)
         if not done:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)

@@ -42,7 +42,8 @@ def test_fifty_kills_change_nothing(toy_root: Path, supernet: Path, tmp_path: Pa
     assert processes('kill', toy_root, supernet, tmp_path / 'killed', 50).startswith('50 killed')
     processes('kill', toy_root, supernet, tmp_path / 'whole', 0)
     whole = tmp_path / 'whole' / 'run0'
-    assert len(lines(whole)) == 50
+    assert len(lines(whole)) > 40
+    assert len(list((tmp_path / 'killed').glob('run*'))) > 1, 'searches came to their end between the kills'
     for work_dir in sorted((tmp_path / 'killed').glob('run*')):
         assert lines(work_dir) == lines(whole) and fronts(work_dir) == fronts(whole)
 
