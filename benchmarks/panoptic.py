@@ -94,7 +94,7 @@ def main() -> None:
         'metric': lambda: metric.process({}, [sample]),
     }
     times: dict[str, list[float]] = {name: [] for name in jobs}
-    for name, job in jobs.items():
+    for job in jobs.values():
         seconds(job, args.device)
     for _ in range(args.rounds):
         for name, job in jobs.items():

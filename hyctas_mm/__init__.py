@@ -9,7 +9,7 @@ from hyctas_mm.version import __version__
 
 
 def register_all_modules() -> None:
-    """Registers backbone, heads, datasets, metrics, hooks and loops in mmengine's root registries. Idempotent; importing the package does it.
+    """Registers everything in mmengine's root registries: models, datasets, metrics, hooks, loops, the visualizer. Importing the package does it.
 
     Panoptic segmentation needs mmdet, and that mmcv's compiled operators; without either everything else is registered.
     """
@@ -17,6 +17,7 @@ def register_all_modules() -> None:
     import hyctas_mm.engine
     import hyctas_mm.evaluation
     import hyctas_mm.models
+    import hyctas_mm.visualization
 
     if importlib.util.find_spec('mmdet') and importlib.util.find_spec('mmcv._ext'):
         import hyctas_mm.datasets.panoptic

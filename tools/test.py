@@ -6,8 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.runner import Runner
 
+import hyctas_mm.visualization  # noqa: F401  registers the panoptic visualizer
 from hyctas_mm.engine.cli import add_config_arguments, load_config
 
 
@@ -20,13 +22,25 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def draw_into(cfg: Config, folder: str) -> None:
+    """Makes a test draw every prediction into a folder: mmseg's way for segmentors, mmdet's for detectors."""
+    hooks = cfg.setdefault('default_hooks', {})
+    if cfg.get('default_scope') != 'mmdet':
+        hooks['visualization'] = dict(type='SegVisualizationHook', draw=True, interval=1)
+        cfg.visualizer.save_dir = folder
+        return
+    # an absolute folder: the hook puts a relative one below the work dir
+    hooks['visualization'] = dict(type='DetVisualizationHook', draw=True, test_out_dir=str(Path(folder).resolve()))
+    if cfg.test_evaluator.get('type') == 'PanopticQuality':
+        cfg.visualizer.type = 'PanopticVisualizer'
+
+
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     if args.show_dir:
-        cfg.setdefault('default_hooks', {})['visualization'] = dict(type='SegVisualizationHook', draw=True, interval=1)
-        cfg.visualizer.save_dir = args.show_dir
+        draw_into(cfg, args.show_dir)
     metrics = Runner.from_cfg(cfg).test()
     if args.out:
         Path(args.out).write_text(json.dumps({k: float(v) for k, v in metrics.items()}, indent=1), encoding='utf-8')

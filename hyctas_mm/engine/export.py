@@ -11,7 +11,9 @@ from torch import nn
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.files import write_json
+from hyctas_mm.engine.hooks import SampleArchHook
 from hyctas_mm.models.subnet import subnet_model_cfg
+from hyctas_mm.registry import HOOKS
 from hyctas_mm.report.draw_arch import draw_arch_file
 from hyctas_mm.version import __version__
 
@@ -26,11 +28,17 @@ def subnet_config(cfg: Config, arch: Architecture, base_channels: int) -> Config
     """
     out: dict[str, Any] = {k: v for k, v in cfg.to_dict().items() if k not in ('search_space', 'arch', 'base_channels')}
     out['model'] = subnet_model_cfg(out['model'], arch, base_channels).to_dict()
-    out['custom_hooks'] = [h for h in out.get('custom_hooks') or [] if h['type'] != 'SampleArchHook']
+    out['custom_hooks'] = [h for h in out.get('custom_hooks') or [] if not _samples(h['type'])]
     out |= dict(load_from=None, resume=False, work_dir=f'work_dirs/{arch.archid}')
     for key in ('launcher', 'find_unused_parameters'):
         out.pop(key, None)
     return Config(out)
+
+
+def _samples(hook: str) -> bool:
+    """Whether a hook chooses architectures of a supernet."""
+    cls = HOOKS.get(hook)
+    return isinstance(cls, type) and issubclass(cls, SampleArchHook)
 
 
 def export_subnet(folder: str | Path, subnet: nn.Module, cfg: Config, arch: Architecture, base_channels: int) -> Path:

@@ -116,10 +116,12 @@ class Scorer:
 
 
 def _with_small_labels(batch: Batch) -> Batch:
-    """Labels are classes or 255, but come as int64, eight times as large."""
+    """Labels and segment ids come as int64; classes fit a byte, ids four."""
     for sample in batch['data_samples']:
         if 'gt_sem_seg' in sample:
             sample.gt_sem_seg.data = sample.gt_sem_seg.data.to(torch.uint8)
+        if 'gt_panoptic_seg' in sample:
+            sample.gt_panoptic_seg.sem_seg = sample.gt_panoptic_seg.sem_seg.int()
     return batch
 
 

@@ -80,5 +80,5 @@ class Planted:
 
 def test_nothing_in_a_checkpoint_is_run(tmp_path: Path) -> None:
     torch.save(dict(state_dict={}, planted=Planted()), tmp_path / 'planted.pth')
-    with pytest.raises(ValueError, match='cannot be read as a checkpoint'):
+    with pytest.raises(ValueError, match=r'holds an object of .*Planted'):
         read_checkpoint(tmp_path / 'planted.pth')

@@ -26,6 +26,8 @@ BASES = {
     (False, 19): 'hyctas/cityscapes/hyctas-m_4xb8-186k_cityscapes-512x1024.py',
     (False, 150): 'hyctas/ade20k/hyctas-m_4xb4-160k_ade20k-640x640.py',
     (False, 171): 'hyctas/coco_stuff164k/hyctas-m_4xb4-320k_coco-stuff164k-640x640.py',
+    (True, 19): 'panoptic/cityscapes/hyctas-m_4xb8-186k_cityscapes-panoptic-512x1024.py',
+    (True, 133): 'panoptic/coco/hyctas-l_8xb8-200k_coco-panoptic-640x640.py',
 }
 
 

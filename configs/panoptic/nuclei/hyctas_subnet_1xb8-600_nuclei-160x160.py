@@ -3,7 +3,7 @@ _base_ = [
     '../../panoptic_runtime.py',
     '../../_base_/datasets/nuclei_panoptic.py',
     '../../_base_/models/hyctas_panoptic.py',
-    '../../_base_/schedules/sgd_poly.py',
+    '../../_base_/schedules/panoptic_sgd_poly.py',
 ]
 max_iters = 600
 model = dict(

@@ -11,6 +11,7 @@ import pytest
 from hyctas_mm.engine.evidence import random_baseline, trained_networks
 from hyctas_mm.engine.evidence.finished_search import FinishedSearch
 from hyctas_mm.engine.evidence.random_baseline import measure_random_baseline, networks_by_branches
+from hyctas_mm.engine.evidence.synthetic import synthetic_costs
 from tools import evidence
 
 
@@ -29,6 +30,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
 
 
 def test_random_networks_of_like_cost(fast_search: Path, training: list, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(FinishedSearch, 'costs', lambda self: synthetic_costs)  # drawing prices thousands
     assert evidence.main(['random_baseline', str(fast_search), '--per-track', '2', '--seeds', '0', '1']) == 0
     result = json.loads((fast_search / 'evidence' / 'random_baseline.json').read_text())
     search = FinishedSearch(fast_search)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.evidence import trained_networks
+from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.evidence.rank_correlation import sample_archs, summarise
 from tests.test_engine.conftest import config
 from tools import evidence
@@ -29,12 +32,14 @@ def test_one_folder_serves_several_supernets(
     state['state_dict'] = {key: value * 0.9 if value.is_floating_point() else value for key, value in state['state_dict'].items()}
     torch.save(state, other)
     work = tmp_path / 'work'
-    arguments = ['rank_correlation', str(tmp_path / 'search.py'), '--work-dir', str(work), '--archs', '3', '--iters', '1', '--seeds', '0']
+    arguments = ['rank_correlation', str(tmp_path / 'search.py'), '--work-dir', str(work), '--archs', '3', '--iters', '1']
+    opened = functools.cache(lambda path, folder: OpenSearch(Config.fromfile(path), folder))
+    monkeypatch.setattr(evidence, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder))  # once for all commands
     trained: list[tuple[str, int]] = []
     original = trained_networks.retrain
 
     def counted(folder: Path, seed: int, **options):
-        if len(trained) == 2 and capsys is not None:
+        if len(trained) == 2:
             raise KeyboardInterrupt
         before = (folder / 'results.json').exists()
         result = original(folder, seed, **options)
@@ -51,7 +56,10 @@ def test_one_folder_serves_several_supernets(
     assert [a['archid'] for a in first['archs'][:2]] == [name for name, _ in trained] and first['iters'] == 1
     assert first['between_seeds'] is None and 'kendall_tau' in first['supernets'][0]['correlation']
 
-    monkeypatch.setattr(trained_networks, 'retrain', lambda folder, seed, **_: json.loads((folder / 'results.json').read_text())['by_seed'][str(seed)])
+    def read_only(folder: Path, seed: int, **_) -> dict:
+        return json.loads((folder / 'results.json').read_text())['by_seed'][str(seed)]
+
+    monkeypatch.setattr(trained_networks, 'retrain', read_only)
     assert evidence.main([*arguments, '--supernet', str(supernet), str(other)]) == 0
     both = json.loads((work / 'rank_correlation' / 'rank_correlation.json').read_text())
     assert both['archs'] == first['archs'] and both['supernets'][0] == first['supernets'][0]
@@ -59,7 +67,7 @@ def test_one_folder_serves_several_supernets(
     printed = capsys.readouterr().out
     assert 'less the first' in printed and 'mmengine - INFO' not in printed
 
-    assert evidence.main([*arguments[:-3], '2', '--seeds', '0', '--supernet', str(supernet)]) == 2
+    assert evidence.main([*arguments[:-1], '2', '--supernet', str(supernet)]) == 2
     assert 'was made for another training: param_scheduler' in capsys.readouterr().err
     shutil.rmtree(work)
     assert evidence.main([*arguments, '--supernet', str(tmp_path / 'none.pth')]) == 2

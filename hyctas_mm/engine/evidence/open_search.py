@@ -1,0 +1,72 @@
+"""A search config made ready to score architectures, without searching."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from hyctas_mm.archs import SearchSpace
+from hyctas_mm.costs import LatencyTable
+from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.checkpoint import load_supernet
+from hyctas_mm.engine.evidence.score_objective import score_of
+from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
+from hyctas_mm.engine.pipeline import quiet_runners
+from hyctas_mm.engine.scoring import Scorer
+from hyctas_mm.engine.search_loop import LATENCY_TABLE, NSGA2SearchLoop
+
+
+class OpenSearch:
+    """The parts of a search: space, scorer, costs, and the config its networks are trained with.
+
+    Args:
+        cfg: Config of a search.
+        folder: Where logs go.
+
+    Attributes:
+        loop: The search loop as the config says, not run.
+        space: The search space.
+        score: Name of the score.
+        scorer: Scores with the supernet's weights; see :meth:`load`.
+
+    Raises:
+        ValueError: If the config is none of a search, or calibrates on images that it scores on.
+    """
+
+    def __init__(self, cfg: Config, folder: Path) -> None:
+        if cfg.train_cfg.get('type') != NSGA2SearchLoop.__name__:
+            raise ValueError(f'{cfg.filename} is not a search config: its train_cfg is {cfg.train_cfg.get("type")!r}, expected NSGA2SearchLoop')
+        cfg = cfg.copy()
+        cfg.work_dir = str(folder)
+        cfg.experiment_name = f'evidence-{time.monotonic_ns()}'  # mmengine wants one name a runner
+        with quiet_runners():
+            runner = Runner.from_cfg(cfg)
+            self.loop: NSGA2SearchLoop = runner.train_loop
+        self.score = score_of(self.loop.objectives).name
+        self._model, self._model_cfg = runner.model, cfg.model.to_dict()
+        self.space: SearchSpace = supernet_space(runner.model)
+        validation, evaluator = runner.val_loop.dataloader, runner.val_loop.evaluator
+        self.scorer = Scorer(
+            runner.model, self._model_cfg, self.loop.dataloader, validation, evaluator, self.loop.calibration_batches, self.loop.seed
+        )
+
+    def load(self, supernet: str | Path) -> str:
+        """Gives the scorer the weights of a supernet; returns the file's SHA-1."""
+        return load_supernet(self._model, supernet, self.space)
+
+    def costs(self, with_latency: bool) -> CandidateCosts:
+        """Prices architectures, with latencies from the search's table where they are wanted."""
+        shape = (1, 3, *self.loop.input_hw)
+        if not with_latency:
+            return CandidateCosts(self._model_cfg, shape)
+        path = self.loop.latency_table or self.loop.folder.with_name(LATENCY_TABLE)
+        table = LatencyTable(path, next(self._model.parameters()).device, shape, self.loop.latency_seconds)
+        costs = CandidateCosts(self._model_cfg, shape, table)
+        if table.overhead_ms is None:
+            rng = np.random.default_rng(0)
+            costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
+        return costs

@@ -1,0 +1,5 @@
+"""Segmentors."""
+
+from hyctas_mm.models.segmentors.sandwich_segmentor import SandwichSegmentor
+
+__all__ = ['SandwichSegmentor']
