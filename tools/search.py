@@ -14,6 +14,8 @@ def parse_args() -> argparse.Namespace:
     add_config_arguments(parser)
     parser.add_argument('--supernet', help="checkpoint of the supernet, in place of the config's")
     parser.add_argument('--resume', action='store_true', help='continue a search that was interrupted')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
     return parser.parse_args()
 
 
@@ -24,7 +26,7 @@ def main() -> None:
         raise SystemExit(f'error: {args.config} is not a search config: its train_cfg is {cfg.train_cfg.get("type")!r}, expected NSGA2SearchLoop')
     if args.supernet:
         cfg.train_cfg.supernet = args.supernet
-    cfg.resume = args.resume
+    cfg.resume, cfg.launcher = args.resume, args.launcher
     Runner.from_cfg(cfg).train()
 
 

@@ -23,7 +23,7 @@ train_cfg = dict(
     generations=4,
     calibration_batches=8,
     num_chosen=3,
-    subnet_config='hyctas_subnet_1xb8-600_nuclei-160x160.py',
+    subnet_config='hyctas_subnet_1xb8-300_nuclei-160x160.py',
     seed=0,
 )
 custom_hooks = []
