@@ -173,7 +173,7 @@ def test_input_size() -> None:
 
 def test_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quickstart = ROOT / 'configs' / 'quickstart'
-    assert 'neither a config file nor a published network (hyctas-l' in refused(capsys, 'hyctas-xl')
+    assert 'neither a config file nor a published network (fasterseg, hyctas-l' in refused(capsys, 'hyctas-xl')
     assert '--low-level, --classes: for published networks only' in refused(
         capsys, quickstart / 'toy_streets_subnet.py', '--low-level', 's4', '--classes', 3
     )

@@ -1,8 +1,16 @@
 """What a network costs. Works on any module; knows nothing of ours but the ``cost_unit`` mark."""
 
-from hyctas_mm.costs.latency import Latency, measure_latency
+from hyctas_mm.costs.backends import BACKENDS, prepare_call
+from hyctas_mm.costs.latency import CLOCKS, Latency, measure_interleaved, measure_latency
 from hyctas_mm.costs.latency_table import LatencyTable, device_name
 from hyctas_mm.costs.macs import Macs, count_macs
+from hyctas_mm.costs.memory import TrainingMemory, measure_training_memory, predict_training_memory
 from hyctas_mm.costs.params import count_params
+from hyctas_mm.costs.peak_memory import PeakMemory, in_fresh_process
+from hyctas_mm.costs.table_check import TableCheck, check_table
 
-__all__ = ['Latency', 'LatencyTable', 'Macs', 'count_macs', 'count_params', 'device_name', 'measure_latency']
+__all__ = [
+    'BACKENDS', 'CLOCKS', 'Latency', 'LatencyTable', 'Macs', 'PeakMemory', 'TableCheck', 'TrainingMemory', 'check_table', 'count_macs',
+    'count_params', 'device_name', 'in_fresh_process', 'measure_interleaved', 'measure_latency', 'measure_training_memory',
+    'predict_training_memory', 'prepare_call',
+]

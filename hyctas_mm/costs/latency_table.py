@@ -1,7 +1,7 @@
 """Latency of any architecture from measurements of its parts.
 
-Each distinct part is measured once, when a network first has it, and kept in a JSON file. What lies between the parts (concatenations,
-upsampling, Python) is taken as a constant, fitted on whole networks.
+Each distinct part is measured once, in its place in a network that has it, and kept in a JSON file. What lies between the parts
+(concatenations, upsampling, Python) is taken as a constant for each part, fitted on whole networks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from hyctas_mm.costs.latency import measure_latency
-from hyctas_mm.costs.parts import Part, collect_parts
+from hyctas_mm.costs.latency import Stopwatch, measure_latency
+from hyctas_mm.costs.parts import Part, collect_parts, time_parts
 
-FORMAT = 'hyctas_mm/latency-table-1'
+FORMAT = 'hyctas_mm/latency-table-2'
 
 
 class LatencyTable:
@@ -34,24 +34,31 @@ class LatencyTable:
         device: Where to measure.
         input_shape: Shape of the networks' input, (N, 3, H, W).
         seconds: Time spent on each new part.
+        clock: One of :data:`~hyctas_mm.costs.latency.CLOCKS`.
+
+    Attributes:
+        parts: Milliseconds of each part by its key.
+        overhead_ms: Milliseconds between two parts, None before :meth:`fit_overhead`.
+        post_processing_ms: Kept for whoever prices whole predictions.
 
     Raises:
-        ValueError: If the file is of another device, number of threads or input shape; the message names them.
+        ValueError: If the file is of another device, number of threads, clock or input shape; the message names them.
     """
 
-    def __init__(self, path: str | Path, device: torch.device, input_shape: Sequence[int], seconds: float = 0.1) -> None:
-        self.path, self.device, self.seconds = Path(path), device, seconds
+    def __init__(self, path: str | Path, device: torch.device, input_shape: Sequence[int], seconds: float = 0.1, clock: str = 'wall') -> None:
+        self.path, self.device, self.seconds, self.clock = Path(path), device, seconds, clock
         self.input_shape = tuple(input_shape)
         self.parts: dict[str, float] = {}
         self.overhead_ms: float | None = None
-        self.post_processing_ms: float | None = None  # kept for whoever prices whole predictions
+        self.post_processing_ms: float | None = None
         if self.path.exists():
             self._read()
 
     @property
     def conditions(self) -> dict[str, Any]:
         """What the measurements hold for."""
-        return dict(device=device_name(self.device), threads=torch.get_num_threads(), input_shape=list(self.input_shape), torch=torch.__version__)
+        here = dict(device=device_name(self.device), threads=torch.get_num_threads(), input_shape=list(self.input_shape), clock=self.clock)
+        return here | dict(torch=torch.__version__)
 
     def predict(self, model: nn.Module) -> float:
         """Latency of a network in milliseconds.
@@ -60,30 +67,79 @@ class LatencyTable:
             model: In eval mode, as it ships, on the meta device.
         """
         parts = collect_parts(model, self.input_shape)
-        missing = {p.key: p for p in parts if p.key not in self.parts}
-        for key, part in missing.items():
-            self.parts[key] = self._measure(part)
+        missing = self._missing(parts)
         if missing:
-            self.save()
-        total: float = sum((self.parts[p.key] for p in parts), self.overhead_ms or 0.0)
-        return total
+            self._add(missing, self._measure(model, parts, len(missing)))
+        return sum(self.parts[part.key] for part in parts) + (self.overhead_ms or 0.0) * len(parts)
 
-    def fit_overhead(self, models: Sequence[nn.Module]) -> None:
-        """Sets the constant from whole networks (on the meta device, eval mode)."""
-        shape = self.input_shape
+    def fill(self, models: Iterable[nn.Module], rounds: int = 3, few: float = 0.01, window: int = 20) -> Iterator[tuple[int, int]]:
+        """Measures the parts of networks until new ones have become rare, then again in further rounds.
+
+        A part that several networks have, as all have the stem, is the median over them: how warm the caches are depends on the network. In each
+        network its quietest round counts: what slows a shared machine comes and goes in seconds, and rounds that visit all networks meet it at
+        different parts.
+
+        Args:
+            models: As in :meth:`predict`, e.g. of random architectures.
+            rounds: How often each part is measured.
+            few: No more networks are taken when this fraction or less of the parts of the last ``window`` ones was new.
+            window: Number of networks looked back on.
+
+        Yields:
+            For each network its number of parts and how many of them were new.
+        """
+        before, history = set(self.parts), []
+        measured: list[tuple[nn.Module, list[Part], int, dict[str, float]]] = []
+        for model in models:
+            parts = collect_parts(model, self.input_shape)
+            missing = self._missing(parts)
+            if missing:
+                measured.append((model, parts, len(missing), self._measure(model, parts, len(missing))))
+                self._add(missing, measured[-1][3])
+            history.append((len(parts), len(missing)))
+            yield history[-1]
+            total, new = map(sum, zip(*history[-window:], strict=True))
+            if len(history) >= window and new <= few * total:
+                break
+        for _ in range(rounds - 1):
+            for model, parts, count, times in measured:
+                again = self._measure(model, parts, count)
+                times.update((key, min(ms, again[key])) for key, ms in times.items())
+        for key in self.parts.keys() - before:
+            self.parts[key] = statistics.median(times[key] for *_, times in measured if key in times)
+        self.save()
+
+    def fit_overhead(self, models: Sequence[nn.Module], rounds: int = 3) -> None:
+        """Sets the constant from whole networks (on the meta device, eval mode).
+
+        A network and its own parts are measured one right after the other, so that a machine which has become slower does not look like overhead.
+        """
+        watch, x = Stopwatch(self.device, self.clock), torch.rand(*self.input_shape, device=self.device)
         rest = []
         for model in models:
             real = materialise(model, self.device)
-            x = torch.rand(*shape, device=self.device)
-            whole = measure_latency(partial(real, x), self.device, seconds=10 * self.seconds, warmup_seconds=self.seconds)
-            rest.append(whole.median_ms - (self.predict(model) - (self.overhead_ms or 0.0)))
+            for _ in range(rounds):
+                parts = time_parts(real, x, watch, self.seconds)
+                whole = measure_latency(partial(real, x), self.device, self.seconds, self.seconds / 4, self.clock)
+                rest.append((whole.median_ms - sum(parts)) / len(parts))
         self.overhead_ms = statistics.median(rest)
         self.save()
 
-    def _measure(self, part: Part) -> float:
-        module = materialise(part.module, self.device)
-        inputs = [torch.rand(*shape, device=self.device) for shape in part.shapes]
-        return measure_latency(lambda: module(*inputs), self.device, self.seconds, self.seconds / 4).median_ms
+    def _missing(self, parts: Sequence[Part]) -> set[str]:
+        return {part.key for part in parts if part.key not in self.parts}
+
+    def _add(self, keys: Iterable[str], times: Mapping[str, float]) -> None:
+        self.parts.update((key, times[key]) for key in keys)
+        self.save()
+
+    def _measure(self, model: nn.Module, parts: Sequence[Part], new: int) -> dict[str, float]:
+        """Milliseconds of all parts of a network by key, with the time for ``new`` of them."""
+        x = torch.rand(*self.input_shape, device=self.device)
+        times = time_parts(materialise(model, self.device), x, Stopwatch(self.device, self.clock), self.seconds * new)
+        found: dict[str, list[float]] = {}
+        for part, ms in zip(parts, times, strict=True):
+            found.setdefault(part.key, []).append(ms)
+        return {key: statistics.fmean(several) for key, several in found.items()}
 
     def save(self) -> None:
         """Writes the file; it is whole at every instant."""
@@ -110,12 +166,13 @@ class LatencyTable:
 
 
 def materialise(module: nn.Module, device: torch.device) -> nn.Module:
-    """A copy of a module from the meta device with random weights (latency does not depend on them, except that NaN and denormals are slow)."""
+    """A copy of a module from the meta device with random weights of a size that keeps maps finite: latency does not depend on them otherwise."""
     real = copy.deepcopy(module).to_empty(device=device)
     with torch.no_grad():
         for tensor in (*real.parameters(), *real.buffers()):
             if tensor.is_floating_point():
-                tensor.uniform_(0.01, 0.1)
+                fan_in = tensor[0].numel() if tensor.dim() > 1 else 1
+                tensor.uniform_(0.5 / fan_in, 1.5 / fan_in)
     return real.eval()
 
 

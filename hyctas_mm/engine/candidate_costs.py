@@ -10,10 +10,14 @@ from typing import Any
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
-from torch import nn
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DefaultScope
+from mmengine.structures import BaseDataElement, PixelData
+from mmengine.utils import import_modules_from_strings
+from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.costs import LatencyTable, count_macs, count_params, measure_latency
+from hyctas_mm.costs import LatencyTable, count_macs, count_params, measure_latency, predict_training_memory
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
 
@@ -25,22 +29,69 @@ def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Modu
     return drop_training_parts(model).eval()
 
 
+def training_network(model_cfg: Mapping[str, Any], scope: str | None = None, imports: Sequence[str] = ()) -> nn.Module:
+    """The network that would be trained, on the default device, in training mode, with its auxiliary heads.
+
+    Args:
+        model_cfg: The config of a fixed network.
+        scope: Registry in which the types are looked up, if not the present one.
+        imports: Modules to import before.
+
+    Raises:
+        ValueError: If :func:`training_loss` has no labels for it.
+    """
+    import_modules_from_strings(list(imports))
+    with DefaultScope.overwrite_default_scope(scope):
+        model: nn.Module = revert_sync_batchnorm(MODELS.build(model_cfg))  # takes the same memory, and runs on every device
+    if not hasattr(model, 'decode_head') and not hasattr(model, 'panoptic_head'):
+        raise ValueError(f'{type(model).__name__}: expected a semantic segmentor or a panoptic network of ours, for which labels can be made up')
+    return model.train()
+
+
+def training_loss(model: nn.Module, batch: int, crop_hw: tuple[int, int]) -> Tensor:
+    """The summed loss of a training step on blank images and labels, made on the default device.
+
+    Args:
+        model: By :func:`training_network`.
+        batch: Number of images.
+        crop_hw: Height and width in pixels.
+    """
+    labels = torch.zeros(1, *crop_hw, dtype=torch.long)
+    maps = {name: torch.zeros(1, *crop_hw) for name in ('center', 'center_weight', 'offset_weight', 'semantic_weight')}
+    maps['offset'] = torch.zeros(2, *crop_hw)
+    samples = [
+        BaseDataElement(gt_sem_seg=PixelData(data=labels.clone(), sem_seg=labels.clone()), gt_panoptic_maps=PixelData(**maps)) for _ in range(batch)
+    ]
+    losses = model.loss(torch.zeros(batch, 3, *crop_hw), samples)
+    return sum((value for name, value in losses.items() if 'loss' in name), torch.zeros(()))
+
+
 class CandidateCosts:
-    """Params and MACs of architectures, and their latency where a table is given; each architecture is priced once.
+    """Params and MACs of architectures, and where asked for latency and training memory; each architecture is priced once.
 
     Args:
         model_cfg: The supernet's model config.
         input_shape: Shape of the input, (1, 3, H, W).
         table: Latency table, or None to leave the latency out.
+        memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the memory out.
+        memory_device: Where the networks will be trained, ``'cuda'`` or ``'cpu'``.
     """
 
-    def __init__(self, model_cfg: Mapping[str, Any], input_shape: Sequence[int], table: LatencyTable | None = None) -> None:
+    def __init__(
+        self,
+        model_cfg: Mapping[str, Any],
+        input_shape: Sequence[int],
+        table: LatencyTable | None = None,
+        memory_input: tuple[int, tuple[int, int]] | None = None,
+        memory_device: str = 'cuda',
+    ) -> None:
         self.model_cfg, self.input_shape, self.table = model_cfg, tuple(input_shape), table
+        self.memory_input, self.memory_device = memory_input, memory_device
         self._known: dict[str, dict[str, float]] = {}
         self._post_processing_ms = 0.0
 
     def __call__(self, arch: Architecture) -> dict[str, float]:
-        """``params_m``, ``macs_g`` and, with a table, ``latency_ms``."""
+        """``params_m``, ``macs_g``, with a table ``latency_ms``, and with a ``memory_input`` ``memory_gb`` (1e9 bytes)."""
         if arch.archid not in self._known:
             self._known[arch.archid] = self._price(arch)
         return self._known[arch.archid]
@@ -50,6 +101,12 @@ class CandidateCosts:
         costs = dict(params_m=count_params(model) / 1e6, macs_g=count_macs(model, self.input_shape).total_g)
         if self.table is not None:
             costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + self._post_processing_ms
+        if self.memory_input is not None:
+            batch, crop_hw = self.memory_input
+            with torch.device('meta'):
+                network = training_network(subnet_model_cfg(self.model_cfg, arch))
+            loss = partial(training_loss, batch=batch, crop_hw=crop_hw)
+            costs['memory_gb'] = predict_training_memory(network, loss, self.memory_device).total_gb
         return costs
 
     def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]]) -> None:

@@ -78,6 +78,8 @@ class NSGA2SearchLoop(BaseLoop):
         num_chosen: Networks exported from the front.
         latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
         latency_seconds: Time to measure each part of the latency table.
+        memory_input: For ``memory_gb``: images of a training step and their height and width, e.g. ``(8, (160, 224))``.
+        memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
         post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation images.
         seed: Seed of the search.
 
@@ -108,6 +110,8 @@ class NSGA2SearchLoop(BaseLoop):
         num_chosen: int = 5,
         latency_table: str | None = None,
         latency_seconds: float = 0.1,
+        memory_input: tuple[int, tuple[int, int]] | None = None,
+        memory_device: str = 'cuda',
         post_processing: bool = False,
         seed: int = 0,
     ) -> None:
@@ -123,6 +127,7 @@ class NSGA2SearchLoop(BaseLoop):
         self.folder = Path(runner.work_dir) / 'search'
         self.latency_table = latency_table
         self.latency_seconds, self.post_processing = latency_seconds, post_processing
+        self.memory_input, self.memory_device = self._read_memory_input(memory_input), memory_device
         self._excluded: Counter[str] = Counter()
         self._lock: Any = None
         self._proposed = self._evaluated = self._failures = 0
@@ -195,12 +200,21 @@ class NSGA2SearchLoop(BaseLoop):
         return settings
 
     def _prepare_costs(self, model_cfg: Mapping[str, Any]) -> None:
-        self.costs = CandidateCosts(model_cfg, (1, 3, *self.input_hw), self._latency_table())
+        self.costs = CandidateCosts(model_cfg, (1, 3, *self.input_hw), self._latency_table(), self.memory_input, self.memory_device)
         if self.costs.table is not None and self.costs.table.overhead_ms is None:
             rng = np.random.default_rng(0)
             self.costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
         if self.post_processing:
             self.costs.add_post_processing(self.scorer.subnet(self.space.sample(np.random.default_rng(0))), self.scorer.first_batches(5))
+
+    def _read_memory_input(self, given: Sequence[Any] | None) -> tuple[int, tuple[int, int]] | None:
+        """``memory_input``, None where ``memory_gb`` is not asked for: pricing it takes half a second an architecture."""
+        if 'memory_gb' not in {o.name for o in self.objectives} | {b.name for b in self.bounds}:
+            return None
+        if given is None:
+            raise ValueError('memory_gb is an objective or bound: give memory_input=(batch, (height, width)) of the training it is meant for')
+        batch, (height, width) = given
+        return int(batch), (int(height), int(width))
 
     def _latency_table(self) -> LatencyTable | None:
         wanted = {o.name for o in self.objectives} | {b.name for b in self.bounds}
@@ -216,6 +230,8 @@ class NSGA2SearchLoop(BaseLoop):
             images_sha1=self.scorer.images_sha1,
             latency_table=self.latency_table,
             post_processing=self.post_processing,
+            memory_input=self.memory_input,
+            memory_device=self.memory_device,
             objectives=[vars(o) for o in self.objectives],
             bounds=[vars(b) for b in self.bounds],
             branches=self.branches,

@@ -208,7 +208,7 @@ def _pair(candidate: Candidate, result: SearchResult) -> str:
 
 
 def _cost_order(name: str) -> tuple[int, str]:
-    order = ['params_m', 'macs_g', 'latency_ms']
+    order = ['params_m', 'macs_g', 'memory_gb', 'latency_ms']
     return (order.index(name) if name in order else len(order), name)
 
 

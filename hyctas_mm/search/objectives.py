@@ -10,10 +10,10 @@ from typing import Any
 METRICS = dict.fromkeys(('mIoU', 'aAcc', 'mAcc', 'PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_st', 'AP', 'AP50'), '%')
 """Scores, larger is better, and their units; known after a candidate was evaluated."""
 
-COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M'}
+COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M', 'memory_gb': 'GB'}
 """Costs, smaller is better, and their units; known before a candidate is evaluated."""
 
-_LABELS = {'params_m': 'Parameters', 'macs_g': 'MACs', 'latency_ms': 'Latency'}
+_LABELS = {'params_m': 'Parameters', 'macs_g': 'MACs', 'latency_ms': 'Latency', 'memory_gb': 'Training memory'}
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def test_calibrating_on_scoring_images_is_refused(toy_root: Path, supernet: Path
 
 
 def test_the_same_folder_on_other_images_is_refused(toy_root: Path, supernet: Path, searched: Path) -> None:
-    with pytest.raises(SearchError, match='another search: images_sha1 .*randomness'):
+    with pytest.raises(SearchError, match='another search: images_sha1 is .* there, .* here'):
         search(toy_root, supernet, searched, **{'val_dataloader.dataset.indices': 7}, resume=True)
 
 
@@ -182,3 +182,13 @@ def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_p
     archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[:2]))
     search(toy_root, supernet, tmp_path, **options, resume=True)
     assert lines(tmp_path) == whole
+
+
+def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    options = {'train_cfg.branches': (1,), 'train_cfg.generations': 1, 'train_cfg.bounds': dict(memory_gb=dict(max=1.0))}
+    with pytest.raises(ValueError, match='give memory_input='):
+        search(toy_root, supernet, tmp_path / 'a', **options)
+    options |= {'train_cfg.memory_input': (2, (64, 64)), 'train_cfg.memory_device': 'cpu'}
+    search(toy_root, supernet, tmp_path / 'b', **options)
+    found = read_archive(tmp_path / 'b' / 'search' / 'archive.jsonl')
+    assert len(found) == 3 and all(0 < c.costs['memory_gb'] < 1 for c in found)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from hyctas_mm.costs import LatencyTable, TableCheck, check_table, measure_interleaved, measure_latency, prepare_call
+from hyctas_mm.costs.latency import Latency, Stopwatch, warm_up
+
+CPU = torch.device('cpu')
+
+
+def small_net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+
+
+def test_percentiles_of_times() -> None:
+    found = Latency.of([float(n) for n in range(100, 0, -1)])
+    assert (found.median_ms, found.p10_ms, found.p90_ms, found.runs) == (50.5, 11, 90, 100)
+    assert Latency.of([3.0]) == Latency(3, 3, 3, 1)
+    assert Latency(4, 4, 4, 1).fps == 250
+
+
+def test_measurements_are_ordered_and_positive() -> None:
+    found = measure_latency(lambda: torch.zeros(1000).exp().sum(), CPU, 0.02, 0.01)
+    assert 0 < found.p10_ms <= found.median_ms <= found.p90_ms and found.runs >= 5
+
+
+def test_rounds_visit_all_calls_in_turn() -> None:
+    visits: list[str] = []
+    times = measure_interleaved([lambda: visits.append('a'), lambda: visits.append('b')], CPU, seconds=0.0, rounds=5, warmup_seconds=0.0)
+    assert [len(t) for t in times] == [5, 5] and all(len(r) == 1 for t in times for r in t)
+    assert [name for name, _ in itertools.groupby(visits)] == ['a', 'b'] * 6
+
+
+def test_warm_up_ends_when_two_windows_agree_or_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[float] = []
+
+    def timed(now: float) -> float:
+        calls.append(now)
+        return now
+
+    falling = iter([9.0, 5.0, 2.0, 2.01, 7.0])
+    hours = itertools.count()
+    monkeypatch.setattr('hyctas_mm.costs.latency.time.perf_counter', lambda: float(next(hours)))
+    warm_up(lambda: timed(next(falling)), 10.0)  # each look at the clock finds a window over
+    assert calls == [9.0, 5.0, 2.0, 2.01]
+    calls.clear()
+    warm_up(lambda: timed(2.0 ** len(calls)), 0.0)
+    assert calls == [1.0, 2.0]
+
+
+def test_the_processor_clock_is_for_one_thread() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        watch = Stopwatch(CPU, 'cpu')
+        assert watch.time(lambda: sum(range(10000))) > 0
+        torch.set_num_threads(2)
+        with pytest.raises(ValueError, match='2 threads on cpu'):
+            Stopwatch(CPU, 'cpu')
+    finally:
+        torch.set_num_threads(threads)
+    with pytest.raises(ValueError, match="clock 'sun'; expected one of wall, cpu"):
+        Stopwatch(CPU, 'sun')
+
+
+# Backends -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_eager_call_is_the_network() -> None:
+    net, x = small_net(), torch.rand(1, 3, 8, 8)
+    assert torch.equal(prepare_call(net, x, 'eager')(), net(x))
+
+
+def test_onnxruntime_runs_the_network() -> None:
+    prepare_call(small_net(), torch.rand(1, 3, 8, 8), 'onnxruntime')()
+
+
+def test_backends_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = small_net(), torch.rand(1, 3, 8, 8)
+    with pytest.raises(ValueError, match="backend 'tensorrt'; expected one of eager, compile, onnxruntime"):
+        prepare_call(net, x, 'tensorrt')
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError('\n no working C++ compiler found')
+
+    monkeypatch.setattr(torch, 'compile', lambda net: refuse)
+    with pytest.raises(ValueError, match="backend 'compile' does not work here:  no working C"):
+        prepare_call(net, x, 'compile')
+    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['AbacusExecutionProvider'])
+    with pytest.raises(ValueError, match=r'no CPUExecutionProvider here \(it has Abacus'):
+        prepare_call(net, x, 'onnxruntime')
+
+
+# Checking a table -----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_check_says() -> None:
+    check = TableCheck((1.1, 1.8, 3.0, 4.4), ((1.0, 1.1), (2.0, 2.2), (3.0, 3.3), (4.0, 4.4)))
+    found = check.summary()
+    assert found['median_error'] == pytest.approx(0.1) and found['worst_error'] == pytest.approx(0.1)
+    assert found['mean_error'] == pytest.approx(0.025) and found['noise'] == pytest.approx(0.1 / 1.05)
+    assert found['spearman'] == pytest.approx(1) and found['kendall'] == pytest.approx(1)
+    assert found['drift'] == pytest.approx((1 + 1 / 1.1) / 2)
+    swapped = TableCheck((1.0, 3.0, 2.0), ((1.0, 1.0), (2.0, 2.0), (3.0, 3.0))).summary()
+    assert swapped['spearman'] == pytest.approx(0.5) and swapped['kendall'] == pytest.approx(1 / 3) and swapped['noise'] == 0
+
+
+def test_a_machine_that_became_faster_is_drift() -> None:
+    found = TableCheck((1.0, 2.0, 3.0), ((0.5, 0.6), (1.0, 1.2), (1.5, 1.8))).summary()
+    assert found['median_error'] == pytest.approx(1) and found['drift'] == 0.5 and found['median_error_beyond_drift'] == 0
+
+
+def test_a_check_measures_whole_networks(tmp_path: Path) -> None:
+    with torch.device('meta'):
+        nets = [nn.Sequential(nn.Conv2d(3, size, 3)).eval() for size in (4, 8, 16)]
+    table = LatencyTable(tmp_path / 't.json', CPU, (1, 3, 16, 16), seconds=0.001)
+    check = check_table(table, nets, seconds=0.01, rounds=2)
+    assert len(check.predicted_ms) == 3 and all(len(r) == 2 and min(r) > 0 for r in check.rounds_ms)
+    assert all(p > 0 for p in check.predicted_ms) and len(table.parts) == 3
+    with pytest.raises(ValueError, match='2 networks in 2 rounds'):
+        check_table(table, nets[:2], rounds=2)
