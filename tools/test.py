@@ -31,7 +31,8 @@ def draw_into(cfg: Config, folder: str) -> None:
         return
     # an absolute folder: the hook puts a relative one below the work dir
     hooks['visualization'] = dict(type='DetVisualizationHook', draw=True, test_out_dir=str(Path(folder).resolve()))
-    if cfg.test_evaluator.get('type') == 'PanopticQuality':
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    if any(evaluator.get('type') == 'PanopticQuality' for evaluator in evaluators):
         cfg.visualizer.type = 'PanopticVisualizer'
 
 

@@ -50,7 +50,7 @@ class LatencyTable:
         self.input_shape = tuple(input_shape)
         self.parts: dict[str, float] = {}
         self.overhead_ms: float | None = None
-        self.post_processing_ms: float | None = None
+        self.post_processing_ms: dict[str, float] = {}
         if self.path.exists():
             self._read()
 
@@ -162,7 +162,7 @@ class LatencyTable:
         if differing:
             raise ValueError(f'{self.path}: measured under other conditions ({"; ".join(differing)}); use another file or delete it to measure again')
         self.parts, self.overhead_ms = dict(content['parts_ms']), content['overhead_ms']
-        self.post_processing_ms = content.get('post_processing_ms')
+        self.post_processing_ms = dict(content.get('post_processing_ms') or {})
 
 
 def materialise(module: nn.Module, device: torch.device) -> nn.Module:

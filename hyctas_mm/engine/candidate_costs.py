@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import statistics
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -109,7 +110,7 @@ class CandidateCosts:
             costs['memory_gb'] = predict_training_memory(network, loss, self.memory_device).total_gb
         return costs
 
-    def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]]) -> None:
+    def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]], settings: str = '') -> None:
         """Adds to every latency what comes after the network: upsampling, classes, and grouping into instances.
 
         That depends on images, not on architectures, so it is one number: the median over images of whole prediction less network.
@@ -117,13 +118,16 @@ class CandidateCosts:
         Args:
             model: Any network of the space, in eval mode.
             batches: Validation batches.
+            settings: Whatever else it depends on; the table keeps one number for each.
         """
         if self.table is None:
             return
-        if self.table.post_processing_ms is None:
-            self.table.post_processing_ms = self._measure_post_processing(self.table, model, batches)
+        sizes = [tuple(image.shape) for batch in batches for image in batch['inputs']]
+        key = hashlib.sha1(f'{settings} {sizes}'.encode()).hexdigest()[:12]
+        if key not in self.table.post_processing_ms:
+            self.table.post_processing_ms[key] = self._measure_post_processing(self.table, model, batches)
             self.table.save()
-        self._post_processing_ms = self.table.post_processing_ms
+        self._post_processing_ms = self.table.post_processing_ms[key]
 
     @staticmethod
     def _measure_post_processing(table: LatencyTable, model: nn.Module, batches: Sequence[Mapping[str, Any]]) -> float:

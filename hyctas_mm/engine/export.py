@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,15 @@ def _samples(hook: str) -> bool:
     return isinstance(cls, type) and issubclass(cls, SampleArchHook)
 
 
-def export_subnet(folder: str | Path, subnet: nn.Module, cfg: Config, arch: Architecture, base_channels: int) -> Path:
+def plain_metainfo(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a data set's metainfo names and colours its classes, for a checkpoint's ``dataset_meta``, which inference reads."""
+    keys = ('classes', 'palette', 'thing_classes', 'stuff_classes')
+    return {key: [list(map(int, v)) if key == 'palette' else str(v) for v in metainfo[key]] for key in keys if metainfo.get(key)}
+
+
+def export_subnet(
+    folder: str | Path, subnet: nn.Module, cfg: Config, arch: Architecture, base_channels: int, metainfo: Mapping[str, Any] | None = None
+) -> Path:
     """Writes a subnet's files.
 
     Args:
@@ -50,13 +59,16 @@ def export_subnet(folder: str | Path, subnet: nn.Module, cfg: Config, arch: Arch
         cfg: See :func:`subnet_config`.
         arch: Its architecture.
         base_channels: The filter multiplier.
+        metainfo: Of the data set, for the checkpoint.
 
     Returns:
-        The folder. ``config.py`` runs as it is with ``mim train mmseg`` and ``mim test mmseg``; ``weights.pth`` loads with
-        ``weights_only=True``.
+        The folder. ``config.py`` runs as it is with ``mim train`` and ``mim test`` of mmseg, or for panoptic networks mmdetection;
+        ``weights.pth`` loads with ``weights_only=True``.
     """
     folder = write_architecture(folder, cfg, arch, base_channels)
-    meta = dict(hyctas_mm_version=__version__, archid=arch.archid)
+    meta: dict[str, Any] = dict(hyctas_mm_version=__version__, archid=arch.archid)
+    if metainfo:
+        meta['dataset_meta'] = plain_metainfo(metainfo)
     torch.save(dict(meta=meta, state_dict={k: v.cpu() for k, v in subnet.state_dict().items()}), folder / 'weights.pth')
     return folder
 

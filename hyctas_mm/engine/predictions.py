@@ -12,7 +12,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch import nn
 
-from hyctas_mm.visualization import overlay, panoptic_overlay, true_panoptic
+from hyctas_mm.visualization import overlay, palette_of, panoptic_overlay, true_panoptic
 from hyctas_mm.visualization.panoptic_overlay import Image
 
 
@@ -32,7 +32,7 @@ def draw_predictions(model: nn.Module, dataset: Any, folder: Path, name: str, co
         name: File name of this model's predictions.
         count: Number of images.
     """
-    palette = dataset.metainfo['palette']
+    palette = palette_of(dataset.metainfo)
     for index in spread_indices(len(dataset), count):
         data = dataset[index]
         sample = model.test_step(pseudo_collate([data]))[0]

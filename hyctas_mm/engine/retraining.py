@@ -15,9 +15,11 @@ from mmengine.runner import Runner
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import use_scope
+from hyctas_mm.engine.export import plain_metainfo
 from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.predictions import draw_predictions
 from hyctas_mm.registry import DATASETS
+from hyctas_mm.visualization import palette_of
 
 RANDOM_TRIES = 2000
 
@@ -60,12 +62,15 @@ def retrain(
         write_json(folder / 'results.json', results)
     runner = _run(cfg, folder / f'train{seed}', load_from=str(weights) if inherit else None)
     runner.train()
-    if not done:
-        torch.save(dict(meta=dict(archid=folder.name), state_dict=runner.model.state_dict()), folder / 'retrained.pth')
-        _draw(runner, cfg, folder, num_pictures)
+    first = not done
+    if first:
+        meta = dict(archid=folder.name, dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo))
+        torch.save(dict(meta=meta, state_dict=runner.model.state_dict()), folder / 'retrained.pth')
     done[str(seed)] = _test(runner) | dict(iters=runner.max_iters)
     results['retrained'] = {name: float(np.mean([metrics[name] for metrics in done.values()])) for name in done[str(seed)]}
     write_json(folder / 'results.json', results)
+    if first:
+        _draw(runner, cfg, folder, num_pictures)
     return dict(done[str(seed)])
 
 
@@ -73,7 +78,7 @@ def _draw(runner: Runner, cfg: Config, folder: Path, num_pictures: int) -> None:
     use_scope(cfg)
     dataset = DATASETS.build(dict(cfg.test_dataloader.dataset))
     draw_predictions(runner.model.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
-    palette = dict(classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in dataset.metainfo['palette']])
+    palette = dict(classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in palette_of(dataset.metainfo)])
     write_json(folder.parents[1] / 'palette.json', palette)
 
 

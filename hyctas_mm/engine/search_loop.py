@@ -205,7 +205,12 @@ class NSGA2SearchLoop(BaseLoop):
             rng = np.random.default_rng(0)
             self.costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
         if self.post_processing:
-            self.costs.add_post_processing(self.scorer.subnet(self.space.sample(np.random.default_rng(0))), self.scorer.first_batches(5))
+            test_cfg = self.runner.cfg.model.get('test_cfg') or {}
+            if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
+                raise ValueError('post_processing=True with several scales or flip: the network runs several times then, which is no constant')
+            self.costs.add_post_processing(
+                self.scorer.subnet(self.space.sample(np.random.default_rng(0))), self.scorer.first_batches(5), self._evaluation_cfg()
+            )
 
     def _read_memory_input(self, given: Sequence[Any] | None) -> tuple[int, tuple[int, int]] | None:
         """``memory_input``, None where ``memory_gb`` is not asked for: pricing it takes half a second an architecture."""
@@ -228,6 +233,7 @@ class NSGA2SearchLoop(BaseLoop):
             search_space=self.space.to_dict(),
             supernet_sha1=digest,
             images_sha1=self.scorer.images_sha1,
+            evaluation=self._evaluation_cfg(),
             latency_table=self.latency_table,
             post_processing=self.post_processing,
             memory_input=self.memory_input,
@@ -243,6 +249,10 @@ class NSGA2SearchLoop(BaseLoop):
             **self.probs,
         )
         return dict(json.loads(json.dumps(settings)))
+
+    def _evaluation_cfg(self) -> str:
+        """What decides a score beside weights and images: the model's ``test_cfg`` and the evaluator, as text."""
+        return json.dumps([self.runner.cfg.model.get('test_cfg'), self.runner.cfg.get('val_evaluator')], sort_keys=True, default=str)
 
     def _open_folder(self, settings: Mapping[str, Any]) -> None:
         """Starts ``WORK_DIR/search``, or checks that what is there is this search and that nobody is at it."""
@@ -385,7 +395,8 @@ class NSGA2SearchLoop(BaseLoop):
         for candidate in chosen:
             subnet = self.scorer.subnet(candidate.arch)
             folder = self.folder / 'subnets' / candidate.archid
-            export_subnet(folder, subnet, self.subnet_config, candidate.arch, self.space.base_channels)
+            metainfo = self.runner.val_loop.dataloader.dataset.metainfo
+            export_subnet(folder, subnet, self.subnet_config, candidate.arch, self.space.base_channels, metainfo)
         report = write_report(self.folder)
         if self._evaluation_seconds:
             share = 1 - self._evaluation_seconds / self._seconds

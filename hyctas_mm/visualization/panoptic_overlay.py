@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -23,6 +23,11 @@ def default_palette(size: int) -> list[list[int]]:
     """Colours (RGB) that differ, for data sets that have none."""
     colours = (colorsys.hsv_to_rgb(index * _GOLDEN % 1, 0.55 + 0.15 * (index % 4), 0.95 - 0.2 * (index % 3)) for index in range(size))
     return [[round(255 * part) for part in colour] for colour in colours]
+
+
+def palette_of(metainfo: Mapping[str, Any]) -> Palette:
+    """A data set's colours, or others that differ where it has none."""
+    return metainfo.get('palette') or default_palette(len(metainfo['classes']))
 
 
 def overlay(image: Image, labels: npt.NDArray[Any], palette: Palette, ignore_index: int = 255) -> Image:

@@ -93,7 +93,8 @@ def test_the_search_scores_panoptic_quality(searched: Path) -> None:
 
 def test_post_processing_is_part_of_the_latency(root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
     table = json.loads((searched / 'latency_table.json').read_text())
-    assert table['post_processing_ms'] > 0
+    (post_processing_ms,) = table['post_processing_ms'].values()
+    assert post_processing_ms > 0
     cfg = config('search', root, tmp_path / 'without', **{'train_cfg.supernet': str(supernet)})
     cfg.train_cfg.update(latency_table=str(searched / 'latency_table.json'), branches=(1,))
     run(cfg)
@@ -101,7 +102,7 @@ def test_post_processing_is_part_of_the_latency(root: Path, supernet: Path, sear
         {c.archid: c.costs['latency_ms'] for c in read_archive(w / 'search' / 'archive.jsonl')} for w in (searched, tmp_path / 'without')
     )
     both = with_it.keys() & without.keys()
-    assert both and all(with_it[a] - without[a] == pytest.approx(table['post_processing_ms']) for a in both)
+    assert both and all(with_it[a] - without[a] == pytest.approx(post_processing_ms) for a in both)
 
 
 def test_a_chosen_network_runs_by_itself_and_retrains(searched: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from torch import Tensor, nn
@@ -330,3 +331,83 @@ def test_losses_equal_the_supernets(supernet: nn.Module, wide_space: SearchSpace
     assert set(ours) == set(theirs) and 'aux32.loss_center' in ours
     for name in ours:
         assert math.isfinite(ours[name]) and float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-4)
+
+
+# What a user gets wrong, and what mmdet's inference asks for ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('test_cfg', 'message'),
+    [
+        (dict(nms_kernal=7), 'test_cfg has nms_kernal; expected some of scales, flip, threshold'),
+        (dict(nms_kernel=4), 'nms_kernel'),
+        (dict(scales=()), 'scales='),
+        (dict(scales=(0,)), 'scales='),
+    ],
+)
+def test_a_wrong_test_cfg_is_refused_before_training(test_cfg: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(ConfigDict(small_cfg(test_cfg=test_cfg)))
+
+
+def small_cfg(**options: Any) -> dict[str, Any]:
+    shared = dict(arch='hyctas-s', base_channels=2)
+    head = dict(type='HyCTASPanopticHead', num_things_classes=2, num_stuff_classes=3, **shared)
+    return dict(type='PanopticDeepLab', backbone=dict(type='HyCTASBackbone', outputs='branches', **shared), panoptic_head=head, **options)
+
+
+def test_images_and_labels_of_different_sizes_are_refused() -> None:
+    net = MODELS.build(ConfigDict(small_cfg()))
+    sample = DetDataSample(gt_sem_seg=PixelData(sem_seg=torch.zeros(1, 100, 100, dtype=torch.long)), metainfo=dict(img_path='a.png'))
+    with pytest.raises(ValueError, match=r'images are \(128, 128\) after padding, but the labels of a.png are \(100, 100\)'):
+        net.loss(torch.zeros(2, 3, 128, 128), [sample, sample])
+
+
+def test_other_classes_than_the_data_set_s_are_refused() -> None:
+    net = MODELS.build(ConfigDict(small_cfg()))
+    sample = DetDataSample(metainfo=dict(class_counts=(3, 2), img_shape=(64, 64), ori_shape=(64, 64)))
+    for call in (net.loss, net.predict):
+        with pytest.raises(ValueError, match='has 3 thing and 2 stuff classes, panoptic_head has num_things_classes=2'):
+            call(torch.zeros(1, 3, 64, 64), [sample])
+
+
+@pytest.mark.parametrize('offset_scale', ['exact', 'release'])
+def test_scaled_images_give_offsets_of_the_same_pixels(offset_scale: str) -> None:
+    """The release's factor belongs to the image that the network saw, not to the size the maps are brought to."""
+    cfg = small_cfg()
+    cfg['panoptic_head']['offset_scale'] = offset_scale
+    head = MODELS.build(ConfigDict(cfg)).panoptic_head
+    for scale in (0.75, 1.0, 1.25, 1.5, 1.75):
+        height, width = round(1024 * scale), round(2048 * scale)
+        raw = dict(semantic=torch.zeros(1, 5, height // 8, width // 8), center=torch.zeros(1, 1, height // 8, width // 8))
+        raw['offset'] = torch.full((1, 2, height // 8, width // 8), scale)  # a tenth of the raw unit grows with the image
+        down, right = head.upsample(raw, (1024, 2048), (height, width)).offset[0, :, 0, 0].tolist()
+        assert down == pytest.approx(8.0) and right == pytest.approx(8.0)
+
+
+def test_boxes_are_the_extent_of_the_instances() -> None:
+    from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps
+
+    semantic, center, offset = torch.zeros(2, 20, 30), torch.zeros(1, 20, 30), torch.zeros(2, 20, 30)
+    semantic[1] = 1
+    rows, columns = torch.meshgrid(torch.arange(20), torch.arange(30), indexing='ij')
+    for top, left, bottom, right in ((2, 3, 9, 12), (11, 15, 20, 30)):
+        semantic[0, top:bottom, left:right] = 5
+        y, x = (top + bottom) // 2, (left + right) // 2
+        center[0, y, x] = 1
+        offset[:, top:bottom, left:right] = torch.stack([y - rows, x - columns])[:, top:bottom, left:right].float()
+    result = panoptic_from_maps(semantic, center, offset, num_things=1, stuff_area=0)
+    assert sorted(result.boxes.tolist()) == [[3, 2, 12, 9], [15, 11, 30, 20]]
+
+
+def test_mmdet_s_inference_takes_an_image_by_itself(tmp_path: Path) -> None:
+    from mmdet.apis import inference_detector, init_detector
+
+    cfg = Config.fromfile(next((Path(__file__).parents[2] / 'configs' / 'panoptic' / 'toy').glob('hyctas_subnet_*.py')))
+    for part in (cfg.model.backbone, cfg.model.panoptic_head):
+        part.update(base_channels=2)
+    net = init_detector(cfg, device='cpu', palette='random')
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    sample = inference_detector(net, image)
+    assert sample.pred_panoptic_seg.sem_seg.shape == (1, 64, 96)
+    assert {'labels', 'scores', 'bboxes', 'panoptic_ids'} <= set(sample.pred_instances.keys())

@@ -37,7 +37,9 @@ class LoadPanoptic(BaseTransform):
         self.strict, self.backend_args = strict, backend_args
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        path = results.get('seg_map_path')
+        if 'seg_map_path' not in results:
+            return results  # an image by itself, as mmdet's inference_detector gives it; samples of a data set always have the key
+        path = results['seg_map_path']
         if path is None:
             raise ValueError(f"image {results.get('img_path')} has no PNG of segments; set data_prefix['seg'], or leave LoadPanoptic out")
         content = mmengine.fileio.get(path, backend_args=self.backend_args)

@@ -19,6 +19,9 @@ from hyctas_mm.registry import TRANSFORMS
 _MAPS = ('center', 'offset', 'center_weight', 'offset_weight', 'semantic_weight')
 
 
+_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'class_counts')
+
+
 @TRANSFORMS.register_module()
 class PackPanopticInputs(BaseTransform):
     """Packs ``inputs`` (C, H, W) and a ``DetDataSample``.
@@ -36,7 +39,7 @@ class PackPanopticInputs(BaseTransform):
     """
 
     def __init__(
-        self, meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction')
+        self, meta_keys: Sequence[str] = _META_KEYS
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 

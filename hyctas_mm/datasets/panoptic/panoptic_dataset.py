@@ -40,7 +40,7 @@ class PanopticDataset(CocoPanopticDataset):
 
     Every sample has ``img_path``, ``img_id``, ``height``, ``width``, ``seg_map_path`` (None without ``data_prefix['seg']``), ``instances`` as in
     mmdet, and ``segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``: ``category`` is the label, ``is_thing`` is that of the
-    category, crowd or not.
+    category, crowd or not. ``class_counts`` are the numbers of thing and stuff classes, which the detector compares with its own.
 
     Args:
         **kwargs: See mmdet's ``CocoPanopticDataset``.
@@ -89,6 +89,7 @@ class PanopticDataset(CocoPanopticDataset):
             width=image['width'],
             seg_map_path=self._png_path(annotation),
             segments_info=segments,
+            class_counts=(len(self._metainfo['thing_classes']), len(self._metainfo['stuff_classes'])),
             instances=self._instances(annotation.get('segments_info', ()), segments),
         )
 

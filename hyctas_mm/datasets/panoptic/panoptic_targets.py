@@ -22,7 +22,8 @@ class PanopticTargets(BaseTransform):
         sigma: Standard deviation of the Gaussians in pixels: 8 for COCO, 10 for Cityscapes.
         small_area: Instances of fewer pixels, as they are after resizing and cropping, have ``small_weight``.
         small_weight: Weight of small instances in the semantic loss.
-        ignore_crowd: Whether crowd regions are void for the semantic labels too.
+        ignore_crowd: Whether crowd regions are void for the semantic labels too. NOTE(release): detectron2's mapper labels them by default;
+            a crowd has no centres, so its pixels would be given to the nearest instance.
 
     Raises:
         ValueError: For a ``sigma`` or ``small_weight`` that is not positive, or a ``gt_seg_map`` that is not from ``LoadPanoptic``.
@@ -42,6 +43,8 @@ class PanopticTargets(BaseTransform):
         self.sigma, self.small_area, self.small_weight, self.ignore_crowd = sigma, small_area, small_weight, ignore_crowd
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        if 'gt_seg_map' not in results:
+            raise ValueError(f"image {results.get('img_path')} has no segments; put LoadPanoptic before PanopticTargets, or leave both out")
         maps = build_targets(
             ids_from_seg_map(results['gt_seg_map']), results['segments_info'], self.sigma, self.small_area, self.small_weight, self.ignore_crowd
         )

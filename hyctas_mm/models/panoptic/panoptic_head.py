@@ -86,15 +86,27 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         """The main trunks' maps ``semantic``, ``center`` and ``offset`` at stride 8, at stride 4 with low-level fusion."""
         return self.predict_maps(inputs)['main']
 
-    def upsample(self, maps: Mapping[str, Tensor], size: tuple[int, int]) -> PanopticMaps:
-        """Brings the raw maps to an image's height and width; offsets become pixels of that size."""
-        height, width = maps['offset'].shape[2:]
+    def upsample(self, maps: Mapping[str, Tensor], size: tuple[int, int], input_hw: tuple[int, int] | None = None) -> PanopticMaps:
+        """Brings the raw maps to an image's height and width; offsets become pixels of that size.
+
+        Args:
+            maps: As :meth:`forward` gives them.
+            size: Height and width to bring them to.
+            input_hw: Those of the image that the maps were computed from, if it was a scaled one.
+        """
+        input_hw = input_hw or size
+        scale = [new / old * factor for new, old, factor in zip(size, input_hw, self._offset_factors(maps['offset'], input_hw), strict=True)]
+        # single precision before the resizing: half precision has steps of half a pixel at 1024
+        semantic, center, offset = (resize(maps[n] if n == 'semantic' else maps[n].float(), size, self.align_corners) for n in PanopticMaps._fields)
+        return PanopticMaps(semantic, center, torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1))
+
+    def _offset_factors(self, offset: Tensor, input_hw: tuple[int, int]) -> tuple[float, float]:
+        """Pixels of the input per unit of the raw offsets, down and to the right."""
+        height, width = offset.shape[2:]
         if self.offset_scale == 'release':
-            scale_y = scale_x = float((size[0] - 1) // max(1, height - 1))
-        else:
-            scale_y, scale_x = size[0] / height, size[1] / width
-        semantic, center, offset = (resize(maps[name], size, self.align_corners) for name in PanopticMaps._fields)
-        return PanopticMaps(semantic, center, offset * offset.new_tensor([scale_y, scale_x]).view(1, 2, 1, 1))
+            factor = float((input_hw[0] - 1) // max(1, height - 1))
+            return factor, factor
+        return input_hw[0] / height, input_hw[1] / width
 
     def loss(self, inputs: BranchFeatures, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """``loss_semantic``, ``loss_center`` and ``loss_offset``, then as ``aux16.*`` and ``aux32.*`` those of the auxiliary trunks.

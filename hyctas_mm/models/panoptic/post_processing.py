@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,6 +43,8 @@ class PanopticResult:
         labels: Thing classes (N,) int64.
         scores: Height of the centre times the mean probability of the class over the instance (N,), in 0..1 for a heatmap in 0..1.
         centers: (row, column) (N, 2) in pixels.
+        boxes: (left, top, right, bottom) (N, 4) float, the instances' extent in pixels.
+        semantic: Classes of all pixels (H, W) int64, before grouping.
     """
 
     panoptic: Tensor
@@ -50,6 +52,8 @@ class PanopticResult:
     labels: Tensor
     scores: Tensor
     centers: Tensor
+    boxes: Tensor
+    semantic: Tensor
 
 
 def panoptic_from_maps(
@@ -98,7 +102,9 @@ def panoptic_from_maps(
     centers, heights = find_centers(center[0].float(), threshold, nms_kernel, top_k)
     things = (semantic < num_things).nonzero().squeeze(1)  # (P,)
     if not len(centers) or not len(things):
-        return _result(panoptic.view(height, width), *(t[:0] for t in (things, things, heights, centers)))
+        none = heights.new_zeros(0, 4)
+        empty = things[:0]
+        return PanopticResult(panoptic.view(height, width), empty, empty, heights[:0], centers[:0], none, semantic.view(height, width))
     owner = _owners(things, offset, centers)  # (P,)
     votes = torch.bincount(owner * num_things + semantic[things], minlength=len(centers) * num_things).view(-1, num_things)  # (N, things)
     labels, areas = votes.argmax(1), votes.sum(1)
@@ -107,11 +113,27 @@ def panoptic_from_maps(
     kept = areas > 0  # a centre no pixel points to is no instance
     ids = labels + kept.cumsum(0) * INSTANCE_OFFSET
     panoptic[things] = ids[owner]
-    return _result(panoptic.view(height, width), ids[kept], labels[kept], scores[kept], centers[kept])
+    boxes = _boxes(things, owner, len(centers), width)
+    panoptic, semantic = panoptic.view(height, width), semantic.view(height, width)  # (H*W,) -> (H, W)
+    return PanopticResult(panoptic, ids[kept], labels[kept], scores[kept], centers[kept], boxes[kept], semantic)
 
 
-def _result(panoptic: Tensor, ids: Tensor, labels: Tensor, scores: Tensor, centers: Tensor) -> PanopticResult:
-    return PanopticResult(panoptic=panoptic, instance_ids=ids, labels=labels, scores=scores, centers=centers)
+def _boxes(pixels: Tensor, owner: Tensor, count: int, width: int) -> Tensor:
+    """Extent (count, 4) of the pixels of each owner; ``pixels`` (P,) are indices into a map of this width."""
+    columns, rows = (pixels % width).float(), torch.div(pixels, width, rounding_mode='floor').float()
+    empty = columns.new_zeros(count)
+    low = [empty.scatter_reduce(0, owner, values, 'amin', include_self=False) for values in (columns, rows)]
+    high = [empty.scatter_reduce(0, owner, values + 1, 'amax', include_self=False) for values in (columns, rows)]
+    return torch.stack([*low, *high], 1)
+
+
+def check_options(nms_kernel: int = 7, top_k: int = 200, stuff_area_hw: Sequence[int] | None = None, **_others: float) -> None:
+    """Refuses arguments of :func:`panoptic_from_maps` that are out of range, before there are maps.
+
+    Raises:
+        ValueError: Naming the argument.
+    """
+    _check_options(nms_kernel, top_k, stuff_area_hw)
 
 
 def _check_maps(semantic: Tensor, center: Tensor, offset: Tensor, num_things: int) -> None:
@@ -247,12 +269,12 @@ def _probabilities(logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
     return probability
 
 
-def average_maps(views: Sequence[tuple[tuple[Tensor, Tensor, Tensor], bool]], size_hw: tuple[int, int] | None = None) -> PanopticMaps:
+def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]], size_hw: tuple[int, int] | None = None) -> PanopticMaps:
     """Averages predictions for the same images at several sizes and mirrored.
 
     Args:
         views: For each view (semantic (B, C, h, w), center (B, 1, h, w), offset (B, 2, h, w)) of any size, and whether its image was mirrored
-            left to right.
+            left to right. Each is added up as it comes, so an iterator keeps memory to two views.
         size_hw: Size of the result in pixels; by default that of the first view.
 
     Returns:
@@ -261,11 +283,16 @@ def average_maps(views: Sequence[tuple[tuple[Tensor, Tensor, Tensor], bool]], si
     Raises:
         ValueError: Without views.
     """
-    if not views:
+    total: PanopticMaps | None = None
+    count = 0
+    for maps, flipped in views:
+        size_hw = size_hw or (maps[0].shape[2], maps[0].shape[3])
+        aligned = _align(PanopticMaps(*maps), flipped, size_hw)
+        total = aligned if total is None else PanopticMaps(*(a.add_(b) for a, b in zip(total, aligned, strict=True)))
+        count += 1
+    if total is None:
         raise ValueError('no views; expected at least one to average')
-    size = size_hw or (views[0][0][0].shape[2], views[0][0][0].shape[3])
-    aligned = [_align(PanopticMaps(*maps), flipped, size) for maps, flipped in views]
-    semantic, center, offset = (sum(maps[1:], maps[0]) / len(maps) for maps in zip(*aligned, strict=True))
+    semantic, center, offset = (t.div_(count) for t in total)
     return PanopticMaps(semantic.clamp_(min=torch.finfo(semantic.dtype).tiny).log_(), center, offset)
 
 
@@ -278,4 +305,5 @@ def _align(maps: PanopticMaps, flipped: bool, size: tuple[int, int]) -> Panoptic
     semantic, center, offset = (
         m.float() if tuple(m.shape[2:]) == tuple(size) else F.interpolate(m.float(), size, mode='bilinear', align_corners=False) for m in maps
     )
-    return PanopticMaps(semantic.softmax(1), center, offset * offset.new_tensor(scale).view(1, 2, 1, 1))
+    offset = torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1)  # numbers, not a tensor: that would be a copy to the device
+    return PanopticMaps(semantic.softmax(1), center.clone(), offset)
