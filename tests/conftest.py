@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from mmengine.registry import init_default_scope
 from mmseg.utils import register_all_modules
 
 from hyctas_mm.archs import SearchSpace
@@ -35,6 +36,7 @@ WIDE = dict(
 def seeded() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
+    init_default_scope('mmseg')  # a panoptic test before may have left mmdet's
 
 
 @pytest.fixture(scope='session')
