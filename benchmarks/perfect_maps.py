@@ -50,12 +50,13 @@ def main() -> None:
         for stuff_area, top_k, kernel in settings:
             options = dict(num_things=things, stuff_area=stuff_area, top_k=top_k, nms_kernel=kernel)
             result = panoptic_from_maps(logits, torch.from_numpy(maps.center), torch.from_numpy(maps.offset), **options)
-            totals[stuff_area, top_k, kernel] += match_segments(result.panoptic, torch.from_numpy(ids), truth, classes)
+            panoptic = result.panoptic.where(result.panoptic != classes + 1, classes)  # stuff below the limit is void too
+            totals[stuff_area, top_k, kernel] += match_segments(panoptic, torch.from_numpy(ids), truth, classes)
     print(f'{args.root.name} {args.prefix} {args.split}: {len(dataset)} images')
     print('| stuff area | top k | NMS kernel | PQ | things | stuff | missed |')
     print('|---|---|---|---|---|---|---|')
     for (stuff_area, top_k, kernel), total in totals.items():
-        quality = 100 * total.quality()[:, 0] if total.quality().max() <= 1 else total.quality()[:, 0]
+        quality = total.quality()[:, 0]
         means = [np.nanmean(part) for part in (quality, quality[:things], quality[things:])]
         print(f'| {stuff_area:g} | {top_k} | {kernel} | ' + ' | '.join(f'{mean:.2f}' for mean in means) + f' | {int(total.fn.sum())} |')
 

@@ -411,3 +411,13 @@ def test_mmdet_s_inference_takes_an_image_by_itself(tmp_path: Path) -> None:
     sample = inference_detector(net, image)
     assert sample.pred_panoptic_seg.sem_seg.shape == (1, 64, 96)
     assert {'labels', 'scores', 'bboxes', 'panoptic_ids'} <= set(sample.pred_instances.keys())
+
+
+def test_the_memory_layout_of_the_maps_changes_nothing() -> None:
+    from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps
+
+    maps = [torch.randn(4, 40, 60), torch.rand(1, 40, 60), torch.randn(2, 40, 60)]
+    turned = [m.permute(1, 2, 0).contiguous().permute(2, 0, 1) for m in maps]  # the same maps, channels last in memory
+    one, other = (panoptic_from_maps(*m, num_things=2, stuff_area=0) for m in (maps, turned))
+    assert torch.equal(one.panoptic, other.panoptic) and len(one.labels) > 3
+    torch.testing.assert_close(one.scores, other.scores)

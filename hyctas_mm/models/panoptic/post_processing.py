@@ -262,9 +262,12 @@ def _probabilities(logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
     """Probability (P,) of the label (P,) at each pixel (P,) of logits (C, H*W); the softmax of all pixels is never held."""
     probability = torch.empty(len(pixels), device=logits.device)
     length = _chunk_length(logits.device, len(logits))
+    channels_last = logits.stride(0) == 1  # index_select would copy such a map whole, for every chunk
+    logits = logits if channels_last else logits.contiguous()
     for start in range(0, len(pixels), length):
         chunk = slice(start, start + length)
-        part = logits.index_select(1, pixels[chunk]).float()  # (C, length)
+        chosen = pixels[chunk]
+        part = (logits.t().index_select(0, chosen).t() if channels_last else logits.index_select(1, chosen)).float()  # (C, length)
         probability[chunk] = (part.gather(0, labels[None, chunk]).squeeze(0) - part.logsumexp(0)).exp()
     return probability
 
