@@ -96,8 +96,8 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         """
         input_hw = input_hw or size
         scale = [new / old * factor for new, old, factor in zip(size, input_hw, self._offset_factors(maps['offset'], input_hw), strict=True)]
-        # single precision before the resizing: half precision has steps of half a pixel at 1024
-        semantic, center, offset = (resize(maps[n] if n == 'semantic' else maps[n].float(), size, self.align_corners) for n in PanopticMaps._fields)
+        whole = dict(maps) | {name: _at_least_single(maps[name]) for name in ('center', 'offset')}
+        semantic, center, offset = (resize(whole[name], size, self.align_corners) for name in PanopticMaps._fields)
         return PanopticMaps(semantic, center, torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1))
 
     def _offset_factors(self, offset: Tensor, input_hw: tuple[int, int]) -> tuple[float, float]:
@@ -131,3 +131,8 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
             losses[f'{prefix}loss_center'] = weight * self.center_weight * center
             losses[f'{prefix}loss_offset'] = weight * self.offset_weight * offset
         return losses
+
+
+def _at_least_single(x: Tensor) -> Tensor:
+    """Half precision has steps of half a pixel at 1024."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
