@@ -159,7 +159,7 @@ def test_readme(folder: Path) -> None:
     text = (folder / 'README.md').read_text()
     assert all(p.name in text for p in folder.glob('*.py'))
     assert not [p.name for p in folder.iterdir() if p.is_dir() and p.name != '__pycache__' and f'({p.name}/README.md)' not in text]
-    known = {p.name for top in ('configs', 'tools', 'tests', 'hyctas_mm') for p in (ROOT / top).rglob('*.py')}
+    known = {p.name for top in ('configs', 'tools', 'tests', 'hyctas_mm', 'benchmarks') for p in (ROOT / top).rglob('*.py')}
     known |= {'ade20k2coco.py', 'createPanopticImgs.py', 'panoptic-fpn_r50_fpn_1x_coco.py'}  # mmdet's, Cityscapes', mmdet's
     assert {Path(name).name for name in re.findall(r'[\w./-]+\.py\b', text)} <= known
     links = [link for link in re.findall(r'\]\(([^)#]+)', text) if '://' not in link]
