@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from hyctas_mm.costs.backends import export_to_onnx
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.models.layers import resize
@@ -63,23 +62,13 @@ def export_onnx(config: str | Path, checkpoint: str | Path, out: str | Path, inp
     net = LogitsNet(drop_training_parts(model).eval())
     image = torch.randn(1, 3, *input_hw, generator=torch.Generator().manual_seed(0))
     temporary = Path(out).with_suffix('.tmp.onnx')
-    _export(net, image, temporary)
+    export_to_onnx(net, image, temporary)
     difference = _compare(net, image, temporary)
     if difference > TOLERANCE:
         temporary.unlink()
         raise ValueError(f'the exported network differs from PyTorch by {difference:.2e} of the largest logit; at most {TOLERANCE:.0e} is accepted')
     temporary.replace(out)
     return OnnxResult(Path(out), difference)
-
-
-def _export(net: nn.Module, image: Tensor, path: Path) -> None:
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        torch.onnx.export(
-            net, (image,), str(path), input_names=['image'], output_names=['logits'], opset_version=18, dynamo=True, external_data=False,
-            verbose=False,
-        )
 
 
 def _compare(net: nn.Module, image: Tensor, path: Path) -> float:
