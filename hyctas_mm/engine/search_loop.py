@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,13 +35,10 @@ from hyctas_mm.registry import LOOPS
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import COSTS, Archive, ArchNSGA2, Candidate, read_bounds, read_objectives
 from hyctas_mm.search.archive import ARCHIVE
+from hyctas_mm.search.demands import Demands
 from hyctas_mm.search.front import FRONT, front_indices, spread
 
 SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
-BAD = 1e9
-"""Objective value of a candidate that has none; finite, because pymoo sorts it."""
-
-
 FAILURES_IN_A_ROW = 3
 """Failing candidates after which the search stops: the fault is not theirs."""
 
@@ -118,6 +114,7 @@ class NSGA2SearchLoop(BaseLoop):
         super().__init__(runner, dataloader)
         self.objectives = read_objectives(objectives)
         self.bounds = read_bounds(bounds, [o.name for o in self.objectives])
+        self.demands = Demands(self.objectives, self.bounds)
         self.supernet, self.input_hw = supernet, tuple(input_hw)
         self.branches: list[int | None] = [None] if branches is None else list(branches)
         self.population, self.generations, self.seed = population, generations, seed
@@ -282,7 +279,7 @@ class NSGA2SearchLoop(BaseLoop):
                 break
             candidates = list(self._evaluate(archs, track, generation))
             self.workers.clear_pending()
-            algorithm.tell([self._minimised(c) for c in candidates], [self._violation(c) for c in candidates])
+            algorithm.tell([self.demands.minimised(c) for c in candidates], [self.demands.violation(c) for c in candidates])
             self._write_front()
 
     def _accept(self, arch: Architecture) -> bool:
@@ -335,26 +332,14 @@ class NSGA2SearchLoop(BaseLoop):
             raise SearchError(
                 f'objective(s) {unknown} are neither costs nor metrics of val_evaluator, which gives {sorted(outcome.metrics)}'
             )
-        problems = [f'evaluation failed: {outcome.failure}'] if outcome.failure else []
-        problems += [f'{o.name} has no value' for o in self.objectives if not math.isfinite(values.get(o.name, math.nan)) and not problems]
-        problems += [b.describe(values[b.name]) for b in self.bounds if b.name in values and b.violation(values[b.name]) > 0]
-        return Candidate(len(self.archive), generation, track, arch, outcome.metrics, costs, tuple(problems), outcome.seconds)
-
-    def _minimised(self, candidate: Candidate) -> list[float]:
-        values = [candidate.value(o.name) for o in self.objectives]
-        return [BAD if v is None else o.sign * v for o, v in zip(self.objectives, values, strict=True)]
-
-    def _violation(self, candidate: Candidate) -> float:
-        values = [candidate.value(o.name) for o in self.objectives]
-        misses = [b.violation(v) for b in self.bounds if (v := candidate.value(b.name)) is not None]
-        missing = BAD if None in values else 0.0
-        return max([missing, *misses]) if candidate.violations else 0.0
+        problems = self.demands.problems(values, outcome.failure)
+        return Candidate(len(self.archive), generation, track, arch, outcome.metrics, costs, problems, outcome.seconds)
 
     # Results --------------------------------------------------------------------------------------------------------------------
 
     def _front(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         feasible = [c for c in candidates if not c.violations]
-        points = np.array([self._minimised(c) for c in feasible]).reshape(-1, len(self.objectives))
+        points = np.array([self.demands.minimised(c) for c in feasible]).reshape(-1, len(self.objectives))
         return [feasible[i] for i in front_indices(points)]
 
     def _write_front(self) -> list[Candidate]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.engine.search_loop import BAD
 from hyctas_mm.search import COSTS, Archive, Bound, Candidate, Objective
+from hyctas_mm.search.demands import Demands
 
 Score = Callable[[Architecture], Mapping[str, float]]
 
@@ -30,6 +29,7 @@ class Evaluations:
     def __init__(self, score: Score, costs: Score, objectives: Sequence[Objective], bounds: Sequence[Bound], archive: Archive) -> None:
         self._score, self._costs, self.archive = score, costs, archive
         self.objectives, self.bounds = tuple(objectives), tuple(bounds)
+        self.demands = Demands(self.objectives, self.bounds)
 
     def __call__(self, arch: Architecture) -> Candidate:
         """The evaluated candidate; the same one each time."""
@@ -38,16 +38,14 @@ class Evaluations:
             return known
         start = time.perf_counter()
         costs = self._price(arch)
-        problems, metrics = [], {}
+        failure, metrics = '', {}
         try:
             metrics = dict(self._score(arch))
         except Exception as error:  # as in a search: this candidate cannot be had, the next may
-            problems.append(f'evaluation failed: {error}')
-        values = {**metrics, **costs}
-        problems += [f'{o.name} has no value' for o in self.objectives if metrics and not math.isfinite(values.get(o.name, math.nan))]
-        problems += [b.describe(values[b.name]) for b in self.bounds if b.name in values and b.violation(values[b.name]) > 0]
+            failure = str(error) or type(error).__name__
+        problems = self.demands.problems({**metrics, **costs}, failure)
         seconds = round(time.perf_counter() - start, 3)  # as the archive keeps it: a candidate read back is the same
-        candidate = Candidate(len(self.archive), 0, len(arch.branches), arch, metrics, costs, tuple(problems), seconds)
+        candidate = Candidate(len(self.archive), 0, len(arch.branches), arch, metrics, costs, problems, seconds)
         self.archive.append(candidate)
         return candidate
 
@@ -55,17 +53,6 @@ class Evaluations:
         """Whether an architecture meets the bounds on costs."""
         bounds = [b for b in self.bounds if b.name in COSTS]
         return not bounds or not any(b.violation(self._price(arch)[b.name]) for b in bounds)
-
-    def minimised(self, candidate: Candidate) -> list[float]:
-        """The objectives, smaller is better, finite."""
-        values = [candidate.value(o.name) for o in self.objectives]
-        return [BAD if v is None else o.sign * v for o, v in zip(self.objectives, values, strict=True)]
-
-    def violation(self, candidate: Candidate) -> float:
-        """0 for a feasible candidate, else by how much it misses the bounds."""
-        missing = BAD if any(candidate.value(o.name) is None for o in self.objectives) else 0.0
-        misses = [b.violation(v) for b in self.bounds if (v := candidate.value(b.name)) is not None]
-        return max([missing, *misses]) if candidate.violations else 0.0
 
     def _price(self, arch: Architecture) -> Mapping[str, float]:
         costs = self._costs(arch)

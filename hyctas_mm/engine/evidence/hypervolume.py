@@ -132,7 +132,7 @@ def run_search(algorithms: Sequence[SearchAlgorithm], evaluations: Evaluations, 
             asked.append(evaluations(arch))
             found.setdefault(arch.archid, asked[-1])
         if asked:
-            algorithms[track].tell([evaluations.minimised(c) for c in asked], [evaluations.violation(c) for c in asked])
+            algorithms[track].tell([evaluations.demands.minimised(c) for c in asked], [evaluations.demands.violation(c) for c in asked])
         spent[track] += len(found) - before
         idle[track] = 0 if len(found) > before else idle[track] + 1
     return list(found.values())

@@ -83,7 +83,7 @@ def test_bounds_and_failures(tmp_path: Path) -> None:
     assert max(c.costs['macs_g'] for c in candidates) <= 30
     failed = [c for c in candidates if 'evaluation failed: out of memory' in c.violations]
     low = [c for c in candidates if c.violations and c.violations[0].startswith('mIoU')]
-    assert failed and low and all(evaluations.violation(c) > 0 for c in failed + low)
+    assert failed and low and all(evaluations.demands.violation(c) > 0 for c in failed + low)
     points = points_of(candidates, evaluations.objectives)
     assert [bool(c.violations) for c in candidates] == np.isinf(points).all(axis=1).tolist()
 
