@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import nn
 from hyctas_mm.archs import Architecture
 from hyctas_mm.datasets.checks import check_not_empty
 from hyctas_mm.models.subnet import cut_subnet
+from hyctas_mm.search.screening import PART
 
 Batch = Mapping[str, Any]
 
@@ -59,13 +60,14 @@ class Scorer:
         validation: Loader of the images to score on; none of them may be a calibration image.
         evaluator: mmengine's evaluator.
         calibration_batches: How many calibration batches to use.
-        seed: Decides which calibration images are taken and what their pipeline draws at random.
+        seed: Decides which calibration images are taken, what their pipeline draws at random, and which validation images come first.
+        first_images: Number of validation images, drawn at random, that a candidate can be judged on before the others; 0 for none.
 
     Attributes:
         images_sha1: Identifies the images used, as the pipelines give them.
 
     Raises:
-        ValueError: If a loader has no image, an image is in both, or a calibration batch has a single image.
+        ValueError: If a loader has no image, an image is in both, a calibration batch has a single image, or ``first_images`` are all images.
     """
 
     def __init__(
@@ -77,15 +79,23 @@ class Scorer:
         evaluator: Evaluator,
         calibration_batches: int,
         seed: int = 0,
+        first_images: int = 0,
     ) -> None:
         check_disjoint(calibration, validation)
+        if first_images >= len(validation.dataset):
+            raise ValueError(f'screening on {first_images} of {len(validation.dataset)} validation images; expected fewer than all')
         self.supernet, self.model_cfg, self.evaluator = supernet, model_cfg, evaluator
         self.evaluator.dataset_meta = validation.dataset.metainfo
         count = calibration_batches * calibration.batch_size
         order = np.random.default_rng(seed).permutation(len(calibration.dataset))[:count]
         with _seeded(seed):
             self._calibration: list[Batch] = [dict(inputs=batch['inputs']) for batch in load_batches(calibration, order)]
-            self._validation = [_with_small_labels(batch) for batch in load_batches(validation, range(len(validation.dataset)))]
+            images: Sequence[int] = range(len(validation.dataset))
+            if first_images:
+                images = np.random.default_rng([seed, 1]).permutation(len(images)).tolist()
+            parts = (images[:first_images], images[first_images:])
+            first, rest = ([_with_small_labels(batch) for batch in load_batches(validation, part)] for part in parts)
+        self._validation, self._num_first = [*first, *rest], len(first)
         if len(self._calibration) > 1 and len(self._calibration[-1]['inputs']) == 1:
             self._calibration.pop()  # what is left over of the images
         if any(len(batch['inputs']) < 2 for batch in self._calibration):
@@ -94,7 +104,7 @@ class Scorer:
 
     def subnet(self, arch: Architecture) -> nn.Module:
         """The fixed network of ``arch`` with the supernet's weights and recalibrated batch norm, in eval mode."""
-        subnet = cut_subnet(self.supernet, self.model_cfg, arch)
+        subnet = cut_subnet(self.supernet, self.model_cfg, arch).to(memory_format=torch.channels_last)  # 1.1 to 1.4 times faster on a CPU
         recalibrate_bn(subnet, self._calibration)
         return subnet
 
@@ -103,16 +113,39 @@ class Scorer:
         return self._validation[:count]
 
     @torch.no_grad()
-    def score(self, arch: Architecture) -> dict[str, float]:
-        """The evaluator's metrics of ``arch``."""
+    def score(self, arch: Architecture, give_up: Callable[[Mapping[str, float]], bool] | None = None) -> dict[str, float]:
+        """The evaluator's metrics of ``arch``.
+
+        Args:
+            arch: The architecture.
+            give_up: Decides by the metrics of the first images whether to leave the others out.
+
+        Returns:
+            Metrics by name; with ``first_images`` also those of the first images, ``_part`` behind their names, and only those if it is given up.
+        """
         subnet = self.subnet(arch)
-        for batch in self._validation:
+        try:
+            self._process(subnet, self._validation[: self._num_first])
+            first = self._metrics() if self._num_first else {}
+            part = {name + PART: value for name, value in first.items()}
+            if give_up is not None and first and give_up(first):
+                return part
+            self._process(subnet, self._validation[self._num_first :])
+            return self._metrics() | part
+        finally:
+            for metric in self.evaluator.metrics:
+                metric.results.clear()
+
+    def _process(self, subnet: nn.Module, batches: Sequence[Batch]) -> None:
+        for batch in batches:
             self.evaluator.process(data_samples=subnet.val_step(batch), data_batch=batch)
-        metrics: dict[str, Any] = {}
-        for metric in self.evaluator.metrics:  # not evaluator.evaluate, which would gather from other processes, busy with other candidates
-            metrics |= metric.compute_metrics(metric.results)
-            metric.results.clear()
-        return {name.split('/')[-1]: float(value) for name, value in metrics.items()}
+
+    def _metrics(self) -> dict[str, float]:
+        """Metrics of what was processed; not ``evaluator.evaluate``, which would gather from other processes, busy with other candidates."""
+        found: dict[str, Any] = {}
+        for metric in self.evaluator.metrics:
+            found |= metric.compute_metrics(metric.results)
+        return {name.split('/')[-1]: float(value) for name, value in found.items()}
 
 
 def _with_small_labels(batch: Batch) -> Batch:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from hyctas_mm.search import COSTS, Archive, ArchNSGA2, Candidate, read_bounds, 
 from hyctas_mm.search.archive import ARCHIVE
 from hyctas_mm.search.demands import Demands
 from hyctas_mm.search.front import FRONT, front_indices, spread
+from hyctas_mm.search.screening import read_screening
 
 SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
 FAILURES_IN_A_ROW = 3
@@ -77,6 +79,8 @@ class NSGA2SearchLoop(BaseLoop):
         memory_input: For ``memory_gb``: images of a training step and their height and width, e.g. ``(8, (160, 224))``.
         memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
         post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation images.
+        screening: ``dict(images=64)`` scores each candidate on so many validation images first, and on the others only where those leave
+            doubt whether a known candidate is better at no more cost; see :class:`~hyctas_mm.search.screening.Screening`. None for all images.
         seed: Seed of the search.
 
     Raises:
@@ -109,12 +113,14 @@ class NSGA2SearchLoop(BaseLoop):
         memory_input: tuple[int, tuple[int, int]] | None = None,
         memory_device: str = 'cuda',
         post_processing: bool = False,
+        screening: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(runner, dataloader)
         self.objectives = read_objectives(objectives)
         self.bounds = read_bounds(bounds, [o.name for o in self.objectives])
         self.demands = Demands(self.objectives, self.bounds)
+        self.screening = read_screening(screening, self.objectives)
         self.supernet, self.input_hw = supernet, tuple(input_hw)
         self.branches: list[int | None] = [None] if branches is None else list(branches)
         self.population, self.generations, self.seed = population, generations, seed
@@ -157,7 +163,7 @@ class NSGA2SearchLoop(BaseLoop):
             settings = self._prepare()
         except Exception as caught:  # told to all processes, then raised again
             error = caught
-        workers = Workers(lambda arch: self._score(arch), self.folder)
+        workers = Workers(lambda job: self._score(job), self.folder)
         workers.agree(settings, error)
         if workers.rank:
             workers.serve()
@@ -189,7 +195,8 @@ class NSGA2SearchLoop(BaseLoop):
         model_cfg = self.runner.cfg.model.to_dict()
         self.device = next(model.parameters()).device
         loop = self.runner.val_loop
-        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches)
+        first = self.screening.images if self.screening else 0
+        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches, first_images=first)
         settings = self._settings(digest)
         if is_main_process():
             self._open_folder(settings)
@@ -242,6 +249,7 @@ class NSGA2SearchLoop(BaseLoop):
             generations=self.generations,
             input_hw=list(self.input_hw),
             calibration_batches=self.calibration_batches,
+            screening=self.screening and asdict(self.screening),
             seed=self.seed,
             **self.probs,
         )
@@ -294,7 +302,7 @@ class NSGA2SearchLoop(BaseLoop):
     def _evaluate(self, archs: Sequence[Architecture], track: int | None, generation: int) -> Iterator[Candidate]:
         """A generation's candidates, those that are not in the archive evaluated and appended."""
         with self._evaluating():
-            new = [Job(arch, self.costs(arch)) for arch in archs if self.archive.get(arch.archid) is None]
+            new = self._jobs([arch for arch in archs if self.archive.get(arch.archid) is None], track, generation)
         outcomes = self.workers.run(new)
         for arch in archs:
             candidate = self.archive.get(arch.archid)
@@ -314,9 +322,17 @@ class NSGA2SearchLoop(BaseLoop):
         yield
         self._evaluation_seconds += time.perf_counter() - start
 
-    def _score(self, arch: Architecture) -> dict[str, float]:
+    def _jobs(self, archs: Sequence[Architecture], track: int | None, generation: int) -> list[Job]:
+        if self.screening is None:
+            return [Job(arch, self.costs(arch)) for arch in archs]
+        # of this generation nothing counts: a resumed search knows part of it, and several processes finish it in any order
+        before = [c for c in self.archive if (c.track, c.generation) != (track, generation)]
+        return [Job(arch, self.costs(arch), self.screening.limit(self.costs(arch), before)) for arch in archs]
+
+    def _score(self, job: Job) -> dict[str, float]:
+        screening = self.screening
         with _quiet(self.runner.logger):
-            return self.scorer.score(arch)
+            return self.scorer.score(job.arch, screening and (lambda metrics: screening.gives_up(metrics, job.limit)))
 
     def _record(self, arch: Architecture, track: int | None, generation: int, outcome: Outcome) -> Candidate:
         """An outcome as a line of the archive, with the demands that it misses."""
@@ -327,6 +343,9 @@ class NSGA2SearchLoop(BaseLoop):
             )
         costs = self.costs(arch)
         values = {**outcome.metrics, **costs}
+        if self.screening and self.screening.was_given_up(outcome.metrics):
+            problems: tuple[str, ...] = (self.screening.reason(outcome.metrics),)
+            return Candidate(len(self.archive), generation, track, arch, outcome.metrics, costs, problems, outcome.seconds)
         unknown = [o.name for o in self.objectives if o.name not in values] if outcome.metrics else []
         if unknown:
             raise SearchError(
@@ -350,7 +369,8 @@ class NSGA2SearchLoop(BaseLoop):
         front.sort(key=lambda c: c.value(cost) or 0.0)
         chosen = [front[i] for i in spread([c.value(cost) or 0.0 for c in front], self.num_chosen)]
         tracks = {str(t): self._front([c for c in candidates if c.track == t]) for t in self.branches}
-        infeasible = sum(bool(c.violations) for c in candidates)
+        given_up = sum(bool(self.screening and self.screening.was_given_up(c.metrics)) for c in candidates)
+        infeasible = sum(bool(c.violations) for c in candidates) - given_up
         content = dict(
             dataset=type(self.runner.val_loop.dataloader.dataset).__name__,
             device=device_name(self.device),
@@ -361,6 +381,7 @@ class NSGA2SearchLoop(BaseLoop):
             chosen=[c.archid for c in chosen],
             num_evaluated=len(candidates),
             num_infeasible=infeasible,
+            num_given_up=given_up,
             num_excluded_before_evaluation=dict(self._excluded),
             seconds=round(sum(c.seconds for c in candidates), 1),
             base_channels=self.space.base_channels,

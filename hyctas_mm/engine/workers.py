@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,10 +26,17 @@ class SearchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """An architecture to evaluate, and its costs, by which the work is divided."""
+    """An architecture to evaluate.
+
+    Attributes:
+        arch: The architecture.
+        costs: Its costs, by which the work is divided.
+        limit: Where to give up on it; see :meth:`~hyctas_mm.search.screening.Screening.limit`.
+    """
 
     arch: Architecture
     costs: Mapping[str, float]
+    limit: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,11 @@ class Workers:
     generation loses no finished evaluation; the first process clears them when they are in the archive.
 
     Args:
-        score: Evaluates an architecture.
+        score: Evaluates a job.
         folder: The search's folder, which all processes see.
     """
 
-    def __init__(self, score: Callable[[Architecture], Mapping[str, float]], folder: Path) -> None:
+    def __init__(self, score: Callable[[Job], Mapping[str, float]], folder: Path) -> None:
         self._score, self._folder = score, folder / PENDING
         self.rank, self.size = get_dist_info()
         self._known = self._read_pending() if self.rank == 0 else {}
@@ -69,7 +77,7 @@ class Workers:
             self._exchange(todo)
         for job in jobs:
             archid = job.arch.archid
-            yield self._known.pop(archid) if archid in self._known else self._evaluate(job.arch)
+            yield self._known.pop(archid) if archid in self._known else self._evaluate(job)
 
     def clear_pending(self) -> None:
         """Forgets the noted outcomes; to be called when they are in the archive."""
@@ -114,29 +122,29 @@ class Workers:
     def _exchange(self, todo: Sequence[Job]) -> None:
         """Deals the jobs out and collects all outcomes."""
         order = sorted(todo, key=lambda job: -job.costs.get('macs_g', 0.0))
-        self._broadcast([(job.arch.to_dict(), dict(job.costs)) for job in order])
-        for outcomes in self._gather(self._share([(job.arch.to_dict(), dict(job.costs)) for job in order])):
+        self._broadcast(order)
+        for outcomes in self._gather(self._share(order)):
             self._known.update(outcomes)
 
-    def _share(self, todo: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]]) -> dict[str, Outcome]:
+    def _share(self, todo: Sequence[Job]) -> dict[str, Outcome]:
         """Evaluates this process's part: the largest job left always goes to the process with the least to do."""
         loads = [0.0] * self.size
         outcomes = {}
-        for arch, costs in todo:
+        for job in todo:
             rank = loads.index(min(loads))
-            loads[rank] += costs.get('macs_g', 0.0) + 1e-6
+            loads[rank] += job.costs.get('macs_g', 0.0) + 1e-6
             if rank == self.rank:
-                architecture = Architecture.from_dict(arch)
-                outcomes[architecture.archid] = outcome = self._evaluate(architecture)
-                self._note(architecture.archid, outcome)
+                archid = job.arch.archid
+                outcomes[archid] = outcome = self._evaluate(job)
+                self._note(archid, outcome)
         return outcomes
 
-    def _evaluate(self, arch: Architecture) -> Outcome:
+    def _evaluate(self, job: Job) -> Outcome:
         start = time.perf_counter()
         try:
-            metrics = dict(self._score(arch))
+            metrics = dict(self._score(job))
         except Exception as error:  # out of memory, a crash in the data loader: this candidate cannot be had, the next may
-            MMLogger.get_current_instance().log(logging.WARNING, f'candidate {arch.archid} failed', exc_info=True)
+            MMLogger.get_current_instance().log(logging.WARNING, f'candidate {job.arch.archid} failed', exc_info=True)
             reason = (str(error) or type(error).__name__).splitlines()[0]
             return Outcome(failure=reason, seconds=time.perf_counter() - start)
         return Outcome(metrics, seconds=time.perf_counter() - start)
@@ -162,7 +170,7 @@ class Workers:
 
     # Between processes ----------------------------------------------------------------------------------------------------------
 
-    def _broadcast(self, jobs: list[Any] | None) -> list[Any] | None:
+    def _broadcast(self, jobs: list[Job] | None) -> list[Job] | None:
         box = [jobs]
         self._collective(broadcast_object_list, box)
         return box[0]

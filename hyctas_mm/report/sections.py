@@ -39,6 +39,7 @@ def headline(result: SearchResult) -> str:
         ('Input', f'{size[0]} × {size[1]}' if isinstance(size, list) and len(size) == 2 else None),
         ('Networks evaluated', f'{num:,}'),
         ('of them infeasible', f'{int(facts.get("num_infeasible", rejected)):,}'),
+        *([('of them given up on part of the images', f'{int(facts["num_given_up"]):,}')] if facts.get('num_given_up') else []),
         ('Search time', format_seconds(float(facts['seconds'])) if 'seconds' in facts else None),
         ('Networks on the front', len(result.front)),
         ('Base channels', facts.get('base_channels')),

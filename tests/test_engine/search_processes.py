@@ -30,7 +30,7 @@ class FastScorer(Scorer):
 
     started: Path
 
-    def score(self, arch: Architecture) -> dict[str, float]:
+    def score(self, arch: Architecture, give_up: Any = None) -> dict[str, float]:
         self.started.touch()
         return dict(mIoU=int(arch.archid, 16) % 1000 / 10)
 
@@ -105,13 +105,13 @@ def one_rank(rank: int, size: int, port: str, toy_root: str, supernet: str, work
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True)  # mmengine's default names a GPU
     score, count = Scorer.score, [0]
 
-    def troubled(self: Scorer, arch: Architecture) -> dict[str, float]:
+    def troubled(self: Scorer, arch: Architecture, give_up: Any = None) -> dict[str, float]:
         count[0] += 1
         if trouble == 'raise' and rank == 1 and count[0] == 1:
             raise RuntimeError('out of memory')
         if trouble == 'die' and rank == 1 and count[0] == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        return score(self, arch)
+        return score(self, arch, give_up)
 
     Scorer.score = troubled  # type: ignore[method-assign]
     if trouble == 'disagree' and rank == 1:

@@ -61,7 +61,7 @@ def test_scoring_twice_gives_the_same_number(toy_root: Path, supernet: Path, sea
     scores: dict[str, list] = {}
     original = Scorer.score
 
-    def twice(self, arch):
+    def twice(self, arch, give_up=None):
         found = scores.setdefault(arch.archid, [original(self, arch), original(self, arch)])
         return found[0]
 
@@ -114,7 +114,7 @@ def test_no_candidate_within_the_bounds(toy_root: Path, supernet: Path, tmp_path
 def test_a_failing_candidate_is_kept_with_its_reason(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
     original, count = Scorer.score, [0]
 
-    def failing(self, arch):
+    def failing(self, arch, give_up=None):
         count[0] += 1
         if count[0] == 2:
             raise RuntimeError('out of memory')
@@ -150,7 +150,7 @@ def test_the_same_folder_on_other_images_is_refused(toy_root: Path, supernet: Pa
 
 
 def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
-    def failing(self, arch):
+    def failing(self, arch, give_up=None):
         raise RuntimeError('device lost')
 
     monkeypatch.setattr(Scorer, 'score', failing)
@@ -192,3 +192,27 @@ def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Pa
     search(toy_root, supernet, tmp_path / 'b', **options)
     found = read_archive(tmp_path / 'b' / 'search' / 'archive.jsonl')
     assert len(found) == 3 and all(0 < c.costs['memory_gb'] < 1 for c in found)
+
+
+SCREENED = {'train_cfg.branches': (1,), 'train_cfg.population': 6, 'train_cfg.generations': 4, 'train_cfg.screening': dict(images=3, deviations=0.0)}
+
+
+def test_screening_gives_up_on_dominated_candidates(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
+    search(toy_root, supernet, tmp_path / 'whole', **SCREENED)
+    candidates = read_archive(tmp_path / 'whole' / 'search' / 'archive.jsonl')
+    given_up = [c for c in candidates if 'mIoU' not in c.metrics]
+    front = json.loads((tmp_path / 'whole' / 'search' / 'front.json').read_text())
+    assert given_up and front['num_given_up'] == len(given_up) and front['num_infeasible'] == 0
+    assert not {c.archid for c in given_up} & set(front['front'])
+    assert 'given up on part of the images' in (tmp_path / 'whole' / 'search' / 'report.html').read_text()
+
+    shutil.copytree(tmp_path / 'whole', tmp_path / 'killed')  # killed after the first that was given up, and before the next
+    archive = tmp_path / 'killed' / 'search' / 'archive.jsonl'
+    archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[: given_up[0].index + 1]))
+    search(toy_root, supernet, tmp_path / 'killed', resume=True, **SCREENED)
+    assert lines(tmp_path / 'killed') == lines(tmp_path / 'whole')
+
+
+def test_screening_on_all_images_is_refused(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='screening on 8 of 8 validation images'):
+        search(toy_root, supernet, tmp_path, **{'train_cfg.screening': dict(images=8)})
