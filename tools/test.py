@@ -19,6 +19,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights, e.g. weights.pth beside an exported config')
     parser.add_argument('--out', help='JSON file to write the metrics to')
     parser.add_argument('--show-dir', help='folder to draw predictions into')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
     return parser.parse_args()
 
 
@@ -39,7 +41,7 @@ def draw_into(cfg: Config, folder: str) -> None:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
-    cfg.load_from = args.checkpoint
+    cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
     if args.show_dir:
         draw_into(cfg, args.show_dir)
     metrics = Runner.from_cfg(cfg).test()

@@ -22,7 +22,7 @@ from hyctas_mm.datasets.checks import check_not_empty
 from hyctas_mm.models.subnet import cut_subnet
 from hyctas_mm.search.screening import PART
 
-Batch = Mapping[str, Any]
+Batch = dict[str, Any]
 
 
 @torch.no_grad()
@@ -51,7 +51,7 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
 class Scorer:
     """Scores architectures with the weights of one supernet.
 
-    All images and labels are decoded once and kept in memory as uint8.
+    All images and labels are decoded once and kept in memory as uint8, the images on the device of the supernet where they fit.
 
     Args:
         supernet: The trained supernet.
@@ -101,6 +101,7 @@ class Scorer:
         if any(len(batch['inputs']) < 2 for batch in self._calibration):
             raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more')
         self.images_sha1 = _digest([*self._calibration, *self._validation])
+        keep_on_device([*self._calibration, *self._validation], next(supernet.parameters()).device)
 
     def subnet(self, arch: Architecture) -> nn.Module:
         """The fixed network of ``arch`` with the supernet's weights and recalibrated batch norm, in eval mode."""
@@ -156,6 +157,27 @@ def _with_small_labels(batch: Batch) -> Batch:
         if 'gt_panoptic_seg' in sample:
             sample.gt_panoptic_seg.sem_seg = sample.gt_panoptic_seg.sem_seg.int()
     return batch
+
+
+def keep_on_device(batches: Sequence[dict[str, Any]], device: torch.device, share: float = 0.5) -> bool:
+    """Moves the images of batches to a GPU, all or none: they are then copied once and not for every candidate.
+
+    Args:
+        batches: With ``inputs``, a list of images.
+        device: Where the networks run. Nothing is to be moved to a CPU.
+        share: Part of the GPU's free memory that the images may take.
+
+    Returns:
+        Whether they lie on the device now.
+    """
+    if device.type != 'cuda':
+        return device.type == 'cpu'
+    size = sum(image.numel() * image.element_size() for batch in batches for image in batch['inputs'])
+    if size > share * torch.cuda.mem_get_info(device)[0]:
+        return False
+    for batch in batches:
+        batch['inputs'] = [image.to(device) for image in batch['inputs']]
+    return True
 
 
 def load_batches(loader: Any, indices: Iterable[int]) -> Iterator[Batch]:

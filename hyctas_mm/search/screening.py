@@ -78,6 +78,6 @@ def read_screening(options: Mapping[str, Any] | None, objectives: Sequence[Objec
         raise ValueError(f"screening {dict(options)!r}; expected dict(images=64), and deviations of 0 or more if not 3")
     scores = [o for o in objectives if o.name not in COSTS]
     if len(scores) != 1:
-        raise ValueError(f'screening with the scores {[o.name for o in scores]} as objectives: it can tell doubt for exactly one; leave screening out')
+        raise ValueError(f'screening with the scores {[o.name for o in scores]} as objectives: expected exactly one; leave screening out')
     costs = tuple(o for o in objectives if o.name in COSTS)
     return Screening(int(values['images']), float(values['deviations']), scores[0], costs)
