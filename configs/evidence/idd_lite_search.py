@@ -5,5 +5,6 @@ train_cfg = dict(
     population=12,
     generations=3,
     calibration_batches=4,
+    latency_table='work_dirs/idd_lite_latency_table.json',  # one for all experiments
     subnet_config='idd_lite_subnet.py',
 )

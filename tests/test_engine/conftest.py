@@ -14,6 +14,8 @@ from hyctas_mm.engine.cli import set_data_root
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'quickstart'
 SPACE = dict(layers=4, base_channels=4)
+SCREENED = {'train_cfg.branches': (1,), 'train_cfg.population': 6, 'train_cfg.generations': 4, 'train_cfg.screening': dict(images=3, deviations=0.0)}
+"""Options of a search that gives up on some of its candidates."""
 
 
 def config(kind: str, root: Path, work_dir: Path, **options: Any) -> Config:

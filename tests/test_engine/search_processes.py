@@ -22,7 +22,7 @@ from mmseg.utils import register_all_modules
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine import search_loop
 from hyctas_mm.engine.scoring import Scorer
-from tests.test_engine.conftest import config, run
+from tests.test_engine.conftest import SCREENED, config, run
 
 
 class FastScorer(Scorer):
@@ -116,6 +116,8 @@ def one_rank(rank: int, size: int, port: str, toy_root: str, supernet: str, work
     Scorer.score = troubled  # type: ignore[method-assign]
     if trouble == 'disagree' and rank == 1:
         cfg.train_cfg.seed = 7
+    if trouble == 'screening':
+        cfg.merge_from_dict(SCREENED)
     run(cfg)
 
 

@@ -11,7 +11,7 @@ from hyctas_mm.archs import load_arch
 from hyctas_mm.engine.scoring import Scorer
 from hyctas_mm.engine.search_loop import SearchError
 from hyctas_mm.search.archive import read_archive
-from tests.test_engine.conftest import config, run
+from tests.test_engine.conftest import SCREENED, config, run
 
 
 def lines(work_dir: Path) -> list[dict]:
@@ -192,9 +192,6 @@ def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Pa
     search(toy_root, supernet, tmp_path / 'b', **options)
     found = read_archive(tmp_path / 'b' / 'search' / 'archive.jsonl')
     assert len(found) == 3 and all(0 < c.costs['memory_gb'] < 1 for c in found)
-
-
-SCREENED = {'train_cfg.branches': (1,), 'train_cfg.population': 6, 'train_cfg.generations': 4, 'train_cfg.screening': dict(images=3, deviations=0.0)}
 
 
 def test_screening_gives_up_on_dominated_candidates(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hyctas_mm.engine.files import lock_folder
 from hyctas_mm.search.archive import read_archive
-from tests.test_engine.conftest import config, run
+from tests.test_engine.conftest import SCREENED, config, run
 from tests.test_engine.test_search_loop import lines
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +53,13 @@ def test_any_number_of_processes_gives_the_archive_of_one(toy_root: Path, supern
     assert processes('ranks', toy_root, supernet, tmp_path, size, free_port()) == ' '.join(['0'] * size)
     assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
     assert not list((tmp_path / 'search').glob('pending/*'))
+
+
+def test_screening_in_two_processes_gives_the_archive_of_one(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    run(config('search', toy_root, tmp_path / 'one', **{'train_cfg.supernet': str(supernet)}, **SCREENED))
+    assert processes('ranks', toy_root, supernet, tmp_path / 'two', 2, free_port(), 'screening') == '0 0'
+    assert lines(tmp_path / 'two') == lines(tmp_path / 'one')
+    assert any('mIoU' not in c.metrics for c in read_archive(tmp_path / 'two' / 'search' / 'archive.jsonl'))
 
 
 def test_a_process_that_raises_marks_its_candidate(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
