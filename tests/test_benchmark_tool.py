@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.archs import load_arch
+from hyctas_mm.engine.measuring import timing
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location('benchmark', ROOT / 'tools' / 'benchmark.py')
@@ -99,7 +100,7 @@ def test_memory_of_training_steps(tmp_path: Path) -> None:
 
 def test_memory_is_checked_by_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(benchmark, 'in_fresh_process', lambda *args: asked.append(args) or 500_000_000)
+    monkeypatch.setattr(timing, 'in_fresh_process', lambda *args: asked.append(args) or 500_000_000)
     (row,) = run(tmp_path, 'memory', SUBNET, '--batch', 4, '--device', 'cpu', '--check')['networks']
     assert row['measured_gb'] == 0.5 and asked[0][-1] == torch.device('cpu') and '0.500' in capsys.readouterr().out
 

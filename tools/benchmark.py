@@ -19,59 +19,30 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
-import json
-import os
-import platform
-import statistics
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import MODELS, DefaultScope
 from mmseg.utils import register_all_modules
-from rich.console import Console
 from rich.table import Column, Table
 from torch import nn
 
-from hyctas_mm.archs import SearchSpace, load_arch, zoo_names
+from hyctas_mm.archs import SearchSpace, zoo_names
 from hyctas_mm.archs.architecture import LOW_LEVELS
-from hyctas_mm.costs import (
-    BACKENDS,
-    CLOCKS,
-    Latency,
-    LatencyTable,
-    PeakMemory,
-    check_table,
-    count_macs,
-    count_params,
-    device_name,
-    in_fresh_process,
-    measure_interleaved,
-    measure_training_memory,
-    predict_training_memory,
-    prepare_call,
-)
-from hyctas_mm.engine.candidate_costs import shipped_network, training_loss, training_network
+from hyctas_mm.costs import BACKENDS, CLOCKS, LatencyTable, check_table, device_name
+from hyctas_mm.engine.candidate_costs import shipped_network
 from hyctas_mm.engine.cli import use_scope
-from hyctas_mm.models.subnet import drop_training_parts
+from hyctas_mm.engine.measuring import Network, count, from_config, input_size, published, time_all, time_in_detail, training_memory
+from hyctas_mm.engine.measuring.printing import conditions, describe, report, show, write
 
-PUBLISHED_BASE_CHANNELS = {'hyctas-s': 12, 'hyctas-m': 12, 'hyctas-l': 16}
-"""The paper's filter multipliers (section 4.2). NOTE(paper): it names none for M, which has that of S here."""
-PUBLISHED_INPUT = (1024, 2048)
-"""Cityscapes, on which they were searched."""
 MEMORY_OF = {
     'cuda': 'weights, and the rise of torch.cuda.max_memory_allocated during one pass',
     'cpu': "weights, and the rise of the process's peak resident memory (VmHWM) during one pass",
@@ -79,191 +50,7 @@ MEMORY_OF = {
 """What the column of the latency command says."""
 
 
-@dataclass(frozen=True)
-class Network:
-    """One row: a model config and the size of its input.
-
-    Attributes:
-        name: As given on the command line.
-        model: The model config.
-        input_hw: Height and width of the input.
-        size_from: What says so.
-        scope: Registry in which the model's types are looked up, ``'mmseg'`` or ``'mmdet'``.
-        imports: Modules that its config imports.
-    """
-
-    name: str
-    model: ConfigDict
-    input_hw: tuple[int, int]
-    size_from: str
-    scope: str = 'mmseg'
-    imports: tuple[str, ...] = ()
-
-    @property
-    def input_shape(self) -> tuple[int, int, int, int]:
-        return (1, 3, *self.input_hw)
-
-    def build(self, device: torch.device, as_release: bool = False) -> nn.Module:
-        """The network in eval mode and without its auxiliary heads, as it ships, or with what the release leaves in.
-
-        Raises:
-            ValueError: If it is a two-stage detector, or ``as_release`` has no meaning for it.
-        """
-        with DefaultScope.overwrite_default_scope(self.scope), torch.device(device):
-            net: nn.Module = MODELS.build(self.model)
-        if hasattr(net, 'roi_head'):
-            raise ValueError(f'{self.name}: what a {type(net).__name__} costs depends on what it finds; give a one-stage detector or a segmentor')
-        return (keep_unused_fusions if as_release else drop_training_parts)(net.eval())
-
-
-def keep_unused_fusions(net: nn.Module) -> nn.Module:
-    """Removes the auxiliary heads, but keeps and computes the two fusions that only they read.
-
-    NOTE(release): there FFM16 and FFM32 are stored and computed at inference, for nothing; ours exist in training only.
-
-    Raises:
-        ValueError: If the network has no head of ours, so nothing in the release to be compared with, or one without auxiliary parts.
-    """
-    aggregations = [head.aggregation for head in net.modules() if hasattr(head, 'drop_auxiliary')]
-    if not aggregations:
-        raise ValueError('--as-release compares networks with a HyCTASHead; give other networks without it')
-    unused = [(a, a.fuse16, a.fuse32) for a in aggregations]
-    drop_training_parts(net)
-    for aggregation, fuse16, fuse32 in unused:
-        if aggregation.strides[-1] > 8 and fuse16 is None:
-            raise ValueError("--as-release: a head with aux_weight=0 is built without the fusions to be counted; give it the release's 0.2")
-        aggregation.fuse16, aggregation.fuse32 = fuse16, fuse32
-        aggregation.training = True  # this module's own flag: it computes all maps, while what it holds stays in eval mode
-    return net
-
-
-# What to measure ------------------------------------------------------------------------------------------------------------------
-
-
-def published(name: str, input_hw: tuple[int, int] | None, base_channels: int | None, low_level: str | None, classes: int) -> Network:
-    """A published network, or one from an architecture file, with the semantic head.
-
-    Raises:
-        ValueError: If ``base_channels``, or for a file ``input_hw``, is not given and unknown; if the file holds no architecture.
-        FileNotFoundError: If there is no such file.
-    """
-    if input_hw is None and name not in zoo_names():
-        raise ValueError(f'{name}: an architecture has no input size; give --shape H W')
-    changes = dict(low_level=low_level) if low_level else {}
-    arch = load_arch(name).to_dict() | changes
-    base_channels = base_channels or PUBLISHED_BASE_CHANNELS.get(name)
-    if base_channels is None:
-        raise ValueError(f'{name}: no filter multiplier is known for it; give --base-channels')
-    model = dict(
-        type='EncoderDecoder',
-        backbone=dict(type='HyCTASBackbone', arch=arch, base_channels=base_channels, outputs='branches'),
-        decode_head=dict(type='HyCTASHead', arch=arch, base_channels=base_channels, num_classes=classes),
-    )
-    size = (input_hw, '--shape') if input_hw else (PUBLISHED_INPUT, 'Cityscapes')
-    return Network(f'{name} ({base_channels}, {arch["low_level"]})', ConfigDict(model), *size)
-
-
-def from_config(path: str, input_hw: tuple[int, int] | None, training: bool = False) -> Network:
-    """The network of a config, at the size that it tests at, or if ``training`` that of its crops.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is a supernet's config, or does not say how large its input is and ``input_hw`` does not either.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: neither a config file nor a published network ({", ".join(zoo_names())})')
-    cfg = Config.fromfile(path)
-    if 'search_space' in cfg.model.backbone:
-        raise ValueError(f'{path}: a supernet costs as much as the network it computes; export one with tools/export_subnet.py and give its config')
-    crop = (cfg.model.get('data_preprocessor') or {}).get('size')
-    found = (tuple(crop), 'crop') if training and crop else input_size(cfg)
-    size = (input_hw, '--shape') if input_hw else found
-    if size is None:
-        raise ValueError(
-            f'{path}: says no input size, neither by Resize in test_dataloader.dataset.pipeline, nor by RandomResize in train_dataloader, nor by '
-            'model.data_preprocessor.size; give --shape H W'
-        )
-    imports = tuple(cfg.get('custom_imports', {}).get('imports', ()))
-    return Network(path, cfg.model, *size, scope=cfg.get('default_scope', 'mmseg'), imports=imports)
-
-
-def input_size(cfg: Config) -> tuple[tuple[int, int], str] | None:
-    """Height and width that a config tests at, and where it says so; None if it does not.
-
-    That is what the test pipeline resizes to; where it keeps the ratio, an image of the ratio of the training crops. A pipeline that does not
-    resize tests images as they are, which is the size that training varies theirs around. The last resort is the training crops' own size.
-    """
-    crop = (cfg.model.get('data_preprocessor') or {}).get('size')
-    test, train = ((cfg.get(f'{part}_dataloader') or {}).get('dataset', {}).get('pipeline', []) for part in ('test', 'train'))
-    resize = next((step for step in test if step['type'] == 'Resize' and step.get('scale')), None)
-    if resize and resize.get('keep_ratio') and crop:
-        factor = min(pick(resize['scale']) / pick(crop) for pick in (min, max))
-        return (round(crop[0] * factor), round(crop[1] * factor)), 'test Resize, crop ratio'
-    varied = next((step for step in train if step['type'] == 'RandomResize' and step.get('scale')), None)
-    for step, source in ((resize, 'test Resize'), (varied, 'train RandomResize')):
-        if step:
-            width, height = step['scale']
-            return (height, width), source
-    return (tuple(crop), 'crop') if crop else None
-
-
-# Measuring ------------------------------------------------------------------------------------------------------------------------
-
-
-def count(network: Network, as_release: bool = False) -> dict[str, int]:
-    """Params and MACs, on the meta device: nothing is computed and no memory is taken."""
-    net = network.build(torch.device('meta'), as_release)
-    macs = count_macs(net, network.input_shape)
-    return dict(params=count_params(net), conv_macs=macs.convs, attention_macs=macs.attention)
-
-
-def time_all(networks: Sequence[Network], device: torch.device, seconds: float, rounds: int) -> list[dict[str, Any]]:
-    """Latency of each network; the rounds visit all of them in turn, so that what slows the machine slows them alike."""
-    nets = [fuse_conv_bn(network.build(torch.device('cpu'))).to(device) for network in networks]
-    inputs = [torch.rand(*network.input_shape, device=device) for network in networks]
-    calls = [partial(net, x) for net, x in zip(nets, inputs, strict=True)]
-    times = measure_interleaved(calls, device, seconds, rounds)
-    medians = [[statistics.median(found) for found in network] for network in times]
-    return [dict(latency_ms=statistics.median(found), rounds_ms=found) for found in medians]
-
-
-def prepare(network: Network, device: torch.device, backend: str) -> tuple[Callable[[], object], float | None]:
-    """The network as a call, and the memory of a pass in 1e6 bytes: its weights and the rise while it runs, None where that is not known."""
-    net = fuse_conv_bn(network.build(torch.device('cpu'))).to(device)
-    x = torch.rand(*network.input_shape, device=device)
-    call = prepare_call(net, x, backend)
-    # the first pass: ONNX Runtime keeps what it takes there
-    with PeakMemory(device) as peak, torch.inference_mode():
-        call()
-    weights = sum(p.numel() * p.element_size() for p in net.parameters())
-    return call, None if peak.bytes is None else (weights + peak.bytes) / 1e6
-
-
-def time_in_detail(
-    networks: Sequence[Network], device: torch.device, backend: str, seconds: float, rounds: int, clock: str
-) -> list[dict[str, Any]]:
-    """Latency over all rounds, its percentiles, the median of each round, and the memory of each network."""
-    calls, memory = zip(*(prepare(network, device, backend) for network in networks), strict=True)
-    rows = []
-    for times, megabytes in zip(measure_interleaved(calls, device, seconds, rounds, clock=clock), memory, strict=True):
-        latency = Latency.of(list(itertools.chain.from_iterable(times)))
-        numbers = dict(latency_ms=latency.median_ms, p10_ms=latency.p10_ms, p90_ms=latency.p90_ms, runs=latency.runs, fps=latency.fps)
-        rows.append(numbers | dict(rounds_ms=[statistics.median(found) for found in times], memory_mb=megabytes))
-    return rows
-
-
-def training_memory(network: Network, batch: int, device: torch.device, check: bool) -> dict[str, Any]:
-    """Predicted memory of a training step, and the measured one if ``check``."""
-    build = partial(training_network, network.model.to_dict(), network.scope, network.imports)
-    loss = partial(training_loss, batch=batch, crop_hw=network.input_hw)
-    with torch.device('meta'):
-        net = build()
-    predicted = predict_training_memory(net, loss, device.type)
-    row: dict[str, Any] = dict(batch=batch, memory_gb=predicted.total_gb, **vars(predicted))
-    if check:
-        measured = in_fresh_process(measure_training_memory, build, loss, device)
-        row |= dict(measured_gb=None if measured is None else measured / 1e9)
-    return row
+# Search spaces --------------------------------------------------------------------------------------------------------------------
 
 
 def read_space(path: str, shape: Sequence[int] | None) -> tuple[Config, SearchSpace, tuple[int, int]]:
@@ -394,7 +181,7 @@ def latency_command(argv: Sequence[str]) -> None:
     add_measuring_arguments(parser, seconds=6.0, rounds=6)
     add_condition_arguments(parser)
     args = parser.parse_args(argv)
-    here = conditions(args)
+    here = conditions(args.device, args.threads, args.clock, args.backend)
     networks = read_networks(args)
     times = time_in_detail(networks, torch.device(args.device), args.backend, args.seconds, args.rounds, args.clock)
     rows = [dict(network=n.name, input=n.input_hw, input_from=n.size_from, **row) for n, row in zip(networks, times, strict=True)]
@@ -415,7 +202,6 @@ def memory_command(argv: Sequence[str]) -> None:
     parser.add_argument('--device', default=get_device(), help='where the networks are trained')
     parser.add_argument('--check', action='store_true', help='train two steps on blank images, in a process of its own, and measure')
     parser.add_argument('--json', metavar='FILE', type=Path, help='write the numbers to a file')
-    parser.set_defaults(clock='wall', threads=None)
     args = parser.parse_args(argv)
     if args.batch < 1:
         raise ValueError(f'--batch {args.batch}; expected 1 or more (2 or more for a HyCTAS head)')
@@ -427,7 +213,7 @@ def memory_command(argv: Sequence[str]) -> None:
         checked = ('-', '-') if not measured else (f'{measured:.3f}', f'{row["memory_gb"] / measured - 1:+.1%}')
         parts = (f'{row[key] / 1e9:.3f}' for key in ('weights', 'optimizer', 'step'))
         table.add_row(row['network'], f'{args.batch}x{"x".join(map(str, row["input"]))}', f'{row["memory_gb"]:.3f}', *parts, *checked)
-    report(table, args.json, conditions(args), networks=rows)
+    report(table, args.json, conditions(args.device), networks=rows)
 
 
 def build_table_command(argv: Sequence[str]) -> None:
@@ -438,7 +224,7 @@ def build_table_command(argv: Sequence[str]) -> None:
     parser.add_argument('--part-seconds', type=float, default=0.1, help='time to measure each new part in each round (default: 0.1)')
     parser.add_argument('--rounds', type=int, default=5, help='how often each part is measured; its quietest round counts (default: 5)')
     args = parser.parse_args(argv)
-    here = conditions(args)
+    here = conditions(args.device, args.threads, args.clock)
     cfg, space, shape = read_space(args.config, args.shape)
     table = LatencyTable(args.out, torch.device(args.device), (1, 3, *shape), args.part_seconds, args.clock)
     models, count = itertools.islice(random_networks(cfg, space, args.seed), args.samples), 0
@@ -459,7 +245,7 @@ def check_table_command(argv: Sequence[str]) -> None:
     parser.add_argument('--json', metavar='FILE', type=Path, help='write the numbers to a file')
     parser.set_defaults(seed=1)
     args = parser.parse_args(argv)
-    here = conditions(args)
+    here = conditions(args.device, args.threads, args.clock)
     cfg, space, shape = read_space(args.config, args.shape)
     if not args.table.is_file():
         raise FileNotFoundError(f'{args.table}: no such table; make it with build-table')
@@ -488,47 +274,6 @@ def table_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument('--seed', type=int, default=0, help='of the random networks')
     add_condition_arguments(parser)
     return parser
-
-
-# Printing -------------------------------------------------------------------------------------------------------------------------
-
-
-def conditions(args: argparse.Namespace) -> dict[str, Any]:
-    """Sets the threads and says what a measurement holds for."""
-    if args.threads is not None:
-        if args.threads < 1:
-            raise ValueError(f'--threads {args.threads}; expected 1 or more')
-        torch.set_num_threads(args.threads)
-    software = dict(torch=torch.__version__, python=platform.python_version())
-    if getattr(args, 'backend', None) == 'onnxruntime' and find_spec('onnxruntime'):
-        software['onnxruntime'] = version('onnxruntime')
-    here = dict(device=device_name(torch.device(args.device)), threads=torch.get_num_threads(), clock=args.clock, software=software)
-    return here | dict(date=datetime.datetime.now().isoformat(timespec='seconds'), load_average=os.getloadavg()[0])
-
-
-def describe(here: Mapping[str, Any]) -> str:
-    """The conditions in one line."""
-    software = ', '.join(f'{name} {version}' for name, version in here['software'].items())
-    return f'{here["device"]}, {here["threads"]} threads, {here["clock"]} clock, load {here["load_average"]:.1f}, {software}, {here["date"]}'
-
-
-def report(table: Table, path: Path | None, here: Mapping[str, Any], **content: Any) -> None:
-    """Prints a table and its conditions, and writes both with all numbers if asked to."""
-    show(table)
-    print(describe(here))
-    write(path, dict(here) | content)
-
-
-def show(table: Table) -> None:
-    """Prints a table as wide as the terminal, or wide enough."""
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-def write(path: Path | None, content: Mapping[str, Any]) -> None:
-    """Writes JSON, if to a path."""
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
