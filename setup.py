@@ -43,8 +43,8 @@ class BuildPackage(build_py):
 class BuildWheel(bdist_wheel):
     """Adds mim's files beside the wheel's metadata too, for mim's sake.
 
-    onedl-mim 0.5 takes the folder of the first file in RECORD for the package's. pip sorts RECORD, so where a distribution is called as its package, as here,
-    that is the folder of the metadata, and mim would find no tools. An editable install it finds through its checkout.
+    onedl-mim 0.5 takes the folder of the first file in RECORD for the package's. pip sorts RECORD, so where a distribution is called as its package,
+    as here, that is the folder of the metadata, and mim would find no tools. An editable install it finds through its checkout.
     """
 
     def write_wheelfile(self, wheelfile_base: str, *args: str, **kwargs: str) -> None:

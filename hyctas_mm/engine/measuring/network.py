@@ -145,8 +145,8 @@ def input_size(cfg: Config) -> tuple[tuple[int, int], str] | None:
     return (tuple(crop), 'crop') if crop else None
 
 
-def count(network: Network, as_release: bool = False) -> dict[str, int]:
-    """Params and MACs, on the meta device: nothing is computed and no memory is taken."""
-    net = network.build(torch.device('meta'), as_release)
+def count(network: Network, as_release: bool = False, device: str = 'meta') -> dict[str, int]:
+    """Params and MACs; on the meta device nothing is computed and no memory is taken, but some networks of others cannot be built there."""
+    net = network.build(torch.device(device), as_release)
     macs = count_macs(net, network.input_shape)
     return dict(params=count_params(net), conv_macs=macs.convs, attention_macs=macs.attention)

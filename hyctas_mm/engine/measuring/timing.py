@@ -9,16 +9,21 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmcv.cnn import ConvModule
 from mmcv.cnn.utils import fuse_conv_bn
+from torch import nn
 
 from hyctas_mm.costs import Latency, PeakMemory, in_fresh_process, measure_interleaved, measure_training_memory, predict_training_memory, prepare_call
 from hyctas_mm.engine.candidate_costs import training_loss, training_network
 from hyctas_mm.engine.measuring.network import Network
 
+Prepared = tuple[Callable[[], object], float | None]
+"""A call and its memory in 1e6 bytes."""
+
 
 def time_all(networks: Sequence[Network], device: torch.device, seconds: float, rounds: int) -> list[dict[str, Any]]:
     """Latency of each network; the rounds visit all of them in turn, so that what slows the machine slows them alike."""
-    nets = [fuse_conv_bn(network.build(torch.device('cpu'))).to(device) for network in networks]
+    nets = [fuse_norms(network.build(torch.device('cpu'))).to(device) for network in networks]
     inputs = [torch.rand(*network.input_shape, device=device) for network in networks]
     calls = [partial(net, x) for net, x in zip(nets, inputs, strict=True)]
     times = measure_interleaved(calls, device, seconds, rounds)
@@ -26,9 +31,22 @@ def time_all(networks: Sequence[Network], device: torch.device, seconds: float, 
     return [dict(latency_ms=statistics.median(found), rounds_ms=found) for found in medians]
 
 
-def prepare(network: Network, device: torch.device, backend: str) -> tuple[Callable[[], object], float | None]:
+def fuse_norms(net: nn.Module) -> nn.Module:
+    """Fuses each batch norm into the convolution before it; returns the network.
+
+    mmcv's function goes by the order of the children, which is wrong for a ``ConvModule`` that norms before it convolves, as those of DDRNet's and
+    PIDNet's pyramid pooling do. Their norms are put where it does not see them.
+    """
+    for module in net.modules():
+        order = getattr(module, 'order', ())
+        if isinstance(module, ConvModule) and module.with_norm and order.index('norm') < order.index('conv'):
+            setattr(module, module.norm_name, nn.Sequential(module.norm))
+    return fuse_conv_bn(net)
+
+
+def prepare(network: Network, device: torch.device, backend: str) -> Prepared:
     """The network as a call, and the memory of a pass in 1e6 bytes: its weights and the rise while it runs, None where that is not known."""
-    net = fuse_conv_bn(network.build(torch.device('cpu'))).to(device)
+    net = fuse_norms(network.build(torch.device('cpu'))).to(device)
     x = torch.rand(*network.input_shape, device=device)
     call = prepare_call(net, x, backend)
     # the first pass: ONNX Runtime keeps what it takes there
@@ -39,15 +57,20 @@ def prepare(network: Network, device: torch.device, backend: str) -> tuple[Calla
 
 
 def time_in_detail(
-    networks: Sequence[Network], device: torch.device, backend: str, seconds: float, rounds: int, clock: str
+    networks: Sequence[Network], device: torch.device, backend: str, seconds: float, rounds: int, clock: str = 'wall'
 ) -> list[dict[str, Any]]:
     """Latency over all rounds, its percentiles, the median of each round, and the memory of each network."""
-    calls, memory = zip(*(prepare(network, device, backend) for network in networks), strict=True)
+    return measure([prepare(network, device, backend) for network in networks], device, seconds, rounds, clock)
+
+
+def measure(prepared: Sequence[Prepared], device: torch.device, seconds: float, rounds: int, clock: str = 'wall') -> list[dict[str, Any]]:
+    """Latency of what :func:`prepare` gave, in one interleaved run, and its memory."""
     rows = []
-    for times, megabytes in zip(measure_interleaved(calls, device, seconds, rounds, clock=clock), memory, strict=True):
+    found = measure_interleaved([call for call, _ in prepared], device, seconds, rounds, clock=clock)
+    for times, (_, megabytes) in zip(found, prepared, strict=True):
         latency = Latency.of(list(itertools.chain.from_iterable(times)))
-        numbers = dict(latency_ms=latency.median_ms, p10_ms=latency.p10_ms, p90_ms=latency.p90_ms, runs=latency.runs, fps=latency.fps)
-        rows.append(numbers | dict(rounds_ms=[statistics.median(found) for found in times], memory_mb=megabytes))
+        numbers: dict[str, Any] = dict(latency_ms=latency.median_ms, p10_ms=latency.p10_ms, p90_ms=latency.p90_ms, runs=latency.runs, fps=latency.fps)
+        rows.append(numbers | dict(rounds_ms=[statistics.median(times_of_round) for times_of_round in times], memory_mb=megabytes))
     return rows
 
 

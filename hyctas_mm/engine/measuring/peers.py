@@ -1,0 +1,59 @@
+"""Small segmentation networks of mmseg that ours are measured beside."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+PEERS = {
+    'fast-scnn': 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py',
+    'bisenetv2': 'bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
+    'stdc1': 'stdc/stdc1_4xb12-80k_cityscapes-512x1024.py',
+    'stdc2': 'stdc/stdc2_4xb12-80k_cityscapes-512x1024.py',
+    'ddrnet-23-slim': 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py',
+    'pidnet-s': 'pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py',
+    'segformer-b0': 'segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py',
+    'mobilenetv3-lraspp': 'mobilenet_v3/mobilenet-v3-d8-scratch_lraspp_4xb4-320k_cityscapes-512x1024.py',
+    'hrnet-w18s': 'hrnet/fcn_hr18s_4xb2-160k_cityscapes-512x1024.py',
+    'icnet-r50': 'icnet/icnet_r50-d8_4xb2-80k_cityscapes-832x832.py',
+}
+"""Name and config, in mmseg's own folder of configs."""
+
+
+def peer_model(name: str, num_classes: int) -> ConfigDict:
+    """The model of a peer, trained from scratch in one process: no pretrained weights, plain batch norm, the given number of classes.
+
+    Args:
+        name: One of :data:`PEERS`.
+        num_classes: Classes of every head.
+
+    Raises:
+        ValueError: For an unknown name.
+        FileNotFoundError: If the installed mmseg has no such config.
+    """
+    if name not in PEERS:
+        raise ValueError(f'peer {name!r}; expected one of {", ".join(PEERS)}')
+    spec = find_spec('mmseg')
+    path = Path(str(spec and spec.origin)).parent / '.mim' / 'configs' / PEERS[name]
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2')
+    model = _from_scratch(Config.fromfile(path).model.to_dict(), num_classes)
+    return ConfigDict(model)
+
+
+def _from_scratch(value: Any, num_classes: int) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_from_scratch(v, num_classes) for v in value)
+    if not isinstance(value, dict):
+        return value
+    out = {k: _from_scratch(v, num_classes) for k, v in value.items() if k not in ('pretrained', 'class_weight')}
+    if str(value.get('type')) == 'SyncBN':
+        out['type'] = 'BN'
+    if isinstance(checkpoint := value.get('init_cfg'), dict) and checkpoint.get('type') == 'Pretrained':
+        out['init_cfg'] = None
+    if 'num_classes' in value:
+        out['num_classes'] = num_classes
+    return out
