@@ -92,11 +92,10 @@ def _train(build: Callable[[], nn.Module], loss: Loss, device: torch.device, ste
 
 
 class FusedAttention(TorchFunctionMode):
-    """Makes attention on the meta device save what the fused kernels save.
+    """Makes attention on the meta device save what attention without the N x N matrix saves.
 
-    The meta device has no fused kernel: there PyTorch would multiply out and save the N x N matrix, twice. The kernels save queries, keys,
-    values, the result and one number for each position. They need widths that ``SelfAttention`` pads to, on the CPU equal ones, on CUDA
-    multiples of 8.
+    The meta device has no fused kernel: there PyTorch would multiply out and save that matrix, twice. Without it queries, keys, values, the
+    result and one number for each position are saved; CUDA's kernels need widths that are multiples of 8.
 
     Args:
         device_type: ``'cuda'`` or ``'cpu'``.
@@ -111,9 +110,7 @@ class FusedAttention(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         query, key, value = args[:3]
         width = value.shape[-1]
-        if self.device_type == 'cpu':
-            query, key = (_pad(x, width) for x in (query, key))
-        else:
+        if self.device_type != 'cpu':
             query, key, value = (_pad(x, -(-x.shape[-1] // 8) * 8) for x in (query, key, value))
         return _FusedAttention.apply(query, key, value)[..., :width]
 

@@ -31,6 +31,7 @@ from hyctas_mm.engine.files import lock_folder, read_json, write_json
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.scoring import Scorer
+from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.workers import Job, Outcome, SearchError, Workers
 from hyctas_mm.registry import LOOPS
 from hyctas_mm.report.html import write_report
@@ -175,6 +176,7 @@ class NSGA2SearchLoop(BaseLoop):
     def _lead(self, workers: Workers) -> None:
         """What the first process does."""
         self.workers = workers
+        self.log = SearchLog(self.runner.visualizer, self.objectives, self.branches, self.generations)
         start = time.perf_counter()
         try:
             for track in self.branches:
@@ -289,6 +291,7 @@ class NSGA2SearchLoop(BaseLoop):
             self.workers.clear_pending()
             algorithm.tell([self.demands.minimised(c) for c in candidates], [self.demands.violation(c) for c in candidates])
             self._write_front()
+            self.log.add(self.archive, track, generation)
 
     def _accept(self, arch: Architecture) -> bool:
         """The filter before evaluation: bounds on costs. Counts what each bound excludes."""

@@ -7,15 +7,14 @@ first one of its branch in the lower lane. Shared cells are drawn once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from hyctas_mm.archs import Architecture, PlacedCell, num_channels
 from hyctas_mm.archs.architecture import FULL_WIDTH, STEM_STRIDE
+from hyctas_mm.report.arch_layout import STRIDES, Run, count_rows, place_runs
 from hyctas_mm.report.ops_style import INK, op_color, op_short, sort_ops
-
-STRIDES = (8, 16, 32)
 
 _BOX_W, _BOX_H, _GAP = 47, 36, 17
 _STEP = _BOX_W + _GAP
@@ -29,14 +28,17 @@ _LOW_STRIDES: dict[str, tuple[int, ...]] = {'none': (), 's4': (4,), 's4s8': (4, 
 _LOW_STEP = 15
 _CHAR = 5.9  # average advance of the 11 px legend text; browsers' fonts differ, so spacing is generous
 
-_STYLE = """
+_STYLE = (
+    """
 .ha text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:#656d76}
 .ha .in{fill:%(ink)s;text-anchor:middle;font-size:10.5px}.ha .strong{font-weight:600}.ha .small{font-size:9px;text-anchor:middle}
 .ha .lane{fill:#808a96;fill-opacity:.1}.ha .wire{fill:none;stroke:#828b96;stroke-width:1.4}.ha .go-down{stroke-width:2}
 .ha .low{stroke-dasharray:5 3}.ha .fork,.ha .tip{fill:#828b96}.ha .block{fill:#cdd3da}.ha .track{fill:#000;fill-opacity:.13}
 .ha .bar{fill:#000;fill-opacity:.55}
 @media(prefers-color-scheme:dark){.ha text{fill:#9aa4af}.ha .in{fill:%(ink)s}}
-""".strip().replace('\n', '') % {'ink': INK}
+""".strip().replace('\n', '')
+    % {'ink': INK}
+)
 
 
 def draw_arch(arch: Architecture, base_channels: int = 8) -> str:
@@ -66,15 +68,17 @@ def draw_arch(arch: Architecture, base_channels: int = 8) -> str:
     legend, height = _draw_legend(arch, plan)
     width = plan.width
     title = f'{arch.archid}: {len(arch.cells)} cells, {len(arch.branches)} branch(es) to stride {_join_strides(arch)}'
-    return '\n'.join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ha" role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
-        f'<title>{escape(title)}</title><style>{_STYLE}</style>',
-        f'<defs><marker id="tip-{arch.archid}" viewBox="0 0 6 6" refX="5.5" refY="3" markerWidth="6" markerHeight="6" '
-        'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0L6 3L0 6z"/></marker></defs>',
-        *body,
-        *legend,
-        '</svg>',
-    ])
+    return '\n'.join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="ha" role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
+            f'<title>{escape(title)}</title><style>{_STYLE}</style>',
+            f'<defs><marker id="tip-{arch.archid}" viewBox="0 0 6 6" refX="5.5" refY="3" markerWidth="6" markerHeight="6" '
+            'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0L6 3L0 6z"/></marker></defs>',
+            *body,
+            *legend,
+            '</svg>',
+        ]
+    )
 
 
 def draw_arch_file(arch: Architecture, path: str | Path, base_channels: int = 8) -> Path:
@@ -88,29 +92,10 @@ def draw_arch_file(arch: Architecture, path: str | Path, base_channels: int = 8)
 
 
 @dataclass(frozen=True)
-class _Run:
-    """Consecutive cells of one branch in one lane; they stand on one row."""
-
-    lead: int
-    stride: int
-    start: int
-    stop: int
-    parent: int | None  # lead of the cell that feeds the run from within the same lane
-    row: int = 0
-
-    def blocks(self, other: _Run) -> bool:
-        """Whether the two may not share a row. A free column stays between runs unless the one feeds the other."""
-        first, second = sorted((self, other), key=lambda run: run.start)
-        if second.start == first.stop + 1 and second.parent == first.lead:
-            return False
-        return second.start <= first.stop + 1
-
-
-@dataclass(frozen=True)
 class _Plan:
     """Coordinates of one drawing."""
 
-    runs: dict[tuple[int, int], _Run]  # by (lead, stride)
+    runs: dict[tuple[int, int], Run]  # by (lead, stride)
     lane_y: dict[int, int]
     lane_h: dict[int, int]
     layers: int
@@ -141,42 +126,16 @@ class _Plan:
 
 
 def _make_plan(arch: Architecture) -> _Plan:
-    runs = {(r.lead, r.stride): r for r in _place_runs(_find_runs(arch))}
+    runs = place_runs(arch)
+    num_rows = count_rows(runs)
     top = 34 + _LOW_STEP * len(_LOW_STRIDES[arch.low_level])
     lane_y, lane_h, y = {}, {}, top + 14
     for stride in STRIDES:
         # the stem stands on the first row of the stride-8 lane even if no cell does
-        rows = max((r.row + 1 for r in runs.values() if r.stride == stride), default=1 if stride == STEM_STRIDE else 0)
+        rows = max(num_rows[stride], 1 if stride == STEM_STRIDE else 0)
         lane_y[stride], lane_h[stride] = y, 2 * _LANE_PAD + rows * _ROW - (_ROW - _BOX_H) if rows else _EMPTY_LANE
         y += lane_h[stride] + 6
     return _Plan(runs, lane_y, lane_h, max(map(len, arch.branches)), top, arch.archid)
-
-
-def _find_runs(arch: Architecture) -> list[_Run]:
-    leads = {(b, c.layer): c for c in arch.cells for b in c.branches}
-    by_run: dict[tuple[int, int], list[PlacedCell]] = {}
-    for cell in arch.cells:
-        by_run.setdefault((cell.branches[0], cell.stride_out), []).append(cell)
-    runs = []
-    for (lead, stride), cells in by_run.items():
-        start, stop = cells[0].layer, cells[-1].layer
-        before = leads.get((lead, start - 1))
-        parent = before.branches[0] if before and before.stride_out == stride else None
-        if stop == len(arch.branches[lead]) - 1:
-            stop = max(map(len, arch.branches))  # its wire goes on to the head
-        runs.append(_Run(lead, stride, start, stop, parent))
-    return runs
-
-
-def _place_runs(runs: list[_Run]) -> list[_Run]:
-    """First free row, branches that end at finer strides first: so a wire that goes down seldom crosses another branch."""
-    placed: list[_Run] = []
-    for run in sorted(runs, key=lambda r: (r.lead, r.stride)):
-        row = 0
-        while any(run.stride == o.stride and o.row == row and run.blocks(o) for o in placed):
-            row += 1
-        placed.append(replace(run, row=row))
-    return placed
 
 
 # Parts of the drawing ---------------------------------------------------------------------------------------------------------
@@ -196,7 +155,7 @@ def _draw_header(arch: Architecture, plan: _Plan, base_channels: int) -> Iterato
         _plural(len(arch.cells), 'cell', 'cells'),
         f'base {base_channels} channels',
     ]
-    yield f'<text x="8" y="16"><tspan class="strong">{escape(arch.archid)}</tspan>  {escape(" · ".join(facts))}</text>'
+    yield f'<text x="8" y="16"><tspan class="strong name">{escape(arch.archid)}  </tspan>{escape(" · ".join(facts))}</text>'
     for layer in range(plan.layers):
         yield f'<text class="small" x="{_CELLS_X + layer * _STEP + _BOX_W / 2:g}" y="{plan.top + 8}">{layer}</text>'
     yield f'<text style="font-size:9px" x="8" y="{plan.top + 8}">layer</text>'
@@ -270,9 +229,7 @@ def _elbow(bend: int, y: int, end: tuple[int, int]) -> str:
     return f'H{bend - 3}q3 0 3 {r}V{end[1] - r}q0 {r} 3 {r}H{end[0] - 1}'
 
 
-def _draw_forks(
-    arch: Architecture, plan: _Plan, at: dict[tuple[int, int], PlacedCell], stem_end: tuple[int, int]
-) -> Iterator[str]:
+def _draw_forks(arch: Architecture, plan: _Plan, at: dict[tuple[int, int], PlacedCell], stem_end: tuple[int, int]) -> Iterator[str]:
     """A dot where branches part: behind the stem or behind a shared cell."""
     ends = [stem_end] if len({at[b, 0].branches for b in range(len(arch.branches))}) > 1 else []
     for cell in arch.cells:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-MAX_WIDTH = 320
+MAX_WIDTH = 480
 
 
 def data_uri(path: Path, max_width: int = MAX_WIDTH) -> str:
@@ -26,5 +26,6 @@ def data_uri(path: Path, max_width: int = MAX_WIDTH) -> str:
         size = max_width, max(1, round(picture.height * max_width / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, format='JPEG', quality=82, optimize=True)
+    # full colour resolution: the classes' colours must keep their edges
+    picture.save(buffer, format='JPEG', quality=82, subsampling=0, optimize=True)
     return 'data:image/jpeg;base64,' + base64.b64encode(buffer.getvalue()).decode()

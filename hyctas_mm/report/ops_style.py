@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 _COLORS = {
     'conv': '#f3c178',
-    'conv_2x': '#e8935a',
-    'lite_conv': '#a9d6f0',
-    'lite_conv_2x': '#6aaee0',
-    'attention': '#d69be0',
+    'conv_2x': '#f47c25',
+    'lite_conv': '#bfe3f7',
+    'lite_conv_2x': '#639aee',
+    'attention': '#dc74b3',
     'conv_1x1': '#f6dfae',
     'zoom_conv': '#b5e0cd',
     'zoom_conv_2x': '#84c9ab',

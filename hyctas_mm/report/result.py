@@ -11,7 +11,7 @@ from typing import Any
 
 from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError, read_archive
 from hyctas_mm.search.front import FRONT
-from hyctas_mm.search.objectives import Objective
+from hyctas_mm.search.objectives import Objective, unit_of
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,27 @@ class SearchResult:
         return (first, second) if first.direction == 'min' and second.direction == 'max' else (second, first)
 
     @cached_property
+    def last_generation(self) -> int:
+        """The last generation of any track, from 0."""
+        return max(c.generation for c in self.candidates)
+
+    @cached_property
+    def costs(self) -> tuple[Objective, ...]:
+        """Every cost that the records have, in the order of a table."""
+        names = {name for c in self.candidates for name in c.costs}
+        return tuple(Objective(name, 'min', unit_of(name)) for name in sorted(names, key=cost_order))
+
+    @cached_property
     def scored(self) -> tuple[Candidate, ...]:
         """Feasible records with a value for both axes."""
         x, y = self.axes
         return tuple(c for c in self.candidates if not c.violations and c.value(x.name) is not None and c.value(y.name) is not None)
+
+
+def cost_order(name: str) -> tuple[int, str]:
+    """Key that sorts costs: sizes first, then times, then others by name."""
+    order = ['params_m', 'macs_g', 'memory_gb', 'latency_ms']
+    return (order.index(name) if name in order else len(order), name)
 
 
 def find_search_dir(path: str | Path) -> Path:

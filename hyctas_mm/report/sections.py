@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from statistics import stdev
 from urllib.parse import quote
 
 from hyctas_mm.report.draw_arch import draw_arch
-from hyctas_mm.report.images import data_uri
+from hyctas_mm.report.evolution import cost_svgs, front_svgs, hypervolume_svg, steps_of
 from hyctas_mm.report.op_usage import op_usage_svg
-from hyctas_mm.report.pareto import SHORT_ID, pareto_svg, progress_svg
-from hyctas_mm.report.result import SearchResult, read_object
+from hyctas_mm.report.pareto import pareto_svg
+from hyctas_mm.report.pieces import code, count, number, scroll, table, track_key
+from hyctas_mm.report.result import SearchResult, cost_order
 from hyctas_mm.report.subnets import Subnet
 from hyctas_mm.search.archive import Candidate
-from hyctas_mm.search.objectives import format_value, label_of
+from hyctas_mm.search.objectives import label_of
 
-MAX_IMAGE_BYTES = 2_500_000
-"""Rows of predictions beyond this are left out, so that the page stays small enough to mail."""
+MAX_DRAWN = 40
+"""Networks of the front that are drawn beside the chosen ones; the others are sketched where they are pointed at."""
 
 _MIN_SCALE = 0.8  # drawings shrink to this before their box scrolls
 
@@ -37,11 +39,11 @@ def headline(result: SearchResult) -> str:
         ('Dataset', facts.get('dataset')),
         ('Device', facts.get('device')),
         ('Input', f'{size[0]} × {size[1]}' if isinstance(size, list) and len(size) == 2 else None),
-        ('Networks evaluated', f'{num:,}'),
-        ('of them infeasible', f'{int(facts.get("num_infeasible", rejected)):,}'),
-        *([('of them given up on part of the images', f'{int(facts["num_given_up"]):,}')] if facts.get('num_given_up') else []),
+        ('Evaluated', f'{num:,}'),
+        ('Of them infeasible', f'{int(facts.get("num_infeasible", rejected)):,}'),
+        ('Of them given up on part of the images', f'{int(facts["num_given_up"]):,}' if facts.get('num_given_up') else None),
         ('Search time', format_seconds(float(facts['seconds'])) if 'seconds' in facts else None),
-        ('Networks on the front', len(result.front)),
+        ('On the front', len(result.front)),
         ('Base channels', facts.get('base_channels')),
         ('Seed', facts.get('seed')),
     ]
@@ -57,18 +59,21 @@ def front_section(result: SearchResult) -> str:
     x, y = result.axes
     undrawn = sum(not c.violations for c in result.candidates) - len(result.scored)
     notes = [
-        'Every scored network; from faint to strong as the search went on. Lines: the front of each number of branches. '
-        'Rings: the chosen networks.'
+        'Every scored network; from faint to strong as the search went on. Lines: the front of each number of branches. Rings: the chosen networks.'
     ]
     if len(result.objectives) > 2:
         rest = ', '.join(o.label for o in result.objectives if o not in (x, y))
         notes.append(f'Of {len(result.objectives)} objectives the figure shows the first two, not {rest}, so a network on the front may lie inside.')
     if undrawn:
         notes.append(f'{undrawn} feasible network(s) lack {x.name} or {y.name} and are not drawn.')
-    rows = [[_code(i), _track_text(result.by_id[i]), *_objective_cells(result.by_id[i], result)] for i in result.front]
+    drawn = {*result.chosen, *result.front[:MAX_DRAWN]}
+    rows = [[_link(i, i in drawn), _track_text(result.by_id[i]), *_objective_cells(result.by_id[i], result)] for i in result.front]
     head = ['Network', 'Branches', *(escape(o.label) for o in result.objectives)]
-    table = f'<details><summary>All {len(rows)} networks on the front</summary>{_table(head, rows)}</details>' if rows else ''
-    return f'<h2>Pareto front</h2>\n<figure>{_scroll(pareto_svg(result))}<figcaption>{escape(" ".join(notes))}</figcaption></figure>\n{table}'
+    ids = [f'data-id="{escape(i)}"' for i in result.front]
+    whole = table(head, rows, 'The front', ids)
+    listed = f'<details><summary>All {len(rows)} networks on the front</summary>{whole}</details>' if rows else ''
+    caption = f'<figcaption>{escape(" ".join(notes))}</figcaption>'
+    return f'<h2>Pareto front</h2>\n<figure class="front">{track_key(result)}{pareto_svg(result)}{caption}</figure>\n{listed}'
 
 
 def chosen_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
@@ -76,7 +81,7 @@ def chosen_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
     if not subnets:
         return '<h2>Chosen networks</h2>\n<p>No network was chosen.</p>'
     score = result.axes[1]
-    costs = sorted({name for s in subnets for name in s.costs}, key=_cost_order)
+    costs = sorted({name for s in subnets for name in s.costs}, key=cost_order)
     inherited, retrained = (any(score.name in getattr(s, k) for s in subnets) for k in ('inherited', 'retrained'))
     head = ['Network', 'Output strides', 'Branches', 'Cells', *(escape(label_of(c)) for c in costs), escape(f'{score.label} in the search')]
     head += [escape(f'{score.label} inherited weights')] * inherited
@@ -84,73 +89,69 @@ def chosen_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
     rows = []
     for subnet in subnets:
         arch = subnet.arch
-        name = f'{_code(arch.archid)} (random)' if subnet.role == 'random' else f'<a href="#{escape(arch.archid)}">{_code(arch.archid)}</a>'
+        name = f'{code(arch.archid)} (random)' if subnet.role == 'random' else _link(arch.archid, True)
         row = [name, ' + '.join(map(str, arch.output_strides)), str(len(arch.branches)), str(len(arch.cells))]
-        row += [_number(subnet.costs.get(c)) for c in costs]
-        row.append(_number(subnet.record.value(score.name) if subnet.record else None))
-        row += [_number(subnet.inherited.get(score.name))] * inherited
-        row += [_number(subnet.retrained.get(score.name)), _count(subnet.retrained.get('iters'))] * retrained
+        row += [number(subnet.costs.get(c)) for c in costs]
+        row.append(number(subnet.record.value(score.name) if subnet.record else None))
+        row += [number(subnet.inherited.get(score.name))] * inherited
+        row += [_retrained(subnet, score.name), count(subnet.retrained.get('iters'))] * retrained
         rows.append(row)
     notes = ["Scores in the search are those with the supernet's weights."]
     notes.append('Retrained: trained alone from scratch.' if retrained else 'No retraining was run.')
+    if most := max(len(s.by_seed) for s in subnets):
+        notes.append(f'With ±: mean and standard deviation of {most} trainings.' if most > 1 else '')
     if any(s.role == 'random' for s in subnets):
         notes.append('Random: drawn from the space without search, for comparison.')
-    classes = ['random' if s.role == 'random' else '' for s in subnets]
-    return f'<h2>Chosen networks</h2>\n{_table(head, rows, classes)}\n<p class="soft">{escape(" ".join(notes))}</p>'
+    attributes = ['class="random"' if s.role == 'random' else f'data-id="{escape(s.arch.archid)}"' for s in subnets]
+    text = escape(' '.join(filter(None, notes)))
+    return f'<h2>Chosen networks</h2>\n{table(head, rows, "Chosen networks", attributes)}\n<p class="soft">{text}</p>'
 
 
 def drawings_section(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> str:
-    """Each chosen network drawn, with its files and its description."""
-    if not result.chosen:
+    """Each network of the front drawn, the chosen ones with their files and description."""
+    if not (result.chosen or result.front):
         return ''
+    chosen = [s for s in subnets if s.role != 'random' and s.record is not None]
     parts = ['<h2>Their architectures</h2>']
     parts.append('<p class="soft">A cell stands in the lane of the map it writes; cells that branches share are drawn once.</p>')
-    for subnet in subnets:
-        if subnet.role == 'random' or subnet.record is None:
-            continue
-        arch, record = subnet.arch, subnet.record
-        drawing = draw_arch(arch, result.base_channels)
-        width = int(drawing.split('width="', 1)[1].split('"', 1)[0])
-        fitted = drawing.replace('<svg ', f'<svg style="width:100%;max-width:{width}px;min-width:{round(width * _MIN_SCALE)}px" ', 1)
-        facts = ', '.join(o.with_value(record.value(o.name)) for o in result.objectives)
-        parts.append(f'<h3 id="{escape(arch.archid)}">{_code(arch.archid)} <span class="soft">{escape(facts)}</span></h3>')
-        parts.append(f'<figure>{_scroll(fitted, framed=True)}</figure>')
-        parts.append(f'<p>Files: {_links(subnet, link_base)}</p>' if subnet.files else '<p class="soft">Its files were not written.</p>')
-        parts.append(f'<details><summary>As text</summary><pre tabindex="0">{escape(arch.describe())}</pre></details>')
+    for subnet in chosen:
+        files = f'<p>Files: {_links(subnet, link_base)}</p>' if subnet.files else '<p class="soft">Its files were not written.</p>'
+        described = f'<details><summary>As text</summary><pre tabindex="0">{escape(subnet.arch.describe())}</pre></details>'
+        parts.append(_card(result.by_id[subnet.arch.archid], result, f'<div class="below">{files}{described}</div>'))
+    others = [i for i in result.front[:MAX_DRAWN] if i not in result.chosen]
+    if others:
+        kind = 'The others on the front' if len(result.front) <= MAX_DRAWN else f'{len(others)} of the others on the front'
+        cards = '\n'.join(_card(result.by_id[i], result) for i in others)
+        parts.append(f'<details class="others"><summary>{kind}, drawn</summary>\n{cards}</details>')
     return '\n'.join(parts)
 
 
-def predictions_section(result: SearchResult) -> str:
-    """A row per picture: the picture, the truth, each chosen network."""
-    folder = result.path / 'predictions'
-    rows = sorted(p for p in folder.iterdir() if (p / 'image.png').is_file()) if folder.is_dir() else []
-    if not rows:
+def evolution_section(result: SearchResult) -> str:
+    """The fronts of some generations, and the scores against the other costs."""
+    if not result.scored:
         return ''
-    columns = [('image', 'image'), ('truth', 'truth'), *((i, i[:SHORT_ID]) for i in result.chosen)]
-    columns = [(stem, text) for stem, text in columns if any((row / f'{stem}.png').is_file() for row in rows)]
-    body, used, shown = [], 0, 0
-    for row in rows:
-        cells = [_picture(row / f'{stem}.png', f'{row.name}: {text}') for stem, text in columns]
-        used += sum(map(len, cells))
-        if shown and used > MAX_IMAGE_BYTES:
-            break
-        shown += 1
-        body.append('<tr>' + ''.join(f'<td>{c}</td>' for c in cells) + '</tr>')
-    head = ''.join(f'<th>{escape(text)}</th>' for _, text in columns)
-    left = f'<p class="soft">{len(rows) - shown} more in <code>predictions/</code>.</p>' if shown < len(rows) else ''
-    grid = _scroll(f'<table class="grid" style="--columns:{len(columns)}"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>')
-    return f'<h2>Predictions</h2>\n{grid}\n{_class_legend(result.path / "palette.json")}{left}'
+    x, y = result.axes
+    steps = ', '.join(map(str, steps_of(result)))
+    caption = f'The front of each number of branches after generations {steps}, from faint to strong; generation 0 is random. Scales differ.'
+    parts = ['<h2>Evolution by generation</h2>', _panels(front_svgs(result), '', caption)]
+    if figures := cost_svgs(result):
+        caption = (
+            f'The same networks by what else they cost; lines are what is best by that cost. The search was after {y.label} and {x.label}, '
+            'and would have gone elsewhere for another cost.'
+        )
+        parts.append(_panels(figures, track_key(result), caption))
+    return '\n'.join(parts)
 
 
 def progress_section(result: SearchResult) -> str:
     """Hypervolume over the evaluations."""
-    x, y = result.axes
     caption = (
-        f'Hypervolume of {y.label} and {x.label} against the number of scored networks: the share of the plane that the networks found so far '
-        'dominate. The reference point holds the worst values that were seen in any track; 1 would be one network with the best of both '
-        'values seen. A line that has become flat says that longer search would find little more.'
+        f'Hypervolume of {", ".join(o.label for o in result.objectives)} against the number of scored networks: the share of the box between the '
+        'best and the worst values seen that the networks found so far dominate; 1 would be one network with the best of all. Each number of '
+        'branches has a line from where its search began. A line that has become flat says that longer search would find little more.'
     )
-    return f'<h2>Progress of the search</h2>\n<figure>{_scroll(progress_svg(result))}<figcaption>{escape(caption)}</figcaption></figure>'
+    key = track_key(result, generations=False, together=True)
+    return f'<h2>Progress of the search</h2>\n<figure>{key}{hypervolume_svg(result)}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def ops_section(result: SearchResult) -> str:
@@ -158,26 +159,8 @@ def ops_section(result: SearchResult) -> str:
     if not result.front:
         return ''
     figure = op_usage_svg([result.by_id[i].arch for i in result.front])
-    caption = f'Cells of the {len(result.front)} networks on the front by output stride and layer; a bar\'s height is the number of cells.'
-    return f'<h2>Which ops, where</h2>\n<figure>{_scroll(figure)}<figcaption>{escape(caption)}</figcaption></figure>'
-
-
-def usage_section(result: SearchResult) -> str:
-    """Commands for the first chosen network."""
-    if not result.chosen:
-        return ''
-    folder = f'subnets/{result.chosen[0]}'
-    shape = ' '.join(map(str, result.facts.get('input_hw') or ('HEIGHT', 'WIDTH')))
-    commands = [
-        ('Evaluate it with the weights from the supernet', f'mim test mmseg {folder}/config.py --checkpoint {folder}/weights.pth'),
-        ('Train it alone', f'mim train mmseg {folder}/config.py'),
-        ('Export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/weights.pth --shape {shape}'),
-    ]
-    blocks = [f'<p>{escape(t)}:</p><pre class="copy" tabindex="0">{escape(c)}</pre>' for t, c in commands]
-    code = f"from hyctas_mm.archs import load_arch\narch = load_arch('{folder}/arch.json')"
-    blocks.append(f'<p>Or use its description in Python:</p><pre class="copy" tabindex="0">{escape(code)}</pre>')
-    intro = 'In the folder of the search; the first chosen network stands for any of them. A click selects a whole command.'
-    return f'<h2>Use it</h2>\n<p class="soft">{intro}</p>\n' + '\n'.join(blocks)
+    caption = f'Cells of the {len(result.front)} networks on the front by output stride and layer; the number on a bar is that of its cells.'
+    return f'<h2>Which ops, where</h2>\n<figure>{scroll(figure, "Ops by stride and layer")}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def format_seconds(seconds: float) -> str:
@@ -190,6 +173,33 @@ def format_seconds(seconds: float) -> str:
 
 
 # Pieces -----------------------------------------------------------------------------------------------------------------------
+
+
+def _card(candidate: Candidate, result: SearchResult, below: str = '') -> str:
+    """One network: its id, values and drawing."""
+    drawing = draw_arch(candidate.arch, result.base_channels)
+    width = int(drawing.split('width="', 1)[1].split('"', 1)[0])
+    fitted = drawing.replace('<svg ', f'<svg style="width:100%;max-width:{width}px;min-width:{round(width * _MIN_SCALE)}px" ', 1)
+    facts = escape(', '.join(o.with_value(candidate.value(o.name)) for o in result.objectives))
+    archid = escape(candidate.archid)
+    box = scroll(fitted, f'Drawing of {candidate.archid}')
+    return f'<section class="card" id="{archid}"><h3>{code(candidate.archid)} <span class="soft">{facts}</span></h3>{box}{below}</section>'
+
+
+def _panels(figures: Sequence[str], key: str, caption: str) -> str:
+    """Small figures side by side, or below one another on a narrow page."""
+    return f'<figure>{key}<div class="panels">{"".join(figures)}</div><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _link(archid: str, drawn: bool) -> str:
+    return f'<a href="#{escape(archid)}">{code(archid)}</a>' if drawn else code(archid)
+
+
+def _retrained(subnet: Subnet, name: str) -> str:
+    """The score after retraining, with the standard deviation over seeds."""
+    scores = [seed[name] for seed in subnet.by_seed if name in seed]
+    spread = f' ± {stdev(scores):.2f}' if len(scores) > 1 else ''
+    return number(subnet.retrained.get(name)) + spread
 
 
 def _best_sentence(result: SearchResult) -> str:
@@ -208,59 +218,14 @@ def _pair(candidate: Candidate, result: SearchResult) -> str:
     return ' at '.join(o.with_value(candidate.value(o.name)) for o in (y, x))
 
 
-def _cost_order(name: str) -> tuple[int, str]:
-    order = ['params_m', 'macs_g', 'memory_gb', 'latency_ms']
-    return (order.index(name) if name in order else len(order), name)
-
-
 def _objective_cells(candidate: Candidate, result: SearchResult) -> list[str]:
-    return [_number(candidate.value(o.name)) for o in result.objectives]
+    return [number(candidate.value(o.name)) for o in result.objectives]
 
 
 def _track_text(candidate: Candidate) -> str:
     return str(len(candidate.arch.branches))
 
 
-def _number(value: float | None) -> str:
-    return '–' if value is None else format_value(value)
-
-
-def _count(value: float | None) -> str:
-    return '–' if value is None else f'{value:,.0f}'
-
-
-def _code(text: str) -> str:
-    return f'<code>{escape(text)}</code>'
-
-
 def _links(subnet: Subnet, link_base: str) -> str:
     base = f'{Path(link_base).as_posix()}/subnets/{subnet.arch.archid}'.removeprefix('./')
     return ' · '.join(f'<a href="{escape(quote(f"{base}/{name}"))}">{escape(name)}</a>' for name in subnet.files)
-
-
-def _scroll(content: str, framed: bool = False) -> str:
-    """A box that scrolls by itself, so that the page never does sideways."""
-    return f'<div class="scroll{" framed" if framed else ""}" tabindex="0">{content}</div>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str] = ()) -> str:
-    """Cells are HTML already."""
-    body = []
-    for index, row in enumerate(rows):
-        kind = f' class="{classes[index]}"' if classes and classes[index] else ''
-        body.append(f'<tr{kind}>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>')
-    header = ''.join(f'<th scope="col">{cell}</th>' for cell in head)
-    return _scroll(f'<table><thead><tr>{header}</tr></thead><tbody>{"".join(body)}</tbody></table>')
-
-
-def _picture(path: Path, text: str) -> str:
-    return f'<img src="{data_uri(path)}" alt="{escape(text)}" title="{escape(text)}">' if path.is_file() else '–'
-
-
-def _class_legend(path: Path) -> str:
-    if not path.is_file():
-        return ''
-    data = read_object(path)
-    items = zip(data.get('classes', []), data.get('palette', []), strict=False)
-    entries = [f'<li><i style="background:rgb({",".join(str(int(v)) for v in rgb)})"></i>{escape(str(name))}</li>' for name, rgb in items]
-    return f'<ul class="classes">{"".join(entries)}</ul>\n'

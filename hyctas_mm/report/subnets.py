@@ -24,7 +24,8 @@ class Subnet:
         role: ``'chosen'`` or ``'random'``.
         costs: From the archive, else from ``results.json``.
         inherited: Scores with the supernet's weights on the whole test set, if measured.
-        retrained: Scores after training from scratch (and ``iters``), if that was done.
+        retrained: Scores after training from scratch (and ``iters``), if that was done; the mean of several trainings.
+        by_seed: Scores of each of those trainings.
         files: Names of the files that exist in its folder.
     """
 
@@ -34,6 +35,7 @@ class Subnet:
     costs: Mapping[str, float]
     inherited: Mapping[str, float]
     retrained: Mapping[str, float]
+    by_seed: tuple[Mapping[str, float], ...]
     files: tuple[str, ...]
 
 
@@ -58,7 +60,11 @@ def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
     role = 'chosen' if archid in result.chosen else str(data.get('role', 'chosen'))
     inherited, retrained, costs = (_numbers(data.get(key) or {}, key, path) for key in ('inherited', 'retrained', 'costs'))
     files = tuple(n for n in _FILES if (folder / n).is_file())
-    return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, files)
+    seeds = data.get('by_seed') or {}
+    if not isinstance(seeds, Mapping):
+        raise SearchFileError(f'{path}: "by_seed" must map seeds to scores, got {seeds!r}')
+    by_seed = tuple(_numbers(scores, f'by_seed.{seed}', path) for seed, scores in seeds.items())
+    return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, files)
 
 
 def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib
@@ -16,6 +17,18 @@ PAGE_INK = '#010203'
 
 _SVG, _XLINK = 'http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink'
 _NO_METADATA = {'Date': None, 'Creator': None, 'Format': None, 'Type': None}
+
+
+class Mark(NamedTuple):
+    """What belongs to one point of a scatter.
+
+    Attributes:
+        tip: The tooltip.
+        data: ``data-`` attributes by their names without ``data-``.
+    """
+
+    tip: str
+    data: Mapping[str, str]
 
 
 def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
@@ -34,14 +47,14 @@ def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def to_svg(figure: Figure, name: str, title: str, tips: Mapping[str, Sequence[str]] | None = None) -> str:
+def to_svg(figure: Figure, name: str, title: str, marks: Mapping[str, Sequence[Mark]] | None = None) -> str:
     """Renders a figure.
 
     Args:
         figure: Drawn with :data:`PAGE_INK` where the page's colour is wanted.
         name: Prefix of all ids, different for each figure of a page.
         title: What the figure shows, for screen readers.
-        tips: For the gid of a scatter, one tooltip per point.
+        marks: For the gid of a scatter, one for each point.
 
     Returns:
         A standalone SVG with a transparent background, the same in every run.
@@ -54,8 +67,8 @@ def to_svg(figure: Figure, name: str, title: str, tips: Mapping[str, Sequence[st
     root = ElementTree.fromstring(buffer.getvalue())
     for metadata in root.findall(f'{{{_SVG}}}metadata'):
         root.remove(metadata)
-    for gid, texts in (tips or {}).items():
-        _add_tips(root, gid, texts)
+    for gid, members in (marks or {}).items():
+        _mark_points(root, gid, members)
     _prefix_ids(root, name)
     root.attrib.update({'role': 'img', 'class': 'fig', 'color': '#7a828c'})
     root.insert(0, ElementTree.Element(f'{{{_SVG}}}title'))
@@ -64,12 +77,13 @@ def to_svg(figure: Figure, name: str, title: str, tips: Mapping[str, Sequence[st
     return re.sub(r'>\s+<', '><', text.replace(PAGE_INK, 'currentColor'))
 
 
-def _add_tips(root: ElementTree.Element, gid: str, texts: Sequence[str]) -> None:
+def _mark_points(root: ElementTree.Element, gid: str, marks: Sequence[Mark]) -> None:
     group = next(e for e in root.iter(f'{{{_SVG}}}g') if e.get('id') == gid)
     # matplotlib writes few simple markers in full and many as references to one
-    marks = list(group.iter(f'{{{_SVG}}}use')) or list(group.iter(f'{{{_SVG}}}path'))
-    for mark, text in zip(marks, texts, strict=True):
-        ElementTree.SubElement(mark, f'{{{_SVG}}}title').text = text
+    points = list(group.iter(f'{{{_SVG}}}use')) or list(group.iter(f'{{{_SVG}}}path'))
+    for point, mark in zip(points, marks, strict=True):
+        point.attrib.update({f'data-{name}': value for name, value in mark.data.items()})
+        ElementTree.SubElement(point, f'{{{_SVG}}}title').text = mark.tip
 
 
 def _prefix_ids(root: ElementTree.Element, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The Pareto front of a search: who is on it, whom to keep of it, and how much of the plane it dominates.
+"""The Pareto front of a search: who is on it, and whom to keep of it.
 
 Points have one column per objective and smaller is better in each; see :attr:`hyctas_mm.search.objectives.Objective.sign`.
 """
@@ -14,43 +14,6 @@ Points = npt.NDArray[np.float64]
 
 
 FRONT = 'front.json'
-
-
-def non_dominated(points: Points) -> Points:
-    """The points that no other is as good as in both and better in one, by ascending first value; equal points once."""
-    front: list[int] = []
-    for index in np.lexsort((points[:, 1], points[:, 0])):
-        if not front or points[index, 1] < points[front[-1], 1]:
-            front.append(int(index))
-    return points[front]
-
-
-def hypervolume(points: Points, reference: Sequence[float]) -> float:
-    """Area dominated by ``points`` and bounded by ``reference``; points beyond the reference add nothing.
-
-    Args:
-        points: (N, 2), smaller is better.
-        reference: The worst corner.
-    """
-    corner = np.asarray(reference, dtype=np.float64)
-    front = non_dominated(points[(points < corner).all(axis=1)])
-    if not len(front):
-        return 0.0
-    right = np.append(front[1:, 0], corner[0])
-    return float(((right - front[:, 0]) * (corner[1] - front[:, 1])).sum())
-
-
-def hypervolume_curve(points: Points, reference: Sequence[float]) -> Points:
-    """Hypervolume of the first 1, 2, ..., N points."""
-    values = np.zeros(len(points))
-    front: Points = np.empty((0, 2))
-    for index, point in enumerate(points):
-        if not len(front) or (point < front).any(axis=1).all():  # else a point of the front is as good in both
-            front = non_dominated(np.vstack([front, point]))
-            values[index] = hypervolume(front, reference)
-        else:
-            values[index] = values[index - 1]
-    return values
 
 
 def front_indices(points: Points) -> list[int]:

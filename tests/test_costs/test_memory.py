@@ -76,8 +76,8 @@ def test_fused_attention_saves_what_the_cpu_kernel_saves() -> None:
     assert ours == saved('cpu') == sorted([(2, 1, 50, 16)] * 4 + [(2, 1, 50)])
 
 
-@pytest.mark.parametrize(('device_type', 'widths'), [('cpu', [20, 20, 20, 20]), ('cuda', [8, 8, 24, 24])])
-def test_attention_of_narrow_keys_is_widened_as_the_kernels_ask(device_type: str, widths: list[int]) -> None:
+@pytest.mark.parametrize(('device_type', 'widths'), [('cpu', [3, 3, 20, 20]), ('cuda', [8, 8, 24, 24])])
+def test_attention_of_narrow_keys_is_widened_as_cuda_kernels_ask(device_type: str, widths: list[int]) -> None:
     q, k, v = (torch.zeros(1, 1, 10, width, device='meta', requires_grad=True) for width in (3, 3, 20))
     shapes: list[int] = []
     with FusedAttention(device_type), torch.autograd.graph.saved_tensors_hooks(lambda t: shapes.append(t.shape[-1]) or t, lambda t: t):

@@ -213,3 +213,10 @@ def test_screening_gives_up_on_dominated_candidates(toy_root: Path, supernet: Pa
 def test_screening_on_all_images_is_refused(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='screening on 8 of 8 validation images'):
         search(toy_root, supernet, tmp_path, **{'train_cfg.screening': dict(images=8)})
+
+
+def test_generations_are_logged(searched: Path) -> None:
+    (path,) = searched.rglob('scalars.json')
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line['step'] for line in found] == [1, 2, 3, 4]
+    assert found[-1]['search/front_size'] == len(json.loads((searched / 'search' / 'front.json').read_text())['front'])

@@ -88,9 +88,9 @@ class Browser:
         result: dict[str, Any] = answer['result']
         return result
 
-    def open(self, page: Path, width: int = 1400, height: int = 1000, dark: bool = False, script: bool = True, touch: bool = False) -> None:
+    def open(self, page: Path, width: int = 1400, height: int = 1000, dark: bool = False, script: bool = True) -> None:
         """Opens a file and waits until it is loaded."""
-        self.call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=touch)
+        self.call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call('Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}])
         self.call('Emulation.setScriptExecutionDisabled', value=not script)
         self.call('Page.navigate', url='about:blank')  # else another fragment of the same file would not load it again

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hyctas_mm.archs import Architecture, SearchSpace, num_channels
-from hyctas_mm.search.front import non_dominated
+from tests.front_reference import non_dominated
 
 OBJECTIVES = [
     {'name': 'mIoU', 'direction': 'max', 'unit': '%'},

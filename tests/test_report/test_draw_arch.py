@@ -15,9 +15,7 @@ from hyctas_mm.report.draw_arch import draw_arch, draw_arch_file
 from hyctas_mm.report.ops_style import op_color, op_short, sort_ops
 
 SVG = '{http://www.w3.org/2000/svg}'
-WIDE = SearchSpace(
-    layers=20, stem_widths=(6, 12), head_widths=(8, 12), low_levels=('none', 's4', 's4s8'), head_attentions=(True, False)
-)
+WIDE = SearchSpace(layers=20, stem_widths=(6, 12), head_widths=(8, 12), low_levels=('none', 's4', 's4s8'), head_attentions=(True, False))
 
 
 def sample_archs() -> list[Architecture]:

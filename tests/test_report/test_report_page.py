@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.util
 import json
 import re
-import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -68,8 +69,16 @@ def test_page_without_optional_parts(search_dir: Path) -> None:
     assert 'No retraining was run.' in text and 'Its files were not written.' in text
     assert '<h2>Predictions</h2>' not in text and '(random)' not in text
     assert all(link.startswith('#') for link in page.links)
-    assert path.stat().st_size < 300_000
-    for heading in ('Pareto front', 'Chosen networks', 'Their architectures', 'Progress of the search', 'Which ops, where', 'Use it'):
+    assert path.stat().st_size < 600_000
+    for heading in (
+        'Pareto front',
+        'Chosen networks',
+        'Their architectures',
+        'Evolution by generation',
+        'Progress of the search',
+        'Which ops, where',
+        'Use them',
+    ):
         assert f'<h2>{heading}</h2>' in text
 
 
@@ -94,7 +103,15 @@ def test_nothing_is_fetched(search_dir: Path, fill_search: Fill) -> None:
     names = ('http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink')  # names of XML languages, never fetched
     for name in names:
         text = text.replace(name, '')
-    assert not re.search(r'https?://|<script|<link|@import|url\((?!#)', text)
+    assert not re.search(r'https?://|<script src|<link|@import|fetch\(|url\((?![#])', text.replace('`url(#', ''))
+
+
+def test_the_policy_allows_our_script_only(search_dir: Path) -> None:
+    text = read(write_report(search_dir))
+    scripts = re.findall(r'<script>(.*?)</script>', text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert len(scripts) == 1 and text.count('<script') == 2
+    assert f"script-src 'sha256-{digest}'" in text and "default-src 'none'" in text
 
 
 def test_ids_are_unique_and_links_lead_to_them(search_dir: Path) -> None:
@@ -120,7 +137,13 @@ def test_texts_are_escaped(edit_front: Callable[..., Path], fill_search: Fill) -
     text = read(write_report(folder))
     Page(text)
     assert '&lt;script&gt;alert(1)' in text
-    assert '<script' not in text and '<img src=&#x27;y' not in text and '<b onclick' not in text and '<i>road' not in text
+    assert (
+        '<script>alert' not in text
+        and text.count('<script') == 2
+        and '<img src=&#x27;y' not in text
+        and '<b onclick' not in text
+        and '<i>road' not in text
+    )
 
 
 def test_archid_with_markup_is_refused(edit_front: Callable[..., Path]) -> None:
@@ -141,17 +164,15 @@ def test_nothing_chosen(edit_front: Callable[..., Path]) -> None:
     assert 'No network was chosen.' in text and 'No feasible network was found.' in text
 
 
-def test_large_search_is_small_and_fast(tmp_path: Path, make_search: Callable[..., Path]) -> None:
+def test_large_search_is_small(tmp_path: Path, make_search: Callable[..., Path], fill_search: Fill) -> None:
     folder = make_search(tmp_path, num=2400)
-    start = time.perf_counter()
-    path = write_report(folder)
-    assert path.stat().st_size < 2_000_000
-    assert time.perf_counter() - start < 20  # takes about 1 s; the bound only catches a change of order
+    fill_search(folder)
+    assert write_report(folder).stat().st_size < 5_000_000
 
 
 def test_many_pictures_are_cut(search_dir: Path, monkeypatch: pytest.MonkeyPatch, fill_search: Fill) -> None:
     fill_search(search_dir, pictures=4)
-    monkeypatch.setattr('hyctas_mm.report.sections.MAX_IMAGE_BYTES', 1)
+    monkeypatch.setattr('hyctas_mm.report.predictions.MAX_IMAGE_BYTES', 1)
     text = read(write_report(search_dir))
     assert '3 more in <code>predictions/</code>' in text
 
@@ -167,6 +188,37 @@ def test_wrong_optional_files_are_named(search_dir: Path, fill_search: Fill) -> 
     (search_dir / 'predictions' / 'val_000' / 'truth.png').write_text('no picture')
     with pytest.raises(ValueError, match=r'truth\.png: not a readable picture'):
         write_report(search_dir)
+
+
+def test_several_trainings_have_a_spread(search_dir: Path, fill_search: Fill) -> None:
+    fill_search(search_dir, pictures=0)
+    path = search_dir / 'subnets' / load_search(search_dir).chosen[0] / 'results.json'
+    scores = {'0': {'mIoU': 50.0}, '1': {'mIoU': 52.0}}
+    path.write_text(json.dumps({'retrained': {'mIoU': 51.0}, 'by_seed': scores}))
+    text = read(write_report(search_dir))
+    assert '51.00 ± 1.41' in text and 'mean and standard deviation of 2 trainings' in text
+    path.write_text(json.dumps({'by_seed': [1]}))
+    with pytest.raises(SearchFileError, match=r'results\.json: "by_seed" must map seeds'):
+        write_report(search_dir)
+
+
+def test_commands_are_those_of_the_package(search_dir: Path, fill_search: Fill) -> None:
+    fill_search(search_dir, pictures=0)
+    chosen = load_search(search_dir).chosen
+    (search_dir / 'subnets' / chosen[1] / 'config.py').write_text("default_scope = 'mmdet'\n")
+    text = read(write_report(search_dir))
+    assert f'mim train mmdetection subnets/{chosen[1]}/config.py' in text
+    assert f'mim train mmseg subnets/{chosen[0]}/config.py' in text
+    assert re.findall(r'export_onnx.py subnets/(\w+)/', text) == [chosen[0], *chosen[2:]]
+
+
+def test_fronts_larger_than_what_is_drawn(search_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('hyctas_mm.report.sections.MAX_DRAWN', 2)
+    result = load_search(search_dir)
+    text = read(write_report(search_dir))
+    drawn = {*result.chosen, *result.front[:2]}
+    assert text.count('<section class="card"') == len(drawn) < len(result.front)
+    assert {link[1:] for link in Page(text).links if len(link) == 13} == drawn
 
 
 def test_op_counts(search_dir: Path) -> None:

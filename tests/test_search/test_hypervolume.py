@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyctas_mm.search.front import hypervolume
 from hyctas_mm.search.hypervolume import Frame, band
+from tests.front_reference import hypervolume
 
 
 def grid(columns: int) -> st.SearchStrategy[np.ndarray]:

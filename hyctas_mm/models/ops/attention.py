@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hyctas_mm.models.layers import Channels, ConvBN, SlimConv2d, batch_norm, total
 from hyctas_mm.models.ops.base import Op
+from hyctas_mm.models.ops.blockwise_attention import blockwise_attention, is_faster_by_blocks
 from hyctas_mm.registry import register_op
 
 
@@ -43,21 +44,31 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
-        query, key, value = (
-            # (B, C, H, W) -> (B, 1, H*W, C)
-            conv(x).flatten(2).transpose(1, 2).contiguous().unsqueeze(1)  # fused kernels refuse strided channels
-            for conv in (self.query, self.key, self.value)
-        )
-        # Zeros change no product, but the fused kernels, without which the N x N matrix would be kept, ask for them: the CPU's wants equal
-        # widths, CUDA's want multiples of 8. An exported graph has neither kernel and is spared the work.
-        if x.device.type == 'cpu' and not torch.compiler.is_exporting():
-            query, key = _widen(query, channels), _widen(key, channels)
-        elif x.device.type == 'cuda':
-            query, key, value = (_widen(t, -(-t.shape[-1] // 8) * 8) for t in (query, key, value))
-        out = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        # (B, 1, H*W, C or more) -> (B, C, H, W)
-        out = out[..., :channels].squeeze(1).transpose(1, 2).reshape(batch, channels, height, width)
+        # (B, C, H, W) -> (B, H*W, C)
+        query, key, value = (conv(x).flatten(2).transpose(1, 2) for conv in (self.query, self.key, self.value))
+        eager_cpu = x.device.type == 'cpu' and not torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+        if eager_cpu and is_faster_by_blocks(height * width, channels):
+            out = blockwise_attention(query, key, value)
+        else:
+            out = _fused_attention(query, key, value)
+        # (B, H*W, C) -> (B, C, H, W)
+        out = out.transpose(1, 2).reshape(batch, channels, height, width)
         return self.gamma * out + x
+
+
+def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """PyTorch's kernels without the N x N matrix: (B, N, K), (B, N, K), (B, N, C) -> (B, N, C).
+
+    Zeros change no product, but the fused kernels ask for them: the CPU's wants equal widths, CUDA's want multiples of 8. An exported graph has
+    neither kernel and is spared the work.
+    """
+    query, key, value = (x.contiguous().unsqueeze(1) for x in (query, key, value))  # the kernels refuse strided channels
+    channels = value.shape[-1]
+    if value.device.type == 'cpu' and not torch.compiler.is_exporting():
+        query, key = _widen(query, channels), _widen(key, channels)
+    elif value.device.type == 'cuda':
+        query, key, value = (_widen(t, -(-t.shape[-1] // 8) * 8) for t in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0)[..., :channels].squeeze(1)
 
 
 def _widen(x: Tensor, width: int) -> Tensor:
