@@ -25,6 +25,8 @@ SIZES = [
     *('8x384', '32x96', '80x192', '80x64', '300x96', '300x32', '1160x48', '1160x16'),  # IDD-Lite at strides 32, 16 and 8, and crops of it
     *('512x512', '2048x256', '2048x86', '8192x128', '8192x43'),  # Cityscapes at half size
 ]
+LARGEST_MATRIX = 2e9
+"""Bytes of similarities above which the naive form, which keeps several such matrices, is not run for its memory."""
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -120,8 +122,10 @@ def main() -> None:
     table = Table('positions', 'channels', 'pass', 'ours MB', 'naive MB', title='peak memory above inputs and weights', title_justify='left')
     for positions, channels in args.memory:
         for backward in (False, True):
-            found = [in_fresh_process(peak_mb, n, positions, channels, args.device, args.threads, backward) for n in ('ours', 'naive')]
+            forms = ['ours'] if positions**2 * 4 > LARGEST_MATRIX else ['ours', 'naive']
+            found = [in_fresh_process(peak_mb, name, positions, channels, args.device, args.threads, backward) for name in forms]
             cells = ['–' if mb is None else f'{mb:.0f}' for mb in found]
+            cells += [f'not run: matrix of {positions**2 * 4 / 1e6:.0f}'] * (2 - len(forms))
             table.add_row(str(positions), str(channels), 'with backward' if backward else 'forward', *cells)
     console.print(table)
 

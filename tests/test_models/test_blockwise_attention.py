@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyctas_mm.costs import PeakMemory, in_fresh_process
+from hyctas_mm.models.ops import attention as layers
 from hyctas_mm.models.ops import blockwise_attention as module
 from hyctas_mm.models.ops.attention import SelfAttention
 from hyctas_mm.models.ops.blockwise_attention import blockwise_attention, is_faster_by_blocks
@@ -49,15 +52,21 @@ def test_gradients_by_finite_differences() -> None:
 
 
 @pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
-def test_both_ways_of_a_layer_agree(memory_format: torch.memory_format, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_ways_of_a_layer_agree(memory_format: torch.memory_format, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer = SelfAttention(16).double()
     torch.nn.init.constant_(layer.gamma, 0.7)
     x = torch.randn(2, 16, 9, 11, dtype=torch.double).to(memory_format=memory_format)
-    assert is_faster_by_blocks(99, 16)
-    by_blocks = layer(x)
-    monkeypatch.setattr('hyctas_mm.models.ops.attention.is_faster_by_blocks', lambda positions, channels: False)
-    assert torch.allclose(by_blocks, layer(x), atol=1e-12)
+    assert layer(x).is_contiguous(memory_format=memory_format) and is_faster_by_blocks(99, 16)
+    found = {}
+    for way in ('small_attention', 'blockwise_attention', '_fused_attention'):
+        monkeypatch.setattr(layers, 'SMALL', 99 if way == 'small_attention' else 98)
+        monkeypatch.setattr(layers, 'is_faster_by_blocks', lambda positions, channels, way=way: way == 'blockwise_attention')
+        called = Mock(side_effect=getattr(layers, way))
+        monkeypatch.setattr(layers, way, called)
+        found[way] = layer(x)
+        called.assert_called_once()
+    assert all(torch.allclose(found['_fused_attention'], out, atol=1e-12) for out in found.values())
 
 
 def peak(backward: bool) -> int | None:

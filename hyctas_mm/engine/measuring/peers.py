@@ -20,7 +20,9 @@ PEERS = {
     'hrnet-w18s': 'hrnet/fcn_hr18s_4xb2-160k_cityscapes-512x1024.py',
     'icnet-r50': 'icnet/icnet_r50-d8_4xb2-80k_cityscapes-832x832.py',
 }
-"""Name and config, in mmseg's own folder of configs."""
+"""Name and config, in mmseg's own folder of configs. MobileNetV3-LRASPP takes no image of fewer than 392 rows and columns."""
+SIZE_DIVISORS = {'ddrnet-23-slim': 8, 'pidnet-s': 8}
+"""Peers that take no other sizes than multiples: their images are padded."""
 
 
 def peer_model(name: str, num_classes: int) -> ConfigDict:

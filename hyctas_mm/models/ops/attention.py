@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from hyctas_mm.models.layers import Channels, ConvBN, SlimConv2d, batch_norm, total
 from hyctas_mm.models.ops.base import Op
-from hyctas_mm.models.ops.blockwise_attention import blockwise_attention, is_faster_by_blocks
+from hyctas_mm.models.ops.blockwise_attention import SMALL, blockwise_attention, is_faster_by_blocks, small_attention
 from hyctas_mm.registry import register_op
 
 
 class SelfAttention(nn.Module):
     """Single-head attention over all positions of a map, added to it: ``gamma * attention(x) + x`` with ``gamma`` 0 at the start.
 
-    Queries and keys have an eighth of the channels, at least 1. No N x N matrix is kept: memory grows linearly with the positions.
+    Queries and keys have an eighth of the channels, at least 1. Of maps that are not small no N x N matrix is kept: memory grows linearly with the
+    positions.
 
     NOTE(paper): the paper says multi-head. The release has one head, no positional term and no 1/sqrt(d) scale, and so have we.
     """
@@ -46,11 +47,13 @@ class SelfAttention(nn.Module):
         batch, channels, height, width = x.shape
         # (B, C, H, W) -> (B, H*W, C)
         query, key, value = (conv(x).flatten(2).transpose(1, 2) for conv in (self.query, self.key, self.value))
-        eager_cpu = x.device.type == 'cpu' and not torch.compiler.is_compiling() and not torch.compiler.is_exporting()
-        if eager_cpu and is_faster_by_blocks(height * width, channels):
-            out = blockwise_attention(query, key, value)
-        else:
-            out = _fused_attention(query, key, value)
+        attention = _fused_attention
+        if x.device.type == 'cpu' and not torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            if height * width <= SMALL:
+                attention = small_attention
+            elif is_faster_by_blocks(height * width, channels):
+                attention = blockwise_attention
+        out = attention(query, key, value)
         # (B, H*W, C) -> (B, C, H, W)
         out = out.transpose(1, 2).reshape(batch, channels, height, width)
         return self.gamma * out + x

@@ -1,4 +1,4 @@
-"""Attention on a CPU by blocks of queries, with the memory of one block."""
+"""Attention on a CPU, eager: at once where all similarities of an image are few, else by blocks of queries, with the memory of one block."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ from torch import Tensor
 
 BLOCK = 2**18
 """Similarities of a block for each thread: 1 MB of float32, which a core's cache holds."""
+SMALL = 576
+"""Positions up to which all similarities of an image (1.3 MB) are computed, and kept for the backward pass."""
 LEAST_QUERIES = 32
 """Fewer queries at once would make the products slow, whatever the cache holds."""
+
+
+def small_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """``softmax(query key^T) value`` as it stands; see :func:`blockwise_attention`."""
+    weights = torch.softmax(query @ key.transpose(1, 2), -1)  # (B, N, N)
+    if value.stride(2) == 1:
+        return weights @ value
+    return (value.transpose(1, 2) @ weights.transpose(1, 2)).transpose(1, 2)  # the same, in the layout of value
 
 
 def is_faster_by_blocks(positions: int, channels: int) -> bool:
