@@ -14,12 +14,10 @@ if 'cuda' not in sys.argv and '--device=cuda' not in sys.argv:
 
 import torch
 from rich.console import Console
-from rich.table import Column, Table
 
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
-from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.pipeline import Job, run_pipeline
-from hyctas_mm.search.archive import read_archive
+from hyctas_mm.engine.results_table import results_table
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'quickstart'
 
@@ -50,23 +48,9 @@ def main() -> None:
     work_dir = Path(args.work_dir or Path('work_dirs/quickstart') / args.data)
     config = str(CONFIGS / args.data)
     report = run_pipeline(Job(f'{config}_supernet.py', f'{config}_search.py', work_dir, root))
-    print_table(work_dir / 'search')
+    Console().print(results_table(work_dir / 'search'))
+    print(f'configs: {work_dir / "search" / "subnets" / "NETWORK" / "config.py"}')
     print(f'report: {report}   ({(time.monotonic() - start) / 60:.1f} minutes)')
-
-
-def print_table(search_dir: Path) -> None:
-    """Prints the chosen networks."""
-    candidates = {c.archid: c for c in read_archive(search_dir / 'archive.jsonl')}
-    table = Table(Column('network', no_wrap=True), 'strides', 'params M', 'GMACs', 'latency ms', 'mIoU search', 'mIoU retrained')
-    for name in read_json(search_dir / 'front.json')['chosen']:
-        folder = search_dir / 'subnets' / name
-        candidate, results = candidates[name], read_json(folder / 'results.json')
-        costs = [f'{candidate.costs[name]:.3g}' for name in ('params_m', 'macs_g', 'latency_ms')]
-        scores = [f'{candidate.metrics["mIoU"]:.1f}', f'{results["retrained"]["mIoU"]:.1f}']
-        strides = '+'.join(map(str, candidate.arch.output_strides))
-        table.add_row(folder.name, strides, *costs, *scores)
-    Console().print(table)
-    print(f'configs: {search_dir / "subnets" / "NETWORK" / "config.py"}')
 
 
 if __name__ == '__main__':

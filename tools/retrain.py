@@ -8,22 +8,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-import torch
-from mmengine.config import Config, DictAction
-from mmengine.device import get_device
+from mmengine.config import DictAction
 
-from hyctas_mm.archs import SearchSpace
-from hyctas_mm.costs import LatencyTable
-from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.cli import use_scope
-from hyctas_mm.engine.export import write_architecture
-from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.retraining import arch_of, metric, random_twin, retrain, subnet_folders
+from hyctas_mm.engine.retraining import add_random, metric, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
 from hyctas_mm.report.result import find_search_dir
-from hyctas_mm.search import COSTS, METRICS
+from hyctas_mm.search import METRICS
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,26 +46,6 @@ def main() -> None:
         metrics = retrain(subnet, seed, inherit=args.inherit, options=args.cfg_options)
         progress.update(number + 1, f'{subnet.name} seed {seed} {score} {metric(metrics, score):.2f} %')
     print(f'report: {write_report(folder)}')
-
-
-def add_random(folder: Path, chosen: list[Path], count: int, seed: int) -> None:
-    """Makes folders of random architectures, the n-th always the same for a seed; what is there stays."""
-    settings = read_json(folder / 'search.json')
-    space = SearchSpace.from_dict(settings['search_space'])
-    cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
-    cfg = Config.fromfile(chosen[0] / 'config.py')
-    use_scope(cfg)
-    shape = (1, 3, *settings['input_hw'])
-    path = settings['latency_table'] or folder.with_name('latency_table.json')
-    table = LatencyTable(path, torch.device(get_device()), shape) if cost == 'latency_ms' else None
-    costs = CandidateCosts(cfg.model.to_dict(), shape, table)
-    for number in range(count):
-        twin = chosen[number % len(chosen)]
-        arch = random_twin(arch_of(twin), cost, space, costs, np.random.default_rng([seed, number]))
-        target = folder / 'subnets' / arch.archid
-        if not (target / 'results.json').exists():
-            write_architecture(target, cfg, arch, space.base_channels)
-            write_json(target / 'results.json', dict(role='random', twin_of=twin.name, costs=costs(arch)))
 
 
 if __name__ == '__main__':

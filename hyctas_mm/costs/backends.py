@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from hyctas_mm.costs.onnx_export import export_to_onnx
+
 BACKENDS = ('eager', 'compile', 'onnxruntime')
-OPSET = 18
 
 
 def prepare_call(net: nn.Module, x: Tensor, backend: str = 'eager') -> Callable[[], object]:
@@ -33,17 +31,6 @@ def prepare_call(net: nn.Module, x: Tensor, backend: str = 'eager') -> Callable[
         raise ValueError(f'backend {backend!r}; expected one of {", ".join(BACKENDS)}')
     with torch.inference_mode():
         return makers[backend](net, x)
-
-
-def export_to_onnx(net: nn.Module, image: Tensor, path: str | Path) -> None:
-    """Writes a network for images of one size, input ``image``, output ``logits``."""
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        torch.onnx.export(
-            net, (image,), str(path), input_names=['image'], output_names=['logits'], opset_version=OPSET, dynamo=True, external_data=False,
-            verbose=False,
-        )
 
 
 def _eager(net: nn.Module, x: Tensor) -> Callable[[], object]:

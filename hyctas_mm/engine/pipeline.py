@@ -1,11 +1,11 @@
-"""The whole way in one call: supernet, search, retraining, test, ONNX, report. Every step that is done is skipped when run again."""
+"""The whole way in one job: supernet, search, retraining, test, ONNX, report. A step that is done is skipped, one that was interrupted goes on."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from hyctas_mm.engine.cli import set_data_root
-from hyctas_mm.engine.files import read_json
+from hyctas_mm.engine.files import lock_folder, read_json
 from hyctas_mm.engine.onnx import export_onnx
-from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.retraining import retrain, subnet_folders
+from hyctas_mm.engine.progress_view import View, make_view, with_view_hook
+from hyctas_mm.engine.retraining import metric, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
+from hyctas_mm.search import METRICS
 from hyctas_mm.search.archive import ARCHIVE
+
+ONNX = 'model.onnx'
 
 
 @dataclass(frozen=True)
@@ -31,38 +34,55 @@ class Job:
         supernet: Config of the supernet.
         search: Config of the search.
         work_dir: Where everything goes: ``supernet/``, ``search/``.
-        data_root: Folder of the data.
+        data_root: Folder of the data, or None for that of the configs.
         options: Overrides of both configs.
         subnet_options: Overrides of the exported networks' configs.
+        seeds: Seeds that each network is retrained with.
+        inherit: Whether retraining starts from the supernet's weights.
+        add_networks: Called with the search's folder and the chosen networks' before retraining, to put networks beside them.
     """
 
     supernet: str
     search: str
     work_dir: Path
-    data_root: str
+    data_root: str | None = None
     options: Mapping[str, Any] | None = None
     subnet_options: Mapping[str, Any] | None = None
+    seeds: tuple[int, ...] = (0,)
+    inherit: bool = False
+    add_networks: Callable[[Path, list[Path]], None] | None = None
 
     def config(self, path: str, **options: Any) -> Config:
         """A config with the job's data and overrides."""
         cfg = Config.fromfile(path)
-        set_data_root(cfg, self.data_root)
+        if self.data_root is not None:
+            set_data_root(cfg, self.data_root)
         cfg.merge_from_dict({**(self.options or {}), **options})
         return cfg
 
 
-def run_pipeline(job: Job) -> Path:
-    """Runs the job; returns the report."""
-    checkpoint = train_supernet(job)
-    search_dir = run_search(job, checkpoint)
-    folders = [f for f in subnet_folders(search_dir) if read_json(f / 'results.json').get('role') != 'random']
-    progress = Progress('retrained networks', len(folders))
-    for number, folder in enumerate(folders):
-        with quiet_runners():
-            metrics = retrain(folder, options=job.subnet_options)
-        progress.update(number + 1, f'{folder.name} mIoU {metrics["mIoU"]:.2f} %')
-    _export_first(folders, job)
-    return write_report(search_dir)
+def run_pipeline(job: Job, view: View | None = None) -> Path:
+    """Runs the job, or what is left of it; returns the report.
+
+    Raises:
+        BlockingIOError: If another process runs a job in the same folder.
+    """
+    with contextlib.closing(lock_folder(job.work_dir)), view or make_view() as shown:
+        shown.begin('supernet')
+        checkpoint = train_supernet(job)
+        shown.end()
+        shown.begin('search')
+        search_dir = run_search(job, checkpoint)
+        shown.end(f'{len(chosen_folders(search_dir))} networks chosen of {read_json(search_dir / "front.json")["num_evaluated"]}')
+        shown.begin('retraining')
+        retrain_networks(job, search_dir)
+        shown.end()
+        shown.begin('export')
+        shown.end(export_best(search_dir))
+        shown.begin('report')
+        report = write_report(search_dir)
+        shown.end(str(report))
+    return report
 
 
 def train_supernet(job: Job) -> Path:
@@ -72,7 +92,7 @@ def train_supernet(job: Job) -> Path:
     last = Path(cfg.work_dir) / 'last_checkpoint'  # written after the checkpoint is whole
     cfg.resume = last.exists()
     if not last.exists() or Path(last.read_text().strip()).name != checkpoint.name:
-        runner_with_progress(cfg, 'supernet steps').train()
+        _runner(cfg).train()
     return checkpoint
 
 
@@ -81,13 +101,51 @@ def run_search(job: Job, checkpoint: Path) -> Path:
     options = {'train_cfg.supernet': str(checkpoint)}
     cfg = job.config(job.search, work_dir=str(job.work_dir), **options)
     cfg.resume = (job.work_dir / 'search' / ARCHIVE).exists()
-    runner_with_progress(cfg, 'search candidates').train()
+    _runner(cfg).train()
     return job.work_dir / 'search'
 
 
-def runner_with_progress(cfg: Config, label: str) -> Runner:
-    """A runner whose log goes to its file and whose progress goes to the terminal."""
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='ProgressHook', label=label)]
+def retrain_networks(job: Job, search_dir: Path) -> None:
+    """Retrains and tests the networks that are not done yet, with each seed."""
+    if job.add_networks is not None:
+        job.add_networks(search_dir, chosen_folders(search_dir))
+    runs = [(folder, seed) for seed in job.seeds for folder in subnet_folders(search_dir)]
+    for number, (folder, seed) in enumerate(runs):
+        cfg = Config.fromfile(folder / 'config.py')
+        hooks = with_view_hook(cfg.get('custom_hooks'), label=f'{folder.name} seed {seed}', number=number, runs=len(runs))
+        with quiet_runners():
+            retrain(folder, seed, inherit=job.inherit, options={**(job.subnet_options or {}), 'custom_hooks': hooks})
+
+
+def export_best(search_dir: Path) -> str:
+    """Exports the most accurate of the retrained chosen networks to ONNX, unless that is done; returns what to tell."""
+    score = score_of(search_dir)
+    best = max(chosen_folders(search_dir), key=lambda folder: metric(read_json(folder / 'results.json')['retrained'], score))
+    if (best / ONNX).exists():
+        return str(best / ONNX)
+    input_hw = read_json(search_dir / 'search.json')['input_hw']
+    try:
+        with quiet_runners():
+            result = export_onnx(best / 'config.py', best / 'retrained.pth', best / ONNX, input_hw)
+    except Exception as error:  # the exporter raises whatever it meets; the job's networks are there without it
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return f'not exported: {reason}'
+    return f'{result.path}; largest difference to PyTorch {result.max_difference:.1e}'
+
+
+def chosen_folders(search_dir: Path) -> list[Path]:
+    """The exported networks but for those that were added to compare with."""
+    return [f for f in subnet_folders(search_dir) if read_json(f / 'results.json').get('role') != 'random']
+
+
+def score_of(search_dir: Path) -> str:
+    """The metric that a search optimised."""
+    return str(next(o['name'] for o in read_json(search_dir / 'search.json')['objectives'] if o['name'] in METRICS))
+
+
+def _runner(cfg: Config) -> Runner:
+    """A runner whose log goes to its file and whose progress goes to the view."""
+    cfg.custom_hooks = with_view_hook(cfg.get('custom_hooks'))
     with quiet_runners():
         return Runner.from_cfg(cfg)
 
@@ -101,15 +159,3 @@ def quiet_runners() -> Iterator[None]:
         for handler in logger.handlers:
             if type(handler) is logging.StreamHandler:
                 handler.setLevel(logging.CRITICAL + 1)  # its stream is closed now
-
-
-def _export_first(folders: list[Path], job: Job) -> None:
-    """Exports the most accurate of the retrained networks to ONNX."""
-
-    def score(folder: Path) -> float:
-        return float(read_json(folder / 'results.json')['retrained']['mIoU'])
-
-    best = max(folders, key=score)
-    search = read_json(job.work_dir / 'search' / 'search.json')
-    result = export_onnx(best / 'config.py', best / 'retrained.pth', best / 'model.onnx', search['input_hw'])
-    print(f'exported {best / "model.onnx"}; largest difference to PyTorch {result.max_difference:.1e}')

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
+from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import use_scope
-from hyctas_mm.engine.export import plain_metainfo
+from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.predictions import draw_predictions
 from hyctas_mm.registry import DATASETS
+from hyctas_mm.search import COSTS
 from hyctas_mm.visualization import palette_of
 
 RANDOM_TRIES = 2000
@@ -126,6 +129,33 @@ def random_twin(
         if distance <= tolerance:
             break
     return nearest
+
+
+def add_random(folder: Path, chosen: Sequence[Path], count: int, seed: int) -> None:
+    """Makes folders of random architectures of the chosen ones' cost, the n-th always the same for a seed; what is there stays.
+
+    Args:
+        folder: Folder of a search.
+        chosen: Folders of its chosen networks, in turn the twins.
+        count: Number of random architectures.
+        seed: Their seed.
+    """
+    settings = read_json(folder / 'search.json')
+    space = SearchSpace.from_dict(settings['search_space'])
+    cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
+    cfg = Config.fromfile(chosen[0] / 'config.py')
+    use_scope(cfg)
+    shape = (1, 3, *settings['input_hw'])
+    path = settings['latency_table'] or folder.with_name('latency_table.json')
+    table = LatencyTable(path, torch.device(get_device()), shape) if cost == 'latency_ms' else None
+    costs = CandidateCosts(cfg.model.to_dict(), shape, table)
+    for number in range(count):
+        twin = chosen[number % len(chosen)]
+        arch = random_twin(arch_of(twin), cost, space, costs, np.random.default_rng([seed, number]))
+        target = folder / 'subnets' / arch.archid
+        if not (target / 'results.json').exists():
+            write_architecture(target, cfg, arch, space.base_channels)
+            write_json(target / 'results.json', dict(role='random', twin_of=twin.name, costs=costs(arch)))
 
 
 def subnet_folders(search_dir: Path) -> list[Path]:

@@ -1,0 +1,162 @@
+"""How long everything is trained and searched, and how long that will take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hyctas_mm.archs import SearchSpace
+
+TRACKS = 3
+"""Numbers of branches, each searched by itself."""
+_SHARES = dict(supernet=0.45, search=0.3, retraining=0.25)
+_MIN_STEPS, _MIN_SUBNET_STEPS, _MIN_POPULATION, _MIN_GENERATIONS = 200, 100, 6, 3
+_MAX_EPOCHS, _MAX_SUBNET_EPOCHS = 600, 200  # the paper's 600 for its supernet
+_PART_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Numbers of everything that takes time.
+
+    Attributes:
+        steps: Training steps of the supernet.
+        subnet_steps: Training steps of each chosen network.
+        population: Candidates of a generation, for each number of branches.
+        generations: Generations.
+        calibration_images: Images that a candidate's batch norm is recalibrated on.
+        num_chosen: Networks that are retrained.
+        latency_seconds: Time to measure each part of the latency table.
+    """
+
+    steps: int
+    subnet_steps: int
+    population: int
+    generations: int
+    calibration_images: int
+    num_chosen: int
+    latency_seconds: float = _PART_SECONDS
+
+    @property
+    def candidates(self) -> int:
+        """Candidates of all numbers of branches."""
+        return TRACKS * self.population * self.generations
+
+
+QUICK = Lengths(steps=20, subnet_steps=10, population=2, generations=2, calibration_images=16, num_chosen=2, latency_seconds=0.005)
+"""To see that everything runs; the networks are worth nothing."""
+QUICK_SELECT = 12
+"""Images to score on for :data:`QUICK`."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds that were measured.
+
+    Attributes:
+        step: A training step with its images.
+        calibration_image: A candidate's recalibration, for each image.
+        image: Scoring an image.
+        pricing: MACs and parameters of a candidate.
+    """
+
+    step: float
+    calibration_image: float
+    image: float
+    pricing: float
+
+    def candidate(self, lengths: Lengths, num_select: int) -> float:
+        """Seconds of a candidate."""
+        return self.pricing + self.calibration_image * lengths.calibration_images + self.image * num_select
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A step of the job and the seconds that it will take."""
+
+    step: str
+    what: str
+    seconds: float
+
+
+class TooShort(ValueError):
+    """The time given is not enough for anything that makes sense."""
+
+
+def usual_lengths(num_fit: int, batch: int, device_type: str) -> Lengths:
+    """Lengths by number of images: those of our runs on two CPU cores (IDD-Lite), and a good part of the paper's on a GPU.
+
+    Args:
+        num_fit: Training images of the supernet.
+        batch: Images of a step.
+        device_type: ``'cpu'`` or ``'cuda'``.
+    """
+    epoch = num_fit / batch
+    if device_type == 'cpu':
+        return Lengths(
+            steps=_within(24 * epoch, 1000, 4000), subnet_steps=_within(5 * epoch, 300, 1000), population=12, generations=5, calibration_images=128,
+            num_chosen=3,
+        )  # fmt: skip
+    return Lengths(
+        steps=_within(100 * epoch, 4000, 60_000), subnet_steps=_within(40 * epoch, 2000, 40_000), population=20, generations=10,
+        calibration_images=512, num_chosen=5,
+    )  # fmt: skip
+
+
+def fit_hours(lengths: Lengths, hours: float, speed: Speed, num_fit: int, num_select: int, num_val: int, batch: int, space: SearchSpace) -> Lengths:
+    """Lengths that fill the hours: 45 % supernet, 30 % search, 25 % retraining.
+
+    Raises:
+        TooShort: Saying what the least takes.
+    """
+    seconds, epoch = 3600 * hours, num_fit / batch
+    test = 2 * num_val * speed.image
+    steps = _within(_SHARES['supernet'] * seconds / speed.step, _MIN_STEPS, max(_MIN_STEPS, _MAX_EPOCHS * epoch))
+    for_search = _SHARES['search'] * seconds - table_seconds(space, lengths)
+    each = max(0.0, for_search / speed.candidate(lengths, num_select) / TRACKS)
+    population = _within((2 * each) ** 0.5, _MIN_POPULATION, 40)  # twice as many as generations, as in the paper
+    generations = _within(each / population, _MIN_GENERATIONS, 20)
+    left = _SHARES['retraining'] * seconds / lengths.num_chosen - test
+    subnet_steps = _within(left / speed.step, _MIN_SUBNET_STEPS, max(_MIN_SUBNET_STEPS, _MAX_SUBNET_EPOCHS * epoch))
+    fitted = replace(lengths, steps=steps, subnet_steps=subnet_steps, population=population, generations=generations)
+    total = sum(e.seconds for e in estimate(fitted, speed, num_select, num_val, batch, space))
+    if total > 1.3 * seconds:
+        least = f'{fitted.steps} supernet steps, {fitted.candidates} candidates and {lengths.num_chosen} networks of {fitted.subnet_steps} steps'
+        raise TooShort(
+            f'--hours {hours:g} is not enough: {least} take about {duration(total)}; '
+            f'give at least --hours {total / 3600 + 0.05:.1f}, a smaller --size, or --quick for a try'
+        )
+    return fitted
+
+
+def estimate(lengths: Lengths, speed: Speed, num_select: int, num_val: int, batch: int, space: SearchSpace) -> list[Estimate]:
+    """What each step of the job will take."""
+    test = 2 * num_val * speed.image  # with the supernet's weights and after retraining
+    search = lengths.candidates * speed.candidate(lengths, num_select) + table_seconds(space, lengths)
+    return [
+        Estimate('supernet', f'{lengths.steps} steps of {batch} images', lengths.steps * speed.step),
+        Estimate('search', f'{lengths.candidates} candidates, scored on {num_select} images', search),
+        Estimate(
+            'retraining and test',
+            f'{lengths.num_chosen} networks of {lengths.subnet_steps} steps, tested on {num_val} images',
+            lengths.num_chosen * (lengths.subnet_steps * speed.step + test),
+        ),
+        Estimate('ONNX, report', 'the most accurate network, report.html', 20.0),
+    ]
+
+
+def table_seconds(space: SearchSpace, lengths: Lengths) -> float:
+    """Time to measure the parts of the latency table, as if every kind of cell came up: op, widths in and out, stride, going down or not."""
+    kinds = (len(space.ops) - 1) * len(space.widths) ** 2 * 5
+    return lengths.latency_seconds * min(kinds, space.layers * lengths.candidates)
+
+
+def duration(seconds: float) -> str:
+    """A time for a person, e.g. ``'1 h 5 min'``."""
+    if seconds < 90:
+        return f'{max(1, round(seconds))} s'
+    minutes = round(seconds / 60)
+    return f'{minutes} min' if minutes < 90 else f'{minutes // 60} h {minutes % 60} min'
+
+
+def _within(value: float, low: float, high: float) -> int:
+    return int(min(max(value, low), high))

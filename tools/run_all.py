@@ -1,0 +1,105 @@
+"""Runs a whole job: supernet, search, retraining, test, ONNX and report. Started again after an interruption, it goes on where it was.
+
+Example:
+    python tools/new_search.py --data-root data/camvid
+    python tools/run_all.py work_dirs/camvid
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from new_search import check_device, use_device
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dir', type=Path, help='what tools/new_search.py wrote, or any folder with --supernet and --search')
+    parser.add_argument('--supernet', type=Path, help='config of the supernet (default WORK_DIR/configs/supernet.py)')
+    parser.add_argument('--search', type=Path, help='config of the search (default WORK_DIR/configs/search.py)')
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: that of new_search.py, else a GPU where there is one)')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S', help='retrain every network once with each of these seeds')
+    parser.add_argument('--random', type=int, default=0, metavar='N', help='also train N random architectures, each of the cost of a chosen one')
+    parser.add_argument('--inherit', action='store_true', help="start retraining from the supernet's weights instead of from scratch")
+    args = parser.parse_args(argv)
+    for name in ('supernet', 'search'):
+        path = getattr(args, name) or args.work_dir / 'configs' / f'{name}.py'
+        if not path.is_file():
+            parser.error(f'no {path}: write it with tools/new_search.py --work-dir {args.work_dir}, or name a config with --{name}')
+        setattr(args, name, path)
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; 0 when all is done, 130 when it was stopped."""
+    args = parse_args(argv)
+    warnings.filterwarnings('ignore')
+    try:
+        use_device(args.device or noted_device(args.work_dir))
+        check_device(args.device or noted_device(args.work_dir))
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return run(args)
+
+
+def noted_device(work_dir: Path) -> str | None:
+    """The kind of device that the configs were made for."""
+    job = work_dir / 'job.json'
+    return json.loads(job.read_text(encoding='utf-8'))['device'] if job.is_file() else None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the job on the device that was chosen."""
+    from rich.console import Console
+
+    from hyctas_mm.engine.pipeline import Job, run_pipeline
+    from hyctas_mm.engine.progress_view import make_view
+    from hyctas_mm.engine.results_table import results_table
+
+    def add_networks(search_dir: Path, chosen: list[Path]) -> None:
+        from hyctas_mm.engine.retraining import add_random
+
+        add_random(search_dir, chosen, args.random, seed=0)
+
+    job = Job(
+        str(args.supernet), str(args.search), args.work_dir, seeds=tuple(args.seeds), inherit=args.inherit,
+        add_networks=add_networks if args.random else None,
+    )  # fmt: skip
+    view, start = make_view(), time.monotonic()
+    try:
+        report = run_pipeline(job, view)
+    except KeyboardInterrupt:
+        print(f'\nstopped in the step {view.step!r}; the same command goes on from there', file=sys.stderr)
+        return 130
+    except Exception as error:  # whatever it is, a person gets one line, and the rest in a file
+        log = args.work_dir / 'run_all_error.log'
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(traceback.format_exc(), encoding='utf-8')
+        print(f'error in the step {view.step or "start"!r}: {in_one_line(error)} (details: {log})', file=sys.stderr)
+        return 1
+    Console().print(results_table(report.parent))
+    print(f'configs: {report.parent / "subnets" / "NETWORK" / "config.py"}')
+    print(f'report:  {report}   ({(time.monotonic() - start) / 60:.1f} minutes)')
+    return 0
+
+
+def in_one_line(error: Exception) -> str:
+    """An error and what to do."""
+    text = ' '.join(str(error).split()) or type(error).__name__
+    if 'out of memory' in text.lower():
+        return f'{text[:160]}; write the configs again with a smaller --memory-gb or --size (tools/new_search.py)'
+    own = isinstance(error, (ValueError, FileNotFoundError, BlockingIOError)) or type(error).__module__.startswith('hyctas_mm')
+    return text if own else f'{type(error).__name__}: {text[:300]}; mend it, then the same command goes on'
+
+
+if __name__ == '__main__':
+    sys.exit(main())
