@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,36 @@ from hyctas_mm.archs import Architecture
 from hyctas_mm.costs import LatencyTable, count_macs, count_params, measure_latency, predict_training_memory
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
+from hyctas_mm.search.objectives import declare_cost
+
+CostFunction = Callable[[nn.Module, tuple[int, ...]], float]
+"""Prices a network: on the meta device, in eval mode, as it ships; and the shape of its input, (1, 3, H, W)."""
+
+_own_costs: dict[str, CostFunction] = {}
+
+
+def register_cost(name: str, unit: str = '') -> Callable[[CostFunction], CostFunction]:
+    """Registers a cost of your own under the name that objectives and bounds use. Every candidate is then priced with it before it is evaluated.
+
+    Args:
+        name: With the unit in it, as ``params_m``; smaller is better.
+        unit: For a person.
+
+    Raises:
+        ValueError: If there is a metric or cost of this name.
+
+    Example:
+        >>> @register_cost('weights_mb', 'MB')
+        ... def weights_mb(network, input_shape):
+        ...     return sum(p.numel() for p in network.parameters()) / 1e6
+    """
+
+    def register(function: CostFunction) -> CostFunction:
+        declare_cost(name, unit)
+        _own_costs[name] = function
+        return function
+
+    return register
 
 
 def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:
@@ -92,7 +122,7 @@ class CandidateCosts:
         self._post_processing_ms = 0.0
 
     def __call__(self, arch: Architecture) -> dict[str, float]:
-        """``params_m``, ``macs_g``, with a table ``latency_ms``, and with a ``memory_input`` ``memory_gb`` (1e9 bytes)."""
+        """``params_m``, ``macs_g``, all of :func:`register_cost`, with a table ``latency_ms``, with a ``memory_input`` ``memory_gb`` (1e9 bytes)."""
         if arch.archid not in self._known:
             self._known[arch.archid] = self._price(arch)
         return self._known[arch.archid]
@@ -100,7 +130,8 @@ class CandidateCosts:
     def _price(self, arch: Architecture) -> dict[str, float]:
         model = shipped_network(self.model_cfg, arch)
         costs = dict(params_m=count_params(model) / 1e6, macs_g=count_macs(model, self.input_shape).total_g)
-        if self.table is not None:
+        costs |= {name: float(cost(model, self.input_shape)) for name, cost in _own_costs.items()}
+        if self.table is not None:  # fuses the network
             costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + self._post_processing_ms
         if self.memory_input is not None:
             batch, crop_hw = self.memory_input

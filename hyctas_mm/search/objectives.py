@@ -13,6 +13,18 @@ METRICS = dict.fromkeys(('mIoU', 'aAcc', 'mAcc', 'PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_
 COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M', 'memory_gb': 'GB'}
 """Costs, smaller is better, and their units; known before a candidate is evaluated."""
 
+
+def declare_cost(name: str, unit: str = '') -> None:
+    """Makes ``name`` a known cost for objectives and bounds.
+
+    Raises:
+        ValueError: If it is the name of another metric or cost.
+    """
+    if name in METRICS or name in COSTS:
+        raise ValueError(f'cost {name!r}: there is a metric or cost of this name (known: {", ".join([*METRICS, *COSTS])}); choose another name')
+    COSTS[name] = unit
+
+
 _LABELS = {'params_m': 'Parameters', 'macs_g': 'MACs', 'latency_ms': 'Latency', 'memory_gb': 'Training memory'}
 
 

@@ -1,0 +1,75 @@
+"""Images of a config's data sets, as an exported network sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from hyctas_mm.datasets.checks import check_not_empty
+from hyctas_mm.engine.deploy.description import SMALLEST, NetDescription
+from hyctas_mm.engine.predictions import spread_indices
+from hyctas_mm.visualization.panoptic_overlay import default_palette
+
+Image = npt.NDArray[np.uint8]
+
+
+def open_dataset(cfg: Config, part: str, pipeline_of: str | None = None) -> Any:
+    """A data set of a config.
+
+    Args:
+        cfg: The config.
+        part: ``'train'``, ``'val'`` or ``'test'``.
+        pipeline_of: Another part, whose pipeline it gets: ``'val'`` gives training images without augmentation.
+
+    Raises:
+        ValueError: If the config has none, or it has no images; the message says why.
+    """
+    loader = cfg.get(f'{part}_dataloader')
+    if not loader:
+        raise ValueError(f'the config has no {part}_dataloader, so no images')
+    settings = dict(loader['dataset'])
+    if pipeline_of:
+        settings['pipeline'] = cfg[f'{pipeline_of}_dataloader']['dataset']['pipeline']
+    try:
+        dataset = DATASETS.build(settings)
+        check_not_empty(dataset, f'{part}_dataloader')
+    except OSError as error:
+        raise ValueError(f'no images for {part}_dataloader ({error}); check data_root, or give --data-root') from error
+    return dataset
+
+
+def spread_images(dataset: Any, count: int, description: NetDescription) -> Iterator[Image]:
+    """Images (H, W, 3), BGR, spread over a data set, at sizes that the network takes."""
+    for index in spread_indices(len(dataset), count):
+        yield fit(image_of(dataset[index]), description)
+
+
+def image_of(item: Mapping[str, Any]) -> Image:
+    """The image (H, W, 3), BGR, of a data set's item, whose ``inputs`` are (3, H, W)."""
+    return np.ascontiguousarray(item['inputs'].numpy().transpose(1, 2, 0)).astype(np.uint8)  # (3, H, W) -> (H, W, 3)
+
+
+def fit(image: Image, description: NetDescription) -> Image:
+    """An image at a size that the network takes: resized to a fixed one, or up to the smallest."""
+    height, width = description.input_hw if 'size' not in description.dynamic else (max(SMALLEST, size) for size in image.shape[:2])
+    return image if (height, width) == image.shape[:2] else cv2.resize(image, (width, height)).astype(np.uint8)
+
+
+def class_names(cfg: Config, dataset_meta: Mapping[str, Any] | None, count: int) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    """Names and colours (RGB) of the classes: the checkpoint's, else the data set's own, else numbers."""
+    metainfo = dict(dataset_meta or {})
+    if not metainfo.get('classes'):
+        settings = (cfg.get('val_dataloader') or cfg.get('test_dataloader') or {}).get('dataset') or {}
+        kind = DATASETS.get(settings['type']) if settings else None
+        metainfo = dict(getattr(kind, 'METAINFO', {})) | dict(settings.get('metainfo') or {})
+    names = tuple(map(str, metainfo.get('classes') or ()))
+    if len(names) != count:
+        names, metainfo = tuple(map(str, range(count))), {}
+    palette = metainfo.get('palette') or default_palette(count)
+    return names, tuple(tuple(map(int, colour)) for colour in palette)

@@ -1,0 +1,100 @@
+"""The table of errors in docs/faq.md, and the functions that provoke them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_engine.conftest import config, run
+
+FAQ = Path(__file__).parents[2] / 'docs' / 'faq.md'
+HEAD = ['id', 'what you did', 'message', 'cure']
+ANYTHING = '…'
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table. ``message`` is the text in backticks."""
+
+    name: str
+    did: str
+    message: str
+    cure: str
+
+    def matches(self, text: str) -> bool:
+        """Whether the message is the row's, where ``…`` is anything."""
+        return re.fullmatch('.*'.join(map(re.escape, self.message.split(ANYTHING))), text, re.DOTALL) is not None
+
+
+def read_rows(text: str) -> list[Row]:
+    """The rows of all tables with the columns of errors."""
+    rows, inside = [], False
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip('|').split(' | ')] if line.startswith('| ') else []
+        if cells == HEAD:
+            inside = True
+        elif inside and cells:
+            name, did, message, cure = cells
+            rows.append(Row(name, did, message.removeprefix('`').removesuffix('`'), cure))
+        elif not line.startswith('|---'):
+            inside = False
+    return rows
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an error is provoked.
+
+    Attributes:
+        tmp_path: An empty folder.
+        toy_root: Toy streets.
+        supernet: Checkpoint of an untrained supernet that fits the tests' search.
+        begun: Work dir of a finished search; not to be changed.
+        monkeypatch: pytest's.
+    """
+
+    tmp_path: Path
+    toy_root: Path
+    supernet: Path
+    begun: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def search(self, work_dir: Path | None = None, **options: Any) -> None:
+        """Runs a tiny search, as ``tools/search.py`` does."""
+        search(self.toy_root, self.supernet, work_dir or self.tmp_path, **options)
+
+
+def search(toy_root: Path, supernet: Path, work_dir: Path, **options: Any) -> None:
+    """Runs a tiny search."""
+    small = {'train_cfg.supernet': str(supernet), 'train_cfg.branches': (1,), 'train_cfg.generations': 1, 'train_cfg.num_chosen': 1}
+    run(config('search', toy_root, work_dir, **(small | options)))
+
+
+Provoker = Callable[[Place], str | None]
+PROVOKERS: dict[str, Provoker] = {}
+
+
+def provokes(name: str) -> Callable[[Provoker], Provoker]:
+    """Registers what provokes the error of this row: a function that raises it, or returns what a command printed."""
+
+    def register(function: Provoker) -> Provoker:
+        assert name not in PROVOKERS, f'{name} is provoked twice'
+        PROVOKERS[name] = function
+        return function
+
+    return register
+
+
+def message_of(function: Provoker, place: Place) -> str:
+    """The message that a person sees."""
+    try:
+        printed = function(place)
+    except (Exception, SystemExit) as error:
+        return str(error)
+    assert printed is not None, 'nothing went wrong'
+    return printed

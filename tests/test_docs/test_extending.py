@@ -1,0 +1,94 @@
+"""The files and configs of docs/extending, run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.models.subnet import cut_subnet, set_arch
+from hyctas_mm.search.archive import read_archive
+from tests.test_engine.conftest import config, run
+from tests.test_engine.conftest import supernet as supernet
+
+EXTENDING = Path(__file__).parents[2] / 'docs' / 'extending'
+PLANTS, VIEWS = 12, 2
+
+
+@pytest.fixture(autouse=True)
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXTENDING))
+
+
+def page_config(page: str, kind: str, root: Path, work_dir: Path) -> Config:
+    """A tiny quickstart config with the lines of a page in docs/extending, its first block of Python, on top."""
+    block = re.search(r'^```python\n(.*?)^```', (EXTENDING / f'{page}.md').read_text(), re.DOTALL | re.MULTILINE)
+    assert block, f'{page}.md has no config'
+    options: dict[str, Any] = {} if kind == 'search' else {'train_cfg.max_iters': 2}
+    config(kind, root, work_dir, **options).dump(str(work_dir / 'base.py'))
+    (work_dir / f'{page}.py').write_text(f"_base_ = './base.py'\n{block[1]}")
+    return Config.fromfile(work_dir / f'{page}.py')
+
+
+def last_loss(runner: Runner) -> float:
+    return float(runner.message_hub.get_scalar('train/loss').current())
+
+
+def test_an_op(toy_root: Path, tmp_path: Path) -> None:
+    runner = run(page_config('op', 'supernet', toy_root, tmp_path))
+    assert np.isfinite(last_loss(runner)) and runner.iter == 2
+    cells: list[dict[str, Any]] = [dict(op='my_conv_5x5', width=8, down=True), dict(op='conv', width=6), dict(op='my_conv_5x5', width=12)]
+    arch = Architecture.from_dict(dict(branches=[cells]))
+    supernet = runner.model.eval()
+    set_arch(supernet, arch)
+    subnet = cut_subnet(supernet, runner.cfg.model.to_dict(), arch).eval()
+    assert [type(op).__name__ for op in subnet.backbone.cells.values()] == ['MyConv5x5', 'Conv', 'MyConv5x5']
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(supernet(x), subnet(x))
+
+
+def test_a_cost(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    cfg = page_config('cost', 'search', toy_root, tmp_path)
+    cfg.train_cfg.update(supernet=str(supernet), branches=(1,), generations=1)
+    run(cfg)
+    costs = [c.costs for c in read_archive(tmp_path / 'search' / 'archive.jsonl')]
+    assert len(costs) == 3 and all(0 < c['largest_map_m'] <= 0.05 for c in costs)
+    # the stem's first map is the largest of all: 2 * 8 channels at stride 2 of 64x128
+    assert all(c['largest_map_m'] >= 2 * 8 * 32 * 64 / 1e6 for c in costs)
+
+
+def test_a_data_set(toy_root: Path, tmp_path: Path) -> None:
+    root, rng = tmp_path / 'plants', np.random.default_rng(0)
+    for name in (f'plant{plant:02}_{view}' for plant in range(PLANTS) for view in range(VIEWS)):
+        for folder, suffix, levels in (('images', 'jpg', 255), ('labels', 'png', 3)):
+            path = root / folder / 'train' / f'{name}.{suffix}'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), rng.integers(0, levels, (72, 80), dtype=np.uint8))
+    cfg = page_config('dataset', 'supernet', toy_root, tmp_path)
+    assert cfg.train_dataloader.dataset.data_root == 'data/plants'
+    cfg.train_dataloader.dataset.data_root = str(root)
+    runner = run(cfg)
+    assert np.isfinite(last_loss(runner)) and runner.iter == 2
+    parts = {}
+    for part in ('fit', 'select', 'all'):
+        dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, part=part))
+        parts[part] = {Path(dataset.get_data_info(i)['img_path']).stem for i in range(len(dataset))}
+    assert parts['all'] == parts['fit'] | parts['select'] and len(parts['all']) == PLANTS * VIEWS and parts['fit'] and parts['select']
+    assert not {name.split('_')[0] for name in parts['fit']} & {name.split('_')[0] for name in parts['select']}
+
+
+def test_a_head(toy_root: Path, tmp_path: Path) -> None:
+    runner = run(page_config('head', 'subnet', toy_root, tmp_path))
+    assert np.isfinite(last_loss(runner)) and runner.iter == 2
+    assert runner.cfg.model.decode_head.in_channels == list(runner.model.backbone.out_channels)
+    assert runner.model.eval()(torch.randn(1, 3, 64, 96)).shape == (1, 11, 16, 24)
