@@ -142,9 +142,9 @@ def add_random(folder: Path, chosen: Sequence[Path], count: int, seed: int) -> N
     """
     settings = read_json(folder / 'search.json')
     space = SearchSpace.from_dict(settings['search_space'])
-    cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
-    cfg = Config.fromfile(chosen[0] / 'config.py')
+    cfg = Config.fromfile(chosen[0] / 'config.py')  # before the costs, as it may import a user's own
     use_scope(cfg)
+    cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
     shape = (1, 3, *settings['input_hw'])
     path = settings['latency_table'] or folder.with_name('latency_table.json')
     table = LatencyTable(path, torch.device(get_device()), shape) if cost == 'latency_ms' else None
