@@ -70,8 +70,9 @@ def group(labels: np.ndarray, maps: dict, rule: dict, void: int) -> tuple:
     for some in np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1) if len(centers) else []:  # little memory at a time
         target = np.stack([rows[some], columns[some]], 1) + maps['offset'][:, rows[some], columns[some]].T  # (P, 2)
         instances[rows[some], columns[some]] = 1 + ((target[:, None] - centers) ** 2).sum(2).argmin(1)
-    for number in np.unique(instances[instances > 0]):
-        mine = instances == number
+    for number, center in enumerate(np.unique(instances[instances > 0]), start=1):  # a centre no pixel points to is no instance
+        mine = instances == center
+        instances[mine] = number
         labels[mine] = np.bincount(labels[mine]).argmax()  # an instance takes the class most of its pixels have
     return labels, instances
 

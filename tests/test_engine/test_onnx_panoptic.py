@@ -85,6 +85,7 @@ def test_outputs_are_named_by_what_they_hold(everything_inside: OnnxNet, fixed: 
         'classes': ((1, 70, 128), 'int32'), 'peaks': ((1, 1, 70, 128), 'float32'), 'offset': ((1, 2, 70, 128), 'float32'),
     }  # fmt: skip
     assert list(fixed(image)) == ['logits', 'center', 'offset']  # padded to 96 x 128 and cut again
+    assert 'car' in fixed.description.classes and len(fixed.description.palette) == 11
     assert fixed.description.multiple == 32 and everything_inside.description.multiple == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -62,12 +63,15 @@ def fit(image: Image, description: NetDescription) -> Image:
 
 
 def class_names(cfg: Config, dataset_meta: Mapping[str, Any] | None, count: int) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
-    """Names and colours (RGB) of the classes: the checkpoint's, else the data set's own, else numbers."""
+    """Names and colours (RGB) of the classes: the checkpoint's, else the data set's own, else (without images here) numbers."""
     metainfo = dict(dataset_meta or {})
     if not metainfo.get('classes'):
         settings = (cfg.get('val_dataloader') or cfg.get('test_dataloader') or {}).get('dataset') or {}
         kind = DATASETS.get(settings['type']) if settings else None
         metainfo = dict(getattr(kind, 'METAINFO', {})) | dict(settings.get('metainfo') or {})
+    if len(metainfo.get('classes') or ()) != count:  # of a panoptic set they are in its annotations
+        with contextlib.suppress(ValueError):
+            metainfo = dict(open_dataset(cfg, 'val').metainfo)
     names = tuple(map(str, metainfo.get('classes') or ()))
     if len(names) != count:
         names, metainfo = tuple(map(str, range(count))), {}

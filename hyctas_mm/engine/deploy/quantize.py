@@ -31,7 +31,7 @@ class QuantizeOptions:
         predictors: Whether the last convolutions and what follows them are quantised too: logits, centres and offsets then have 256 values.
         signed: Whether activations are symmetric int8, as TensorRT wants them, rather than uint8, which CPUs are faster with.
         keep: Layers that stay float32 with all that is in them, by the start of their name. None: of a panoptic file the tower of the centres,
-            which cost 4 points of PQ in 8 bits on nuclei; of a semantic one none.
+            which in 8 bits lost 3.6 points of PQ on nuclei; of a semantic one none.
     """
 
     attention: bool = False
