@@ -15,7 +15,6 @@ from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.retraining import add_random, metric, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
 from hyctas_mm.report.result import find_search_dir
-from hyctas_mm.search import METRICS
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +34,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     folder = find_search_dir(args.search)
-    score = next(o['name'] for o in read_json(folder / 'search.json')['objectives'] if o['name'] in METRICS)
+    score = next(o['name'] for o in read_json(folder / 'search.json')['objectives'] if o['direction'] == 'max')
     chosen = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') != 'random']
     if args.random:
         add_random(folder, chosen, args.random, args.seed)

@@ -20,7 +20,6 @@ from hyctas_mm.engine.onnx import export_onnx
 from hyctas_mm.engine.progress_view import View, make_view, with_view_hook
 from hyctas_mm.engine.retraining import metric, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
-from hyctas_mm.search import METRICS
 from hyctas_mm.search.archive import ARCHIVE
 
 ONNX = 'model.onnx'
@@ -140,7 +139,7 @@ def chosen_folders(search_dir: Path) -> list[Path]:
 
 def score_of(search_dir: Path) -> str:
     """The metric that a search optimised."""
-    return str(next(o['name'] for o in read_json(search_dir / 'search.json')['objectives'] if o['name'] in METRICS))
+    return str(next(o['name'] for o in read_json(search_dir / 'search.json')['objectives'] if o['direction'] == 'max'))
 
 
 def _runner(cfg: Config) -> Runner:

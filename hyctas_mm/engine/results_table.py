@@ -11,7 +11,6 @@ from rich.table import Column, Table
 from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.retraining import arch_of, metric, subnet_folders
 from hyctas_mm.report.result import load_search
-from hyctas_mm.search import METRICS
 from hyctas_mm.search.objectives import format_value
 
 _HEADERS = dict(params_m='params M', macs_g='GMACs', latency_ms='latency ms')
@@ -20,7 +19,7 @@ _HEADERS = dict(params_m='params M', macs_g='GMACs', latency_ms='latency ms')
 def results_table(search_dir: Path) -> Table:
     """The exported networks, cheapest first as in ``front.json``, then those added to compare with."""
     found = load_search(search_dir)
-    score = next(o.name for o in found.objectives if o.name in METRICS)
+    score = next(o.name for o in found.objectives if o.direction == 'max')
     rows = [(folder, read_json(folder / 'results.json')) for folder in subnet_folders(search_dir)]
     costs = [_costs(found, folder.name, results) for folder, results in rows]
     names = [name for name in _HEADERS if any(name in cost for cost in costs)]
