@@ -6,7 +6,7 @@ import argparse
 
 from mmengine.runner import Runner
 
-from hyctas_mm.engine.cli import add_config_arguments, load_config
+from hyctas_mm.engine.cli import add_config_arguments, load_config, use_launcher
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,7 +26,8 @@ def main() -> None:
         raise SystemExit(f'error: {args.config} is not a search config: its train_cfg is {cfg.train_cfg.get("type")!r}, expected NSGA2SearchLoop')
     if args.supernet:
         cfg.train_cfg.supernet = args.supernet
-    cfg.resume, cfg.launcher = args.resume, args.launcher
+    cfg.resume = args.resume
+    use_launcher(cfg, args.launcher)
     Runner.from_cfg(cfg).train()
 
 

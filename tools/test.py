@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import hyctas_mm.visualization  # noqa: F401  registers the panoptic visualizer
-from hyctas_mm.engine.cli import add_config_arguments, load_config
+from hyctas_mm.engine.cli import add_config_arguments, load_config, use_launcher
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +41,8 @@ def draw_into(cfg: Config, folder: str) -> None:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
-    cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
+    cfg.load_from = args.checkpoint
+    use_launcher(cfg, args.launcher)
     if args.show_dir:
         draw_into(cfg, args.show_dir)
     metrics = Runner.from_cfg(cfg).test()

@@ -6,7 +6,7 @@ import argparse
 
 from mmengine.runner import Runner
 
-from hyctas_mm.engine.cli import add_config_arguments, load_config
+from hyctas_mm.engine.cli import add_config_arguments, load_config, use_launcher
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
-    cfg.launcher = args.launcher
+    use_launcher(cfg, args.launcher)
     cfg.resume = cfg.get('resume', False) or args.resume
     cfg.load_from = args.load_from or cfg.get('load_from')
     Runner.from_cfg(cfg).train()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
+import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
@@ -20,6 +22,23 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def use_scope(cfg: Config) -> None:
     """Makes the config's ``default_scope`` (mmseg or mmdet) the one that names are looked up in, as mmengine's Runner does."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
+
+
+def use_launcher(cfg: Config, launcher: str) -> None:
+    """Makes a config run under a launcher, on machines without a GPU too.
+
+    mmengine's start of the processes and its wrapper of the model name a GPU in any case; without one both are done here.
+
+    Args:
+        cfg: The config, changed in place.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+    """
+    cfg.launcher = launcher
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        if not dist.is_initialized():
+            dist.init_process_group('gloo')
+        unused = cfg.get('find_unused_parameters', False)
+        cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=unused))
 
 
 def load_config(args: argparse.Namespace) -> Config:
