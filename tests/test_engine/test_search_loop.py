@@ -220,3 +220,11 @@ def test_generations_are_logged(searched: Path) -> None:
     found = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line['step'] for line in found] == [1, 2, 3, 4]
     assert found[-1]['search/front_size'] == len(json.loads((searched / 'search' / 'front.json').read_text())['front'])
+
+
+def test_a_supernet_that_changed_between_runs_is_refused(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+    checkpoint = torch.load(supernet, weights_only=False)
+    next(iter(checkpoint['state_dict'].values())).add_(1)
+    torch.save(checkpoint, tmp_path / 'changed.pth')
+    with pytest.raises(SearchError, match='another search: supernet_sha1 is .* there, .* here'):
+        search(toy_root, tmp_path / 'changed.pth', searched, resume=True)
