@@ -120,6 +120,8 @@ def main() -> None:
         raise SystemExit(f'{args.recipe}: says no input size')
     classes = recipe.model.decode_head.num_classes
     models = {f'{Path(path).parent.name}': (OURS, Config.fromfile(path).model) for path in args.networks}
+    for _, model in models.values():
+        model.decode_head.num_classes = classes
     models |= {name: ('peer', peer_model(name, classes)) for name in args.peers}
     rows, networks, problems = [], [], []
     for name, (kind, model) in models.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from hyctas_mm.costs.onnx_export import export_to_onnx
 
-BACKENDS = ('eager', 'compile', 'onnxruntime')
+BACKENDS = ('eager', 'channels_last', 'compile', 'cudagraph', 'onnxruntime')
 
 
 def prepare_call(net: nn.Module, x: Tensor, backend: str = 'eager') -> Callable[[], object]:
@@ -21,12 +22,16 @@ def prepare_call(net: nn.Module, x: Tensor, backend: str = 'eager') -> Callable[
     Args:
         net: In eval mode, on the device of ``x``, batch norm fused.
         x: The input, (N, 3, H, W).
-        backend: ``'eager'``: PyTorch as it is. ``'compile'``: ``torch.compile``. ``'onnxruntime'``: exported to ONNX, as many threads as PyTorch.
+        backend: ``'eager'``: PyTorch as it is. ``'channels_last'``: with weights in that layout. ``'compile'``: ``torch.compile``.
+            ``'cudagraph'``: recorded once, on a GPU. ``'onnxruntime'``: exported to ONNX, as many threads as PyTorch.
+
+    Returns:
+        The call. It gives what the network gives, but ``'onnxruntime'`` leaves it in its own memory.
 
     Raises:
         ValueError: For an unknown backend, or one that does not work here or with this network; the message says why.
     """
-    makers = {'eager': _eager, 'compile': _compile, 'onnxruntime': _onnxruntime}
+    makers = {'eager': _eager, 'channels_last': _channels_last, 'compile': _compile, 'cudagraph': _cudagraph, 'onnxruntime': _onnxruntime}
     if backend not in makers:
         raise ValueError(f'backend {backend!r}; expected one of {", ".join(BACKENDS)}')
     with torch.inference_mode():
@@ -46,6 +51,33 @@ def _compile(net: nn.Module, x: Tensor) -> Callable[[], object]:
         needs = 'triton' if x.device.type == 'cuda' else 'a C++ compiler (g++) and the headers of Python'
         raise ValueError(f"backend 'compile' does not work here: {reason}; it needs {needs}; use --backend eager or onnxruntime") from None
     return partial(compiled, x)
+
+
+def _channels_last(net: nn.Module, x: Tensor) -> Callable[[], object]:
+    layout = torch.channels_last
+    return partial(copy.deepcopy(net).to(memory_format=layout), x.contiguous(memory_format=layout))
+
+
+def _cudagraph(net: nn.Module, x: Tensor) -> Callable[[], object]:
+    if x.device.type != 'cuda':
+        raise ValueError(
+            f"backend 'cudagraph' records the kernels of a GPU; here the device is {x.device.type}; use --device cuda or another --backend"
+        )
+    side = torch.cuda.Stream(x.device)  # what is only done once, as choosing kernels, must not be recorded
+    side.wait_stream(torch.cuda.current_stream(x.device))
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            net(x)
+    torch.cuda.current_stream(x.device).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = net(x)
+
+    def call() -> object:
+        graph.replay()
+        return result
+
+    return call
 
 
 def _onnxruntime(net: nn.Module, x: Tensor) -> Callable[[], object]:

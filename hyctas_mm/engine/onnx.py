@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from hyctas_mm.engine.deploy.compare import largest_difference, random_inputs
 from hyctas_mm.engine.deploy.description import SMALLEST, NetDescription
 from hyctas_mm.engine.deploy.images import class_names, open_dataset, spread_images
 from hyctas_mm.engine.deploy.onnx_net import OnnxNet
-from hyctas_mm.engine.deploy.symbolic_sizes import symbolic_sizes
 from hyctas_mm.engine.deploy.whole_net import WholeNet, own_order, pad_divisor, task_of
 from hyctas_mm.models.subnet import drop_training_parts
 from hyctas_mm.registry import MODELS
@@ -154,7 +152,7 @@ def _write(net: WholeNet, path: Path) -> None:
     height, width = description.input_hw
     shape = (batch, height, width, 3) if description.layout == 'nhwc' else (batch, 3, height, width)
     image = torch.zeros(shape, dtype=torch.uint8) if description.preprocessing else torch.zeros(shape)
-    with torch.no_grad(), symbolic_sizes() if 'size' in description.dynamic else nullcontext():
+    with torch.no_grad():
         export_to_onnx(net, image, path, description.compared_outputs, _dimensions(description))
     description.write(path)
 

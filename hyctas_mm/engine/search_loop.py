@@ -82,6 +82,7 @@ class NSGA2SearchLoop(BaseLoop):
         post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation images.
         screening: ``dict(images=64)`` scores each candidate on so many validation images first, and on the others only where those leave
             doubt whether a known candidate is better at no more cost; see :class:`~hyctas_mm.search.screening.Screening`. None for all images.
+        amp: Whether candidates are scored in half precision: faster on a GPU, and the scores differ a little from those in float32.
         seed: Seed of the search.
 
     Raises:
@@ -115,9 +116,11 @@ class NSGA2SearchLoop(BaseLoop):
         memory_device: str = 'cuda',
         post_processing: bool = False,
         screening: Mapping[str, Any] | None = None,
+        amp: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__(runner, dataloader)
+        _check_numbers(input_hw, population=population, generations=generations, calibration_batches=calibration_batches, num_chosen=num_chosen)
         self.objectives = read_objectives(objectives)
         self.bounds = read_bounds(bounds, [o.name for o in self.objectives])
         self.demands = Demands(self.objectives, self.bounds)
@@ -126,7 +129,7 @@ class NSGA2SearchLoop(BaseLoop):
         self.branches: list[int | None] = [None] if branches is None else list(branches)
         self.population, self.generations, self.seed = population, generations, seed
         self.probs = dict(crossover_prob=crossover_prob, mutation_prob=mutation_prob)
-        self.calibration_batches, self.num_chosen = calibration_batches, num_chosen
+        self.calibration_batches, self.num_chosen, self.amp = calibration_batches, num_chosen, amp
         self.subnet_config = self._read_subnet_config(subnet_config)
         self.folder = Path(runner.work_dir) / 'search'
         self.latency_table = latency_table
@@ -192,13 +195,17 @@ class NSGA2SearchLoop(BaseLoop):
         """Reads and checks everything; returns the settings that make it this search and no other."""
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
         self.space = supernet_space(model)
+        if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
+            raise ValueError(f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space')
         self.runner.logger.info(f'search space: {self.space.size():.3g} architectures')
         digest = load_supernet(model, self.supernet, self.space)
         model_cfg = self.runner.cfg.model.to_dict()
         self.device = next(model.parameters()).device
         loop = self.runner.val_loop
         first = self.screening.images if self.screening else 0
-        self.scorer = Scorer(model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches, first_images=first)
+        self.scorer = Scorer(
+            model, model_cfg, self.dataloader, loop.dataloader, loop.evaluator, self.calibration_batches, first_images=first, amp=self.amp
+        )
         settings = self._settings(digest)
         if is_main_process():
             self._open_folder(settings)
@@ -213,7 +220,10 @@ class NSGA2SearchLoop(BaseLoop):
         if self.post_processing:
             test_cfg = self.runner.cfg.model.get('test_cfg') or {}
             if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
-                raise ValueError('post_processing=True with several scales or flip: the network runs several times then, which is no constant')
+                raise ValueError(
+                    'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; '
+                    'leave one of them out'
+                )
             self.costs.add_post_processing(
                 self.scorer.subnet(self.space.sample(np.random.default_rng(0))), self.scorer.first_batches(5), self._evaluation_cfg()
             )
@@ -223,7 +233,9 @@ class NSGA2SearchLoop(BaseLoop):
         if 'memory_gb' not in {o.name for o in self.objectives} | {b.name for b in self.bounds}:
             return None
         if given is None:
-            raise ValueError('memory_gb is an objective or bound: give memory_input=(batch, (height, width)) of the training it is meant for')
+            raise ValueError(
+                'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
+            )
         batch, (height, width) = given
         return int(batch), (int(height), int(width))
 
@@ -252,6 +264,7 @@ class NSGA2SearchLoop(BaseLoop):
             input_hw=list(self.input_hw),
             calibration_batches=self.calibration_batches,
             screening=self.screening and asdict(self.screening),
+            amp=self.amp or None,  # as in searches begun before there was a choice
             seed=self.seed,
             **self.probs,
         )
@@ -341,9 +354,7 @@ class NSGA2SearchLoop(BaseLoop):
         """An outcome as a line of the archive, with the demands that it misses."""
         self._failures = self._failures + 1 if outcome.failure else 0
         if self._failures == FAILURES_IN_A_ROW:
-            raise SearchError(
-                f'{self._failures} candidates in a row failed, the last with: {outcome.failure}. Mend it and go on with --resume'
-            )
+            raise SearchError(f'{self._failures} candidates in a row failed, the last with: {outcome.failure}. Mend it and go on with --resume')
         costs = self.costs(arch)
         values = {**outcome.metrics, **costs}
         if self.screening and self.screening.was_given_up(outcome.metrics):
@@ -352,7 +363,8 @@ class NSGA2SearchLoop(BaseLoop):
         unknown = [o.name for o in self.objectives if o.name not in values] if outcome.metrics else []
         if unknown:
             raise SearchError(
-                f'objective(s) {unknown} are neither costs nor metrics of val_evaluator, which gives {sorted(outcome.metrics)}'
+                f'train_cfg.objectives: {unknown} are neither costs nor metrics of val_evaluator, which gives '
+                f'{sorted(outcome.metrics)}; name some of these'
             )
         problems = self.demands.problems(values, outcome.failure)
         return Candidate(len(self.archive), generation, track, arch, outcome.metrics, costs, problems, outcome.seconds)
@@ -417,7 +429,10 @@ class NSGA2SearchLoop(BaseLoop):
         places = [Path(path), Path(self.runner.cfg.filename or '.').parent / path]
         found = next((p for p in places if p.is_file()), None)
         if found is None:
-            raise FileNotFoundError(f'no subnet_config {path}, neither in the working directory nor beside the search config')
+            raise FileNotFoundError(
+                f'train_cfg: no subnet_config {path}, neither in the working directory nor beside the search config; name the training config of a '
+                'fixed network'
+            )
         cfg = Config.fromfile(found)
         root = self.runner.cfg.train_dataloader.dataset.get('data_root')
         if root:
@@ -443,6 +458,14 @@ class NSGA2SearchLoop(BaseLoop):
     def _exclusions(self) -> str:
         told = ', '.join(f'{name} excluded {count}' for name, count in self._excluded.most_common()) or 'nothing was excluded'
         return f'of {self._proposed} proposed architectures {told}'
+
+
+def _check_numbers(input_hw: Sequence[int], **counts: int) -> None:
+    for name, value in counts.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f'train_cfg: {name}={value!r}; expected a whole number from 1 up')
+    if len(input_hw) != 2 or min(input_hw) < 1:
+        raise ValueError(f'train_cfg: input_hw={tuple(input_hw)}; expected height and width in pixels, e.g. (227, 320)')
 
 
 def _track_name(track: int | None) -> str:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 Channels = int | Sequence[tuple[int, int]]
 """Input channels: a number, or for concatenated maps one ``(active, full)`` pair per map, each in a slot of its full size."""
@@ -97,9 +98,7 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
             state['num_batches_tracked'].add_(1)
             if momentum is None:  # cumulative average
                 momentum = 1.0 / float(state['num_batches_tracked'])
-        return F.batch_norm(
-            x, state['running_mean'], state['running_var'], state['weight'], state['bias'], self.training, momentum or 0.0, self.eps
-        )
+        return F.batch_norm(x, state['running_mean'], state['running_var'], state['weight'], state['bias'], self.training, momentum or 0.0, self.eps)
 
 
 def batch_norm(channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> nn.Module:
@@ -156,13 +155,13 @@ class ConvBN(nn.Module):
 
 
 def resize(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
-    """Bilinear resizing to (height, width); the map itself where it has that size."""
-    height, width = int(size[0]), int(size[1])
-    if x.shape[2] == height and x.shape[3] == width:
+    """Bilinear resizing to (height, width); the map itself where it has that size, also when traced for sizes that vary."""
+    if all(statically_known_true(old == new) for old, new in zip(x.shape[2:], size, strict=True)):
         return x
-    return F.interpolate(x, size=(height, width), mode='bilinear', align_corners=align_corners)
+    return F.interpolate(x, size=(size[0], size[1]), mode='bilinear', align_corners=align_corners)
 
 
 def half_size(x: Tensor) -> tuple[int, int]:
     """Half the map's height and width, rounded down but at least 1."""
-    return max(1, x.shape[2] // 2), max(1, x.shape[3] // 2)
+    height, width = x.shape[2:]
+    return torch.sym_max(1, height // 2), torch.sym_max(1, width // 2)

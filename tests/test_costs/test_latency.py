@@ -71,9 +71,16 @@ def test_the_processor_clock_is_for_one_thread() -> None:
 # Backends -------------------------------------------------------------------------------------------------------------------------
 
 
-def test_an_eager_call_is_the_network() -> None:
+@pytest.mark.parametrize('backend', ['eager', 'channels_last', 'compile'])
+def test_a_call_is_the_network(backend: str) -> None:
     net, x = small_net(), torch.rand(1, 3, 8, 8)
-    assert torch.equal(prepare_call(net, x, 'eager')(), net(x))
+    torch.testing.assert_close(prepare_call(net, x, backend)(), net(x))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='records the kernels of a GPU')
+def test_a_recorded_call_is_the_network() -> None:
+    net, x = small_net().cuda(), torch.rand(1, 3, 8, 8, device='cuda')
+    torch.testing.assert_close(prepare_call(net, x, 'cudagraph')(), net(x))
 
 
 def test_onnxruntime_runs_the_network() -> None:
@@ -82,8 +89,10 @@ def test_onnxruntime_runs_the_network() -> None:
 
 def test_backends_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = small_net(), torch.rand(1, 3, 8, 8)
-    with pytest.raises(ValueError, match="backend 'tensorrt'; expected one of eager, compile, onnxruntime"):
+    with pytest.raises(ValueError, match="backend 'tensorrt'; expected one of eager, channels_last, compile, cudagraph, onnxruntime"):
         prepare_call(net, x, 'tensorrt')
+    with pytest.raises(ValueError, match="backend 'cudagraph' records the kernels of a GPU; here the device is cpu"):
+        prepare_call(net, x, 'cudagraph')
 
     def refuse(*_: object) -> None:
         raise RuntimeError('\n no working C++ compiler found')

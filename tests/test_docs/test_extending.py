@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.engine import candidate_costs
 from hyctas_mm.models.subnet import cut_subnet, set_arch
+from hyctas_mm.search import COSTS
 from hyctas_mm.search.archive import read_archive
 from tests.test_engine.conftest import config, run
 from tests.test_engine.conftest import supernet as supernet
@@ -27,6 +30,16 @@ PLANTS, VIEWS = 12, 2
 @pytest.fixture(autouse=True)
 def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(EXTENDING))
+
+
+@pytest.fixture(autouse=True)
+def own_costs() -> Iterator[None]:
+    """Takes registered costs away again: they would price every candidate of later tests in this process, and not of those in others."""
+    before = [(registry, dict(registry)) for registry in (COSTS, candidate_costs._own_costs)]
+    yield
+    for registry, entries in before:
+        registry.clear()
+        registry.update(entries)
 
 
 def page_config(page: str, kind: str, root: Path, work_dir: Path) -> Config:

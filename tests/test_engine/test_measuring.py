@@ -6,9 +6,9 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from hyctas_mm.engine.inference import fuse_norms
 from hyctas_mm.engine.measuring import Network, count
 from hyctas_mm.engine.measuring.peers import PEERS, peer_model
-from hyctas_mm.engine.measuring.timing import fuse_norms
 
 
 def network(name: str) -> Network:

@@ -1,11 +1,18 @@
-"""Where a scorer keeps its images. Scores themselves: test_search_loop.py."""
+"""Where a scorer keeps its images, and its scores beside those of mmengine's own loop."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from mmengine.runner import ValLoop
 
-from hyctas_mm.engine.scoring import keep_on_device
+from hyctas_mm.engine.evidence.open_search import OpenSearch
+from hyctas_mm.engine.scoring import Scorer, keep_on_device
+from tests.test_engine.conftest import config
 
 GPU = torch.device('cuda', 0)
 
@@ -35,3 +42,36 @@ def test_nothing_moves_to_a_cpu() -> None:
     before = [image for batch in there for image in batch['inputs']]
     assert keep_on_device(there, torch.device('cpu'))
     assert all(a is b for a, b in zip(before, (image for batch in there for image in batch['inputs']), strict=True))
+
+
+@pytest.fixture(scope='module')
+def opened(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenSearch:
+    folder = tmp_path_factory.mktemp('opened')
+    found = OpenSearch(config('search', toy_root, folder, **{'train_cfg.supernet': str(supernet)}), folder)
+    found.load(supernet)
+    return found
+
+
+def scorer(opened: OpenSearch, **options: Any) -> Scorer:
+    loop, val_loop, old = opened.loop, opened.loop.runner.val_loop, opened.scorer
+    return Scorer(old.supernet, old.model_cfg, loop.dataloader, val_loop.dataloader, val_loop.evaluator, loop.calibration_batches, **options)
+
+
+def test_scores_are_those_of_mmengines_loop_and_mmsegs_metric(opened: OpenSearch) -> None:
+    runner, rng = opened.loop.runner, np.random.default_rng(0)
+    for arch in [opened.space.sample(rng) for _ in range(3)]:
+        ours = opened.scorer.score(arch)
+        supernet, runner.model = runner.model, opened.scorer.subnet(arch)
+        try:
+            theirs = ValLoop(runner, runner.val_loop.dataloader, runner.val_loop.evaluator).run()
+        finally:
+            runner.model = supernet
+        assert ours == {name: theirs[name] for name in ours} and set(ours) == {'mIoU', 'aAcc', 'mAcc'}
+
+
+def test_half_precision_scores_are_close_and_not_the_same(opened: OpenSearch) -> None:
+    archs = [opened.space.sample(np.random.default_rng(seed)) for seed in range(3)]
+    full, half = ([scorer(opened, amp=amp).score(arch)['aAcc'] for arch in archs] for amp in (False, True))
+    assert full == [opened.scorer.score(arch)['aAcc'] for arch in archs]
+    assert half != full
+    np.testing.assert_allclose(half, full, atol=3)

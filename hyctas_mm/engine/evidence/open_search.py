@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.checkpoint import load_supernet
+from hyctas_mm.engine.cli import build_runner, check_is_search
 from hyctas_mm.engine.evidence.score_objective import score_of
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.pipeline import quiet_runners
@@ -38,20 +38,26 @@ class OpenSearch:
     """
 
     def __init__(self, cfg: Config, folder: Path) -> None:
-        if cfg.train_cfg.get('type') != NSGA2SearchLoop.__name__:
-            raise ValueError(f'{cfg.filename} is not a search config: its train_cfg is {cfg.train_cfg.get("type")!r}, expected NSGA2SearchLoop')
+        check_is_search(cfg)
         cfg = cfg.copy()
         cfg.work_dir = str(folder)
         cfg.experiment_name = f'evidence-{time.monotonic_ns()}'  # mmengine wants one name a runner
         with quiet_runners():
-            runner = Runner.from_cfg(cfg)
+            runner = build_runner(cfg, 'train', 'val')
             self.loop: NSGA2SearchLoop = runner.train_loop
         self.score = score_of(self.loop.objectives).name
         self._model, self._model_cfg = runner.model, cfg.model.to_dict()
         self.space: SearchSpace = supernet_space(runner.model)
         validation, evaluator = runner.val_loop.dataloader, runner.val_loop.evaluator
         self.scorer = Scorer(
-            runner.model, self._model_cfg, self.loop.dataloader, validation, evaluator, self.loop.calibration_batches, self.loop.seed
+            runner.model,
+            self._model_cfg,
+            self.loop.dataloader,
+            validation,
+            evaluator,
+            self.loop.calibration_batches,
+            self.loop.seed,
+            amp=self.loop.amp,
         )
 
     def load(self, supernet: str | Path) -> str:

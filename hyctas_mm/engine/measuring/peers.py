@@ -26,7 +26,8 @@ SIZE_DIVISORS = {'ddrnet-23-slim': 8, 'pidnet-s': 8}
 
 
 def peer_model(name: str, num_classes: int) -> ConfigDict:
-    """The model of a peer, trained from scratch in one process: no pretrained weights, plain batch norm, the given number of classes.
+    """The model of a peer, trained from scratch in one process: no pretrained weights, plain batch norm of PyTorch's momentum, the given number of
+    classes.
 
     Args:
         name: One of :data:`PEERS`.
@@ -52,8 +53,9 @@ def _from_scratch(value: Any, num_classes: int) -> Any:
     if not isinstance(value, dict):
         return value
     out = {k: _from_scratch(v, num_classes) for k, v in value.items() if k not in ('pretrained', 'class_weight')}
-    if str(value.get('type')) == 'SyncBN':
+    if str(value.get('type')) in ('BN', 'SyncBN'):
         out['type'] = 'BN'
+        out.pop('momentum', None)  # Fast-SCNN's 0.01 is made for 160,000 steps; after 300 its statistics are still those of the first ones
     if isinstance(checkpoint := value.get('init_cfg'), dict) and checkpoint.get('type') == 'Pretrained':
         out['init_cfg'] = None
     if 'num_classes' in value:

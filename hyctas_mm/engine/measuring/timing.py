@@ -9,12 +9,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from mmcv.cnn import ConvModule
-from mmcv.cnn.utils import fuse_conv_bn
-from torch import nn
 
 from hyctas_mm.costs import Latency, PeakMemory, in_fresh_process, measure_interleaved, measure_training_memory, predict_training_memory, prepare_call
 from hyctas_mm.engine.candidate_costs import training_loss, training_network
+from hyctas_mm.engine.inference import fuse_norms
 from hyctas_mm.engine.measuring.network import Network
 
 Prepared = tuple[Callable[[], object], float | None]
@@ -29,19 +27,6 @@ def time_all(networks: Sequence[Network], device: torch.device, seconds: float, 
     times = measure_interleaved(calls, device, seconds, rounds)
     medians = [[statistics.median(found) for found in network] for network in times]
     return [dict(latency_ms=statistics.median(found), rounds_ms=found) for found in medians]
-
-
-def fuse_norms(net: nn.Module) -> nn.Module:
-    """Fuses each batch norm into the convolution before it; returns the network.
-
-    mmcv's function goes by the order of the children, which is wrong for a ``ConvModule`` that norms before it convolves, as those of DDRNet's and
-    PIDNet's pyramid pooling do. Their norms are put where it does not see them.
-    """
-    for module in net.modules():
-        order = getattr(module, 'order', ())
-        if isinstance(module, ConvModule) and module.with_norm and order.index('norm') < order.index('conv'):
-            setattr(module, module.norm_name, nn.Sequential(module.norm))
-    return fuse_conv_bn(net)
 
 
 def prepare(network: Network, device: torch.device, backend: str) -> Prepared:
