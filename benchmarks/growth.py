@@ -1,7 +1,7 @@
 """How training, scoring and search cost grow with layers, branches, image size and the number of processes.
 
-python benchmarks/growth.py [--layers 4 6 8 12 16 20] [--branches 1 2 3] [--sizes 128x160 ...] [--workers 1 2] [--archs 3] [--rounds 3]
-                            [--threads 1] [--device cpu] [--out work_dirs/growth]
+python benchmarks/growth.py [--layers 4 6 8 12 16 20] [--branches 1 2 3] [--sizes 128x160 ...] [--workers 1 2] [--archs 3]
+                            [--population 20] [--rounds 3] [--threads 1] [--device cpu] [--out work_dirs/growth]
 
 One thing varies, the others stay at 12 layers, 2 branches, 224x320. Every number is the median over interleaved rounds of the mean over the same
 random architectures, whose branches all have as many cells as there are layers:
@@ -43,7 +43,7 @@ from hyctas_mm.engine.workers import Job, Workers
 from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.search import ArchNSGA2
 
-BATCH, CALIBRATION, POPULATION = 4, 8, 20
+BATCH, CALIBRATION = 4, 8
 OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
 KINDS = ('training', 'scoring', 'search')
 AXES = ('layers', 'branches', 'megapixels', 'processes')
@@ -78,9 +78,9 @@ class Setting:
 class Point:
     """The supernet of a setting, and what is timed with it."""
 
-    def __init__(self, setting: Setting, archs: int, device: torch.device) -> None:
+    def __init__(self, setting: Setting, archs: int, device: torch.device, population: int = 20) -> None:
         self.setting, self.archs, self.device, self.cfg = setting, setting.archs(archs), device, setting.model_cfg()
-        self._runs = 0
+        self._population, self._runs = population, 0
         with device:
             self.model = training_network(self.cfg)
             self.batch = dict(inputs=[torch.zeros(3, *setting.input_hw, dtype=torch.uint8) for _ in range(CALIBRATION)])
@@ -108,7 +108,7 @@ class Point:
         self._runs += 1  # another seed, other candidates: prices are remembered
         rng = np.random.default_rng(self._runs)
         costs = CandidateCosts(self.cfg, (1, 3, *self.setting.input_hw))
-        algorithm = ArchNSGA2(self.setting.space, self.setting.branches, [1.0, 1.0], POPULATION, seed=self._runs)
+        algorithm = ArchNSGA2(self.setting.space, self.setting.branches, [1.0, 1.0], self._population, seed=self._runs)
         archs = algorithm.ask()
         algorithm.tell([[-rng.random(), costs(arch)['macs_g']] for arch in archs], [0.0] * len(archs))
 
@@ -118,7 +118,7 @@ class Point:
         start = time.perf_counter()
         getattr(self, kind)()
         self.wait()
-        return (time.perf_counter() - start) / (POPULATION if kind == 'search' else len(self.archs))
+        return (time.perf_counter() - start) / (self._population if kind == 'search' else len(self.archs))
 
     def wait(self) -> None:
         if self.device.type == 'cuda':
@@ -168,12 +168,12 @@ def time_processes(sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def time_points(points: Sequence[tuple[str, float, Setting]], archs: int, rounds: int, device: torch.device) -> list[dict[str, Any]]:
+def time_points(points: Sequence[tuple[str, float, Setting]], archs: int, population: int, rounds: int, device: torch.device) -> list[dict[str, Any]]:
     """Seconds of each kind at each point."""
     made: dict[Setting, Point] = {}
     for _, _, setting in points:
         if setting not in made:
-            made[setting] = Point(setting, archs, device)
+            made[setting] = Point(setting, archs, device, population)
     times: dict[tuple[Setting, str], list[float]] = {}
     for number in range(rounds + 1):
         for setting, point in made.items():
@@ -221,6 +221,7 @@ def main() -> None:
     parser.add_argument('--sizes', type=size, nargs='*', default=[(96, 128), (128, 192), (224, 320), (320, 448), (448, 640)], metavar='HxW')
     parser.add_argument('--workers', type=int, nargs='*', default=[1, 2], help='numbers of processes (CPU)')
     parser.add_argument('--archs', type=int, default=3)
+    parser.add_argument('--population', type=int, default=20, help='candidates of a generation (default 20)')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--device', default=get_device())
@@ -232,7 +233,7 @@ def main() -> None:
     points: list[tuple[str, float, Setting]] = [('layers', n, replace(base, layers=n)) for n in args.layers]
     points += [('branches', n, replace(base, branches=n)) for n in args.branches]
     points += [('megapixels', hw[0] * hw[1] / 1e6, replace(base, input_hw=hw)) for hw in args.sizes]
-    rows = time_points(points, args.archs, args.rounds, torch.device(args.device)) + time_processes(args.workers, args.rounds)
+    rows = time_points(points, args.archs, args.population, args.rounds, torch.device(args.device)) + time_processes(args.workers, args.rounds)
     exponents = {}
     table = Table('', 'at', *(f'{kind} ms' for kind in KINDS))
     for axis in AXES:

@@ -38,10 +38,9 @@ def _commands(result: SearchResult, archid: str) -> Iterator[tuple[str, str]]:
     package = _package(result.path / folder / 'config.py')
     yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/weights.pth'
     yield 'train it alone', f'mim train {package} {folder}/config.py'
-    if package == 'mmseg':  # what tools/export_onnx.py can do
-        size = result.facts.get('input_hw')
-        shape = ' '.join(map(str, size)) if isinstance(size, list) else 'HEIGHT WIDTH'
-        yield 'export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/weights.pth --shape {shape}'
+    size = result.facts.get('input_hw')
+    shape = ' '.join(map(str, size)) if isinstance(size, list) else 'HEIGHT WIDTH'
+    yield 'export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/weights.pth --shape {shape}'
     yield 'load it', f"from hyctas_mm.archs import load_arch; arch = load_arch('{folder}/arch.json')"
 
 
