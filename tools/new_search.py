@@ -34,6 +34,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--like', choices=['cityscapes', 'ade20k', 'coco-panoptic'], help='take augmentation and crops from there; coco-panoptic: panoptic'
     )
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU where there is one)')
+    parser.add_argument(
+        '--space', choices=['paper', 'wide'], default='paper', help='wide: stem, head and low-level fusion are searched too, for the fastest networks'
+    )
     parser.add_argument('--latency-ms', type=float, help='the most that a network may take for an image on the device')
     parser.add_argument('--hours', type=float, help='time for the whole job (default: what the number of images suggests)')
     parser.add_argument('--quick', action='store_true', help='a try of the whole way in minutes; the networks are worth nothing')
@@ -82,7 +85,7 @@ def use_device(device: str | None) -> None:
         os.environ['CUDA_VISIBLE_DEVICES'] = ''
     elif index:
         if visible and int(index) >= len(visible):
-            raise ValueError(f'--device {device}, but CUDA_VISIBLE_DEVICES={",".join(visible)} shows {len(visible)}')
+            raise ValueError(f'--device {device}, but CUDA_VISIBLE_DEVICES={",".join(visible)} shows {len(visible)}; give a smaller index')
         os.environ['CUDA_VISIBLE_DEVICES'] = visible[int(index)] if visible else index
 
 
@@ -108,10 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         use_device(args.device)
         new_search(args)
-    except (ValueError, OSError) as error:
-        for problem in getattr(error, 'problems', [error]):
-            print(f'error: {problem}', file=sys.stderr)
-        return 2
+    except Exception as error:
+        from hyctas_mm.engine.mistakes import tell  # imports what use_device must precede
+
+        return tell(error)
     return 0
 
 
@@ -140,7 +143,7 @@ def new_search(args: argparse.Namespace) -> None:
     machine = sizing.Machine.here(device, args.memory_gb)
     geometry = sizing.choose_geometry(data.sizes, device.type, args.like, args.size and tuple(args.size))
     first = len(sizing.SPACES) - 1 if args.quick else None
-    plan = sizing.choose_plan(data, geometry, machine, base.model.to_dict(), args.latency_ms, first)
+    plan = sizing.choose_plan(data, geometry, machine, base.model.to_dict(), args.latency_ms, first, args.space == 'wide')
     tell_plan(console, data, plan, machine)
 
     counts = (len(data.split.select), len(data.split.val), plan.batch, plan.space)

@@ -54,10 +54,12 @@ def base_model() -> dict[str, Any]:
     return Config.fromfile(BASES / '_base_' / 'models' / 'hyctas_supernet.py').model.to_dict()
 
 
-def written(work_dir: Path, data: Any, like: str | None = None, **options: Any) -> Path:
+def written(
+    work_dir: Path, data: Any, like: str | None = None, space: SearchSpace = SearchSpace(layers=4, base_channels=4), **options: Any
+) -> Path:
     """Configs of a tiny search on the CPU."""
     geometry = choose_geometry(data.sizes, 'cpu', like)
-    plan = sizing.Plan(geometry, SearchSpace(layers=4, base_channels=4), 4, 0.1)
+    plan = sizing.Plan(geometry, space, 4, 0.1)
     return write_configs(work_dir, data, plan, TINY, CPU, BASES, **options)
 
 
@@ -101,6 +103,15 @@ def test_the_latency_budget_decides_the_space(data: SemanticData) -> None:
     assert plan(5.5).space.base_channels == 4, 'half of the larger networks would be too slow, and there is no smaller space'
     with pytest.raises(SizingError, match=r'the smallest network takes 5.0 ms at 32x48 on cpu; --latency-ms 4 was asked for.*larger --latency-ms'):
         plan(4)
+
+
+def test_the_wide_space_is_asked_for(tmp_path: Path, data: SemanticData) -> None:
+    geometry = choose_geometry(data.sizes, 'cpu')
+    usual, wide = (choose_plan(data, geometry, CPU, base_model(), largest_space=3, wide=wide).space for wide in (False, True))
+    assert wide.size() == 36 * usual.size() and (wide.layers, wide.base_channels) == (usual.layers, usual.base_channels)
+    assert {name: getattr(wide, name) for name in sizing.WIDE} == sizing.WIDE
+    cfg = Config.fromfile(written(tmp_path, data, space=wide) / 'search.py')
+    assert SearchSpace.from_dict(cfg.model.backbone.search_space) == SearchSpace.from_dict(cfg.model.decode_head.search_space) == wide
 
 
 def test_hours_decide_the_lengths() -> None:

@@ -25,6 +25,8 @@ from hyctas_mm.models.subnet import subnet_model_cfg
 
 SPACES = ((16, 8), (12, 8), (8, 6), (6, 4))
 """Layers and base channels, from the largest space to the smallest."""
+WIDE = dict(stem_widths=(4, 8, 12), head_widths=(4, 8, 12), low_levels=('none', 's4'), head_attentions=(False, True))
+"""What the paper's space keeps fixed. Stem and head are most of a small network: a search that cannot make them smaller finds no fast ones."""
 MOST_PIXELS = dict(cpu=180_000, cuda=524_288)
 """Images with more are made smaller: 360x480 on a CPU, 512x1024 on a GPU, as the paper searches at a quarter of Cityscapes' pixels."""
 BATCHES = dict(cpu=(8, 4, 2), cuda=(16, 8, 4, 2))
@@ -137,6 +139,7 @@ def choose_plan(
     base_model: Mapping[str, Any],
     latency_ms: float | None = None,
     largest_space: int | None = None,
+    wide: bool = False,
     measure: Callable[[Mapping[str, Any], Architecture, Geometry, torch.device], float] | None = None,
 ) -> Plan:
     """The largest space that the device's memory holds and that is not too slow for the budget.
@@ -148,6 +151,7 @@ def choose_plan(
         base_model: The supernet's model config, whose space and classes are replaced.
         latency_ms: The budget.
         largest_space: Index into :data:`SPACES` to begin with; by default by device and number of images.
+        wide: Whether stem, head and low-level fusion are searched too (:data:`WIDE`), or as in the paper fixed.
         measure: Gives the latency of an architecture in milliseconds; by default it is measured.
 
     Raises:
@@ -158,7 +162,10 @@ def choose_plan(
         largest_space = 2 if kind == 'cpu' else 0 if len(data.split.fit) >= 2000 else 1
     reason = ''
     for layers, base in SPACES[largest_space:]:
-        space = SearchSpace(layers=layers, base_channels=base, low_levels=('s4',) if _needs_stride_4(data) else ('none',))
+        genes: dict[str, Any] = dict(WIDE) if wide else {}
+        if _needs_stride_4(data):
+            genes['low_levels'] = ('s4',)
+        space = SearchSpace(layers=layers, base_channels=base, **genes)
         model = supernet_model(base_model, data, space)
         fitting = _largest_batch(model, space, geometry, machine, len(data.split.fit) // 2)
         if fitting is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.new_search.data import PanopticData, SemanticData, Split
 from hyctas_mm.engine.new_search.lengths import Lengths
-from hyctas_mm.engine.new_search.sizing import Plan
+from hyctas_mm.engine.new_search.sizing import WIDE, Plan
 
 HERE = '{{ fileDirname }}'
 """mmengine puts the config's folder in its place, so the whole folder can be moved."""
@@ -166,7 +167,8 @@ test_evaluator = val_evaluator
 def supernet(data: SemanticData | PanopticData, text: Text) -> str:
     """``supernet.py``."""
     space = text.plan.space
-    options = f', low_levels={space.low_levels}' if space.low_levels != ('none',) else ''
+    usual = SearchSpace()
+    options = ''.join(f', {name}={getattr(space, name)}' for name in WIDE if getattr(space, name) != getattr(usual, name))
     lengths = text.lengths
     return f"""# The supernet: {space.layers} layers, base channels {space.base_channels}, {lengths.steps} steps of {text.plan.batch} crops.
 _base_ = {_bases(data, 'supernet')}
