@@ -387,7 +387,7 @@ class NSGA2SearchLoop(BaseLoop):
         given_up = sum(bool(self.screening and self.screening.was_given_up(c.metrics)) for c in candidates)
         infeasible = sum(bool(c.violations) for c in candidates) - given_up
         content = dict(
-            dataset=type(self.runner.val_loop.dataloader.dataset).__name__,
+            dataset=self.runner.cfg.get('dataset_name') or type(self.runner.val_loop.dataloader.dataset).__name__,
             device=device_name(self.device),
             input_hw=list(self.input_hw),
             objectives=[dict(name=o.name, direction=o.direction, unit=o.unit) for o in self.objectives],

@@ -16,6 +16,8 @@ class IoUOnDevice(IoUMetric):
     as long as mmseg's float32 sums are exact (up to 2^24 pixels of a class).
     """
 
+    default_prefix = ''  # None would warn that there is none, a second time
+
     @classmethod
     def like(cls, metric: Any) -> Any:
         """The metric that counts on the device in place of mmseg's own; another metric, and one that writes files, as it is."""

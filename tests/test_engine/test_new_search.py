@@ -54,12 +54,10 @@ def base_model() -> dict[str, Any]:
     return Config.fromfile(BASES / '_base_' / 'models' / 'hyctas_supernet.py').model.to_dict()
 
 
-def written(
-    work_dir: Path, data: Any, like: str | None = None, space: SearchSpace = SearchSpace(layers=4, base_channels=4), **options: Any
-) -> Path:
+def written(work_dir: Path, data: Any, like: str | None = None, space: SearchSpace | None = None, **options: Any) -> Path:
     """Configs of a tiny search on the CPU."""
     geometry = choose_geometry(data.sizes, 'cpu', like)
-    plan = sizing.Plan(geometry, space, 4, 0.1)
+    plan = sizing.Plan(geometry, space or SearchSpace(layers=4, base_channels=4), 4, 0.1)
     return write_configs(work_dir, data, plan, TINY, CPU, BASES, **options)
 
 
@@ -179,6 +177,7 @@ def test_the_configs_run_wherever_their_folder_is(tmp_path: Path, data: Semantic
         run(cfg)
     found = read_archive(tmp_path / 'there' / 'search' / 'archive.jsonl')
     assert len(found) == 6 and all(c.costs['latency_ms'] > 0 for c in found)
+    assert f'search on {data.root.name}</h1>' in (tmp_path / 'there' / 'search' / 'report.html').read_text()
     exported = Config.fromfile(next((tmp_path / 'there' / 'search' / 'subnets').iterdir()) / 'config.py')
     use_scope(exported)
     assert len(DATASETS.build(exported.train_dataloader.dataset)) == 20

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mmengine.visualization import Visualizer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.search_log import SearchLog
@@ -81,3 +82,14 @@ def test_joint_search_and_nothing_feasible(tmp_path: Path) -> None:
 def test_unknown_track(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'track 3; expected one of \[1, 2\]'):
         SearchLog(visualizer_of(tmp_path), OBJECTIVES, [1, 2], generations=3).add([], 3, 0)
+
+
+def test_tensorboard_shows_every_generation(tmp_path: Path) -> None:
+    visualizer = Visualizer(vis_backends=[{'type': 'TensorboardVisBackend'}], save_dir=str(tmp_path))
+    log = SearchLog(visualizer, OBJECTIVES, [1], generations=3)
+    for generation in range(3):
+        log.add(ONE, 1, generation)
+    visualizer.close()
+    events = EventAccumulator(str(next(tmp_path.rglob('events.out.*')).parent)).Reload()
+    assert [(event.step, event.value) for event in events.Scalars('search/1_branch/best_mIoU')] == [(1, 40), (2, 30), (3, 50)]
+    assert {'search/front_size', 'search/1_branch/hypervolume', 'search/1_branch/median_latency_ms'} <= set(events.Tags()['scalars'])

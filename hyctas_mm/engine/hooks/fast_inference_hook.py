@@ -27,9 +27,10 @@ class FastInferenceHook(Hook):
     """
 
     def __init__(self, channels_last: bool = True, compile_mode: str | None = None) -> None:
-        self.options = dict(channels_last=channels_last, compile_mode=compile_mode)
+        self.channels_last, self.compile_mode = channels_last, compile_mode
 
     def before_test(self, runner: Runner) -> None:
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
             raise ValueError('FastInferenceHook beside EMAHook: a fused network has no averaged weights to swap in; remove one from custom_hooks')
-        prepare_for_inference(runner.model.module if is_model_wrapper(runner.model) else runner.model, **self.options)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        prepare_for_inference(model, self.channels_last, self.compile_mode)

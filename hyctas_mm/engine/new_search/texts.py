@@ -59,6 +59,7 @@ def semantic_data(data: SemanticData, text: Text) -> str:
         calibration = f'[  # batches need one size; by the shortest edge no image is smaller than the crop\n{lines}]'
     return f"""{_used(data.split)}
 # mmseg's BaseSegDataset reads the folder by the lists of file names in lists/.
+dataset_name = {data.root.name!r}  # for the report
 data_root = {str(data.root)!r}
 lists = '{HERE}/lists'
 num_classes = {len(data.classes)}
@@ -121,6 +122,7 @@ def panoptic_data(data: PanopticData, text: Text) -> str:
         else 'train_images = None  # all\n'
     )
     return f"""{_used(data.split)}
+dataset_name = {data.root.name!r}  # for the report
 data_root = {str(data.root)!r}
 crop_size = {geometry.crop_hw}
 select_images = {_wrapped(data.indices(data.split.select))}
