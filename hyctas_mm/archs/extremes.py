@@ -1,4 +1,4 @@
-"""The largest and the smallest architecture of a search space, between which the sandwich rule trains."""
+"""The largest and the smallest architecture of a search space, between which the sandwich rule trains, and steps towards the smallest."""
 
 from __future__ import annotations
 
@@ -58,6 +58,27 @@ def smallest(space: SearchSpace, rng: np.random.Generator | None = None) -> Arch
         block[_BEFORE_LAYERS + 2 * cells :: 2] = space.ops.index(SKIP)
     block[_BEFORE_LAYERS + 1 :: 2] = space.widths.index(min(space.widths))
     return space.decode(genes, 1)
+
+
+def shrunk(space: SearchSpace, arch: Architecture, share: float, rng: np.random.Generator) -> Architecture:
+    """An architecture with about this share of its cells left out, and of its widths at their least; strides and places to go down stay.
+
+    Args:
+        space: The search space.
+        arch: A member of it.
+        share: From 0, which changes nothing, to 1, which leaves as few and narrow cells as the strides allow.
+        rng: Draws which.
+    """
+    count = len(arch.branches)
+    genes = space.encode(arch, count)
+    least = _settings(space, count, smallest=True)
+    genes[1:_FIRST_BLOCK] = np.where(rng.random(_FIRST_BLOCK - 1) < share, least[1:_FIRST_BLOCK], genes[1:_FIRST_BLOCK])
+    for branch in range(count):
+        layers = _block(space, genes, branch)[_BEFORE_LAYERS:]
+        if SKIP in space.ops:
+            layers[::2][rng.random(space.layers) < share] = space.ops.index(SKIP)
+        layers[1::2][rng.random(space.layers) < share] = space.widths.index(min(space.widths))
+    return space.decode(genes, count)
 
 
 def _settings(space: SearchSpace, num_branches: int, smallest: bool) -> Genes:

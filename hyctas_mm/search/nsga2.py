@@ -10,10 +10,14 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.population import Population
 
 from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.archs.extremes import shrunk
 from hyctas_mm.search.problem import Accept, ArchCrossover, ArchMutation, ArchProblem, NewAndAccepted
 from hyctas_mm.search.survival import WeightedRankAndCrowding
 
 TRIES_PER_CANDIDATE = 100
+ENOUGH = 0.25
+"""Where fewer than this part of the random architectures are accepted, the next ones are made smaller, by ``STEP``, else larger again."""
+STEP = 0.1
 
 
 class ArchNSGA2:
@@ -61,18 +65,29 @@ class ArchNSGA2:
         self._asked: Population | None = None
 
     @staticmethod
-    def _first_population(
-        space: SearchSpace, num_branches: int | None, population: int, seed: int, accept: Accept
-    ) -> list[Architecture]:
-        """Accepted random architectures, all different; fewer than asked for, perhaps none, where few are accepted."""
+    def _first_population(space: SearchSpace, num_branches: int | None, population: int, seed: int, accept: Accept) -> list[Architecture]:
+        """Accepted random architectures, all different; fewer than asked for, perhaps none, where few are accepted.
+
+        NOTE(paper): it samples uniformly. Bounds on costs can leave out so much of a space that random sampling never meets them, so where few are
+        accepted the next ones are made smaller.
+        """
         rng = np.random.default_rng([seed, num_branches or 0])
         found: dict[str, Architecture] = {}
-        for _ in range(population * TRIES_PER_CANDIDATE):
+        share, accepted = 0.0, 0
+        for tried in range(1, population * TRIES_PER_CANDIDATE + 1):
             arch = space.sample(rng, num_branches)
-            if arch.archid not in found and accept(arch):
+            if share:
+                arch = shrunk(space, arch, share, rng)
+            if arch.archid in found:
+                accepted += 1
+            elif accept(arch):
+                accepted += 1
                 found[arch.archid] = arch
                 if len(found) == population:
                     break
+            if tried % population == 0:
+                share = min(0.95, share + STEP) if accepted < ENOUGH * population else max(0.0, share - STEP)
+                accepted = 0
         return list(found.values())
 
     def ask(self) -> list[Architecture]:

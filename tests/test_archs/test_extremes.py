@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.archs.architecture import LOW_LEVELS, Architecture
-from hyctas_mm.archs.extremes import largest, smallest
+from hyctas_mm.archs.extremes import largest, shrunk, smallest
 from tests.test_archs.test_search_space import spaces
 
 seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
@@ -49,6 +49,21 @@ def test_smallest(space: SearchSpace, seed: int | None) -> None:
 def test_every_architecture_lies_between(space: SearchSpace, seed: int | None, other: int) -> None:
     low, high = smallest(space), largest(space, rng_of(seed))
     assert all(a <= b <= c for a, b, c in zip(size(low), size(space.sample(np.random.default_rng(other))), size(high)))
+
+
+@given(spaces, st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_shrunk(space: SearchSpace, seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    arch = space.sample(rng)
+    assert shrunk(space, arch, 0.0, rng) == arch
+    between = shrunk(space, arch, share, rng)
+    assert not space.violations(between) and between.output_strides == arch.output_strides
+    least = shrunk(space, arch, 1.0, rng)
+    assert (least.stem_width, least.head_width) == (min(space.stem_widths), min(space.head_widths))
+    assert all(cell.width == min(space.widths) for branch in least.branches for cell in branch[:-1])
+    assert all(len(small) <= len(branch) for small, branch in zip(least.branches, arch.branches))
+    if 'skip' in space.ops:
+        assert all(len(branch) <= 4 for branch in least.branches), 'two to go down, one that another branch goes down at, and the last'
 
 
 def test_without_a_generator_all_is_fixed_and_every_op_is_in_the_largest() -> None:

@@ -83,7 +83,7 @@ def test_whoever_is_given_up_is_dominated(rows: list[tuple[float, float, float]]
 
 @pytest.mark.parametrize('options', [dict(), dict(images=0), dict(images=8, deviations=-1), dict(images=8, halves=2)])
 def test_wrong_options(options: dict) -> None:
-    with pytest.raises(ValueError, match=r'screening .*; expected dict\(images=64\)'):
+    with pytest.raises(ValueError, match=r'train_cfg.screening: .*; expected dict\(images=64\)'):
         read_screening(options, OBJECTIVES)
 
 

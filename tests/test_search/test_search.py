@@ -65,6 +65,21 @@ def test_refused_candidates_are_never_asked_for() -> None:
     assert archs and max(map(cost, archs)) < 20
 
 
+@pytest.mark.parametrize(('branches', 'share'), [(1, 0.02), (2, 0.002), (3, 0.002), (None, 0.02)])
+def test_a_bound_that_few_meet_still_fills_the_first_generation(branches: int | None, share: float) -> None:
+    rng = np.random.default_rng(1)
+    bound = np.quantile([cost(SPACE.sample(rng, branches)) for _ in range(2000)], share)
+    tried: list[Architecture] = []
+
+    def accept(arch: Architecture) -> bool:
+        tried.append(arch)
+        return cost(arch) < bound
+
+    first = ArchNSGA2(SPACE, branches, (1, 1), population=10, accept=accept).ask()
+    assert len(first) == 10 and len({a.archid for a in first}) == 10 and all(cost(a) < bound for a in first)
+    assert len(tried) < 10 / share / 3, 'random sampling would need 10 / share'
+
+
 def test_nothing_acceptable_ends_at_once() -> None:
     search = ArchNSGA2(SPACE, 1, (1, 1), population=4, accept=lambda a: False)
     assert search.ask() == [] and search.exhausted
@@ -129,3 +144,5 @@ def test_objectives_and_bounds_of_a_config() -> None:
     assert bound.describe(25) == 'latency_ms 25; demanded at most 20'
     with pytest.raises(ValueError, match="'min', 'max'"):
         read_bounds(dict(mIoU=dict(above=3)))
+    with pytest.raises(ValueError, match="latency_ms={'max': '20'}; expected"):
+        read_bounds(dict(latency_ms=dict(max='20')))
