@@ -35,7 +35,8 @@ from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
 from hyctas_mm.search.front import front_indices
 
-OURS = 'ours'
+PEER = 'peers'
+COLORS = ('#0b6e99', '#4b7a2b', '#7a3e9d', '#8c6d1f')
 
 
 def parse_args() -> argparse.Namespace:
@@ -83,9 +84,10 @@ def prepare_folder(folder: Path, cfg: Config) -> Path:
 
 
 def draw(rows: list[dict[str, Any]], name: str, unit: str, path: Path) -> None:
-    """Accuracy over latency, with the front of ours and that of the peers."""
+    """Accuracy over latency, with the front of each of our searches and that of the peers."""
     figure, axes = plt.subplots(figsize=(8, 5), layout='constrained')
-    for kind, color, marker in ((OURS, '#0b6e99', 'o'), ('peer', '#b4500a', 's')):
+    ours = sorted({r['kind'] for r in rows} - {PEER})
+    for kind, color, marker in [*((kind, COLORS[n % len(COLORS)], 'o') for n, kind in enumerate(ours)), (PEER, '#b4500a', 's')]:
         chosen = [r for r in rows if r['kind'] == kind]
         if chosen:
             _draw_kind(axes, chosen, kind, color, marker)
@@ -105,6 +107,11 @@ def _draw_kind(axes: Axes, rows: list[dict[str, Any]], kind: str, color: str, ma
         axes.annotate(row['network'][:14], (row['latency_ms'], row['score']), xytext=(4, 4), textcoords='offset points', fontsize=7)
 
 
+def group(config: Path) -> str:
+    """The work dir of the search that a network comes from: WORK_DIR/search/subnets/ARCHID/config.py."""
+    return config.parents[3].name if len(config.parents) > 3 and config.parents[1].name == 'subnets' else 'ours'
+
+
 def main() -> None:
     """Trains, tests, measures, prints, draws."""
     args = parse_args()
@@ -119,10 +126,10 @@ def main() -> None:
     if found is None:
         raise SystemExit(f'{args.recipe}: says no input size')
     classes = recipe.model.decode_head.num_classes
-    models = {f'{Path(path).parent.name}': (OURS, Config.fromfile(path).model) for path in args.networks}
+    models = {f'{Path(path).parent.name}': (group(Path(path)), Config.fromfile(path).model) for path in args.networks}
     for _, model in models.values():
         model.decode_head.num_classes = classes
-    models |= {name: ('peer', peer_model(name, classes)) for name in args.peers}
+    models |= {name: (PEER, peer_model(name, classes)) for name in args.peers}
     rows, networks, problems = [], [], []
     for name, (kind, model) in models.items():
         divisor = SIZE_DIVISORS.get(name, 1)

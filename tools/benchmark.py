@@ -42,6 +42,7 @@ from hyctas_mm.engine.candidate_costs import shipped_network
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.measuring import Network, count, from_config, input_size, published, time_all, time_in_detail, training_memory
 from hyctas_mm.engine.measuring.printing import conditions, describe, report, show, write
+from hyctas_mm.engine.mistakes import tells_mistakes
 
 MEMORY_OF = {
     'cuda': 'weights, and the rise of torch.cuda.max_memory_allocated during one pass',
@@ -61,7 +62,7 @@ def read_space(path: str, shape: Sequence[int] | None) -> tuple[Config, SearchSp
         ValueError: If it has no search space, or says no size and ``shape`` is not given.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such config')
+        raise FileNotFoundError(f'{path}: no such config; give the path of a config of a supernet or of a search')
     cfg = Config.fromfile(path)
     space = cfg.model.backbone.get('search_space')
     if space is None:
@@ -276,20 +277,16 @@ def table_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@tells_mistakes
+def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command that the first argument names, or counts and measures."""
     argv = sys.argv[1:] if argv is None else list(argv)
     warnings.filterwarnings('ignore')
     register_all_modules()
-    try:
-        if argv and argv[0] in COMMANDS:
-            COMMANDS[argv[0]](argv[1:])
-        else:
-            count_command(argv)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    if argv and argv[0] in COMMANDS:
+        COMMANDS[argv[0]](argv[1:])
+    else:
+        count_command(argv)
 
 
 if __name__ == '__main__':

@@ -31,6 +31,7 @@ from hyctas_mm.engine.evidence.perturb import measure_perturbations
 from hyctas_mm.engine.evidence.random_baseline import measure_random_baseline
 from hyctas_mm.engine.evidence.rank_correlation import measure_rank_correlation
 from hyctas_mm.engine.files import write_json
+from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.search.objectives import format_value, label_of
 
 
@@ -79,16 +80,12 @@ def _add_training_arguments(command: argparse.ArgumentParser, what: str) -> None
     command.add_argument('--sample-seed', type=int, default=0, help=f'seed of the {what} (default 0)')
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; mistakes are told in one line."""
+@tells_mistakes
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command."""
     args = parse_args(argv)
     warnings.filterwarnings('ignore')
-    try:
-        args.run(args)
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    args.run(args)
 
 
 # Commands -------------------------------------------------------------------------------------------------------------------------
@@ -145,7 +142,7 @@ def run_hypervolume(args: argparse.Namespace) -> None:
     ideal, reference = _values(args.ideal), _values(args.reference)
     if args.sources[0].endswith('.py'):
         if len(args.sources) > 1:
-            raise ValueError(f'{len(args.sources)} sources; expected one search config, or finished searches')
+            raise ValueError(f'{len(args.sources)} sources; expected one search config (.py), or finished searches (folders or archives)')
         cfg = load_config(argparse.Namespace(config=args.sources[0], data_root=args.data_root, cfg_options=None, work_dir=args.work_dir))
         folder = Path(cfg.work_dir) / 'hypervolume'
         search = OpenSearch(cfg, folder / 'logs')

@@ -6,10 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
-
-from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.cli import read_config, set_data_root
 from hyctas_mm.engine.deploy import OUTPUTS
+from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.engine.onnx import TOLERANCE, ExportOptions, export_onnx
 
 
@@ -29,9 +28,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     out = Path(args.out or Path(args.checkpoint).with_name('model.onnx'))
@@ -39,14 +39,11 @@ def main() -> None:
         dynamic=tuple(args.dynamic), outputs=args.outputs, preprocessing=args.preprocess is not None, layout=args.layout,
         channel_order=args.preprocess or 'rgb', tolerance=args.tolerance, images=args.images,
     )  # fmt: skip
-    try:
-        result = export_onnx(cfg, args.checkpoint, out, args.shape, options)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(str(error))
+    result = export_onnx(cfg, args.checkpoint, out, args.shape, options)
     real = f'{result.real_images} real images' if result.real_images else f'no real image ({result.why_no_images or "--images 0"})'
     print(f'{result.path}: differs from PyTorch by {result.max_difference:.1e} of the largest value ({result.random_inputs} random inputs, {real})')
     print(f'input: {result.description.accepted}; outputs: {", ".join(result.description.output_names)}')
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

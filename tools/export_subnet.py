@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
 from hyctas_mm.archs import load_arch
+from hyctas_mm.datasets.checks import check_images
 from hyctas_mm.engine.checkpoint import load_supernet
-from hyctas_mm.engine.cli import set_data_root, use_scope
+from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
 from hyctas_mm.engine.export import export_subnet
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
+from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.models import cut_subnet
 
@@ -33,9 +36,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
-    cfg, arch = Config.fromfile(args.config), load_arch(args.arch)
+    cfg, arch = read_config(args.config), load_arch(args.arch)
     use_scope(cfg)
     if args.data_root:
         set_data_root(cfg, args.data_root)
@@ -45,6 +49,7 @@ def main() -> None:
     subnet = cut_subnet(supernet.eval(), cfg.model.to_dict(), arch)
     if args.calibrate:
         np.random.seed(0)  # of the training pipeline
+        check_images(cfg.train_dataloader.dataset, 'train_dataloader')
         dataset = DATASETS.build(dict(cfg.train_dataloader.dataset))
         generator = torch.Generator().manual_seed(0)
         loader = DataLoader(dataset, cfg.train_dataloader.batch_size, shuffle=True, collate_fn=pseudo_collate, generator=generator)
@@ -55,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from hyctas_mm.engine.cli import set_data_root, use_scope
+from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
 from hyctas_mm.engine.deploy import OnnxNet, QuantizeOptions, compare_latency, quantize, score
 from hyctas_mm.engine.deploy.images import open_dataset, spread_images
+from hyctas_mm.engine.mistakes import tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,25 +33,23 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('quantize', log_level='ERROR')
     logging.disable(logging.WARNING)
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     use_scope(cfg)
     source, out = Path(args.model), Path(args.out or Path(args.model).with_suffix('.int8.onnx'))
-    try:
-        description = OnnxNet(source).description
-        if args.images < 1:
-            raise ValueError(f'--images {args.images}: quantisation needs calibration images, 32 to 256 of them')
-        images = spread_images(open_dataset(cfg, 'train', pipeline_of='val'), args.images, description)
-        options = QuantizeOptions(args.attention, args.predictors, args.signed, None if args.keep is None else tuple(args.keep))
-        count = quantize(source, out, images, options)
-        metrics = {path: score(path, cfg, args.val_images) for path in (source, out)}
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(str(error))
+    description = OnnxNet(source).description
+    if args.images < 1:
+        raise ValueError(f'--images {args.images}: quantisation needs calibration images, 32 to 256 of them')
+    images = spread_images(open_dataset(cfg, 'train', pipeline_of='val'), args.images, description)
+    options = QuantizeOptions(args.attention, args.predictors, args.signed, None if args.keep is None else tuple(args.keep))
+    count = quantize(source, out, images, options)
+    metrics = {path: score(path, cfg, args.val_images) for path in (source, out)}
     torch.set_num_threads(args.threads)
     latency = dict(zip((source, out), compare_latency((source, out), description.input_hw, args.threads), strict=True))
     name = 'PQ' if 'PQ' in metrics[source] else 'mIoU'
@@ -68,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

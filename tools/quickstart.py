@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
+from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.engine.pipeline import Job, run_pipeline
 from hyctas_mm.engine.results_table import results_table
 
@@ -36,6 +37,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
     warnings.filterwarnings('ignore')
@@ -44,7 +46,7 @@ def main() -> None:
     if args.data == 'toy_streets':
         generate_toy_streets(root)
     if not Path(root).is_dir():
-        raise SystemExit(f'error: no folder {root}')
+        raise FileNotFoundError(f'no folder {root}; give --data-root the folder that holds images/ and labels/')
     work_dir = Path(args.work_dir or Path('work_dirs/quickstart') / args.data)
     config = str(CONFIGS / args.data)
     report = run_pipeline(Job(f'{config}_supernet.py', f'{config}_search.py', work_dir, root))
@@ -54,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.report.html import write_report
 
 
@@ -21,16 +22,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@tells_mistakes
+def main(argv: Sequence[str] | None = None) -> None:
     """Writes the page and says where."""
     args = parse_args(argv)
-    try:
-        path = write_report(args.search_dir, args.out)
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    path = write_report(args.search_dir, args.out)
     print(f'wrote {path} ({path.stat().st_size / 1e6:.2f} MB)')
-    return 0
 
 
 if __name__ == '__main__':

@@ -6,11 +6,13 @@ Networks that are done are left alone, so an interrupted run goes on with the ne
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
 
 from hyctas_mm.engine.files import read_json
+from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.retraining import add_random, metric, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
@@ -31,9 +33,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
     folder = find_search_dir(args.search)
+    if not subnet_folders(folder) or not (folder / 'search.json').is_file():
+        raise FileNotFoundError(f'no network in {folder / "subnets"}; let tools/search.py finish (with --resume it continues)')
+    if not 0 <= args.shard[0] < args.shard[1]:
+        raise ValueError(f'--shard {args.shard[0]} {args.shard[1]}; expected I N with I from 0 to N - 1')
     score = next(o['name'] for o in read_json(folder / 'search.json')['objectives'] if o['direction'] == 'max')
     chosen = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') != 'random']
     if args.random:
@@ -48,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -46,15 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         use_device(args.device or noted_device(args.work_dir))
         check_device(args.device or noted_device(args.work_dir))
     except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+        from hyctas_mm.engine.mistakes import tell  # imports what use_device must precede
+
+        return tell(error)
     return run(args)
 
 
 def noted_device(work_dir: Path) -> str | None:
     """The kind of device that the configs were made for."""
     job = work_dir / 'job.json'
-    return json.loads(job.read_text(encoding='utf-8'))['device'] if job.is_file() else None
+    try:
+        return json.loads(job.read_text(encoding='utf-8'))['device'] if job.is_file() else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{job}: not as tools/new_search.py wrote it ({error!r}); remove it and give --device') from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,8 +101,10 @@ def in_one_line(error: Exception) -> str:
     text = ' '.join(str(error).split()) or type(error).__name__
     if 'out of memory' in text.lower():
         return f'{text[:160]}; write the configs again with a smaller --memory-gb or --size (tools/new_search.py)'
-    own = isinstance(error, (ValueError, FileNotFoundError, BlockingIOError)) or type(error).__module__.startswith('hyctas_mm')
-    return text if own else f'{type(error).__name__}: {text[:300]}; mend it, then the same command goes on'
+    from hyctas_mm.engine.mistakes import mistake
+
+    own = mistake(error)
+    return f'{type(error).__name__}: {text[:300]}; mend it, then the same command goes on' if own is None else ' '.join(own.split())
 
 
 if __name__ == '__main__':

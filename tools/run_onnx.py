@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -10,17 +12,22 @@ import onnxruntime
 
 
 def main(model: str, source: str, target: str) -> None:
+    if not Path(model).is_file():
+        refuse(f'no ONNX file {model}; write one with tools/export_onnx.py')
     session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
-    net = json.loads(session.get_modelmeta().custom_metadata_map['hyctas_mm'])
+    metadata = session.get_modelmeta().custom_metadata_map
+    if 'hyctas_mm' not in metadata:
+        refuse(f'{model}: no metadata hyctas_mm; expected a file of tools/export_onnx.py')
+    net = json.loads(metadata['hyctas_mm'])
     image = cv2.imread(source)
     if image is None:
-        sys.exit(f'{source} is no image')
+        refuse(f'{source} is no image that OpenCV reads; give a PNG or JPEG file')
     height, width = image.shape[:2]
     down, right = -height % net['multiple'], -width % net['multiple']  # to pad; 0 where the file pads by itself
     size, any_size, least = [height + down, width + right], 'size' in net['dynamic'], net['smallest']
     if min(size) < least if any_size else size != net['input_hw']:
         accepted = f'from {least} x {least} up' if any_size else '{} x {} only'.format(*net['input_hw'])
-        sys.exit(f'{source} has {height} x {width} pixels; {model} takes {accepted}')
+        refuse(f'{source} has {height} x {width} pixels; {model} takes {accepted}: resize the image, or export with --dynamic size')
     x = image[..., ::-1] if net['channel_order'] == 'rgb' else image
     if not net['preprocessing']:
         x = np.pad((x - np.float32(net['mean'])) / np.float32(net['std']), ((0, down), (0, right), (0, 0)))
@@ -36,6 +43,12 @@ def main(model: str, source: str, target: str) -> None:
     cv2.imwrite(target, cv2.addWeighted(image, 0.35, np.clip(colours * shade, 0, 255).astype(np.uint8), 0.65, 0))
     for label, name in enumerate(net['classes']):
         print(f'{name}: {(labels == label).mean():.1%}')
+
+
+def refuse(message: str) -> NoReturn:
+    """Ends as the other tools do."""
+    print(f'error: {message}', file=sys.stderr)
+    sys.exit(2)
 
 
 def classes_of(maps: dict, net: dict) -> np.ndarray:

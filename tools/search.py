@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from mmengine.runner import Runner
-
-from hyctas_mm.engine.cli import add_config_arguments, load_config, use_launcher
+from hyctas_mm.engine.cli import add_config_arguments, build_runner, check_is_search, load_config, use_launcher
+from hyctas_mm.engine.mistakes import tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,17 +19,17 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
-    if cfg.train_cfg.get('type') != 'NSGA2SearchLoop':
-        raise SystemExit(f'error: {args.config} is not a search config: its train_cfg is {cfg.train_cfg.get("type")!r}, expected NSGA2SearchLoop')
+    check_is_search(cfg)
     if args.supernet:
         cfg.train_cfg.supernet = args.supernet
     cfg.resume = args.resume
     use_launcher(cfg, args.launcher)
-    Runner.from_cfg(cfg).train()
+    build_runner(cfg, 'train', 'val').train()
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

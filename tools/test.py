@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 import hyctas_mm.visualization  # noqa: F401  registers the panoptic visualizer
-from hyctas_mm.engine.cli import add_config_arguments, load_config, use_launcher
+from hyctas_mm.engine.cli import add_config_arguments, build_runner, load_config, use_launcher
+from hyctas_mm.engine.mistakes import tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,6 +39,7 @@ def draw_into(cfg: Config, folder: str) -> None:
         cfg.visualizer.type = 'PanopticVisualizer'
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
@@ -45,10 +47,10 @@ def main() -> None:
     use_launcher(cfg, args.launcher)
     if args.show_dir:
         draw_into(cfg, args.show_dir)
-    metrics = Runner.from_cfg(cfg).test()
+    metrics = build_runner(cfg, 'test').test()
     if args.out:
         Path(args.out).write_text(json.dumps({k: float(v) for k, v in metrics.items()}, indent=1), encoding='utf-8')
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

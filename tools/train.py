@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from mmengine.runner import Runner
-
-from hyctas_mm.engine.cli import add_config_arguments, load_config, use_launcher
+from hyctas_mm.engine.cli import add_config_arguments, build_runner, load_config, use_launcher
+from hyctas_mm.engine.mistakes import tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,14 +19,15 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     use_launcher(cfg, args.launcher)
     cfg.resume = cfg.get('resume', False) or args.resume
     cfg.load_from = args.load_from or cfg.get('load_from')
-    Runner.from_cfg(cfg).train()
+    build_runner(cfg, 'train', 'val').train()
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -6,6 +6,16 @@ from hyctas_mm.archs.search_space import SearchSpace
 from hyctas_mm.archs.zoo import load_arch, zoo_names
 
 __all__ = [
-    'SKIP', 'Architecture', 'ArchitectureError', 'Branch', 'Cell', 'PlacedCell', 'SearchSpace', 'declare_op', 'known_ops',
-    'load_arch', 'num_channels', 'zoo_names',
+    'SKIP',
+    'Architecture',
+    'ArchitectureError',
+    'Branch',
+    'Cell',
+    'PlacedCell',
+    'SearchSpace',
+    'declare_op',
+    'known_ops',
+    'load_arch',
+    'num_channels',
+    'zoo_names',
 ]

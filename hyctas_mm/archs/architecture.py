@@ -198,7 +198,7 @@ class Architecture:
             ArchitectureError: Naming each value that is wrong.
         """
         if not isinstance(data, Mapping):
-            raise ArchitectureError([f'expected an object with "branches", got {type(data).__name__}'], source)
+            raise ArchitectureError([f'expected an object with "branches", as in an arch.json of tools/search.py, got {type(data).__name__}'], source)
         allowed = {'format', 'branches', 'stem_width', 'head_width', 'low_level', 'head_attention'}
         problems = [f'unknown key {k!r} (known: {", ".join(sorted(allowed))})' for k in data if k not in allowed]
         if data.get('format', FORMAT) != FORMAT:

@@ -112,10 +112,7 @@ def _form_problems(data: Any) -> Iterator[str]:
 def _branch_problems(index: int, ops: list[Any], paths: list[Any], downs: list[Any], widths: list[Any], last: Any) -> Iterator[str]:
     where, layers = f'branch {index}', len(paths)
     if not layers or (len(ops), len(downs), len(widths)) != (layers, layers, layers - 1):
-        yield (
-            f'{where}: {layers} paths need as many ops and downs and one width less, '
-            f'got {len(ops)} ops, {len(downs)} downs, {len(widths)} widths'
-        )
+        yield (f'{where}: {layers} paths need as many ops and downs and one width less, got {len(ops)} ops, {len(downs)} downs, {len(widths)} widths')
         return
     for layer, op in enumerate(ops):
         if type(op) is not int or not 0 <= op < len(RELEASE_OPS):

@@ -10,7 +10,22 @@ from hyctas_mm.costs.peak_memory import PeakMemory, in_fresh_process
 from hyctas_mm.costs.table_check import TableCheck, check_table
 
 __all__ = [
-    'BACKENDS', 'CLOCKS', 'Latency', 'LatencyTable', 'Macs', 'PeakMemory', 'TableCheck', 'TrainingMemory', 'check_table', 'count_macs',
-    'count_params', 'device_name', 'in_fresh_process', 'measure_interleaved', 'measure_latency', 'measure_training_memory',
-    'predict_training_memory', 'prepare_call',
+    'BACKENDS',
+    'CLOCKS',
+    'Latency',
+    'LatencyTable',
+    'Macs',
+    'PeakMemory',
+    'TableCheck',
+    'TrainingMemory',
+    'check_table',
+    'count_macs',
+    'count_params',
+    'device_name',
+    'in_fresh_process',
+    'measure_interleaved',
+    'measure_latency',
+    'measure_training_memory',
+    'predict_training_memory',
+    'prepare_call',
 ]

@@ -31,7 +31,7 @@ class HeldOutSegDataset(BaseSegDataset):
 
     def __init__(self, part: Part = 'all', img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs: Any) -> None:
         if part not in ('all', 'fit', 'select'):
-            raise ValueError(f"part={part!r}; expected 'all', 'fit' or 'select'")
+            raise ValueError(f"{type(self).__name__}: part={part!r}; expected 'all', 'fit' or 'select'")
         self.part = part
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, reduce_zero_label=False, **kwargs)
 
@@ -43,15 +43,15 @@ class HeldOutSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         folder = Path(self.data_prefix['img_path'])
         if not folder.is_dir():
-            raise FileNotFoundError(f'no folder {folder}: set data_root to the folder that holds images/ and labels/')
+            raise FileNotFoundError(f'no folder {folder}; set data_root (--data-root DIR) to the folder that holds images/ and labels/')
         samples = sorted(super().load_data_list(), key=lambda s: s['img_path'])
         if self.part != 'all':
             samples = [s for s in samples if self.is_select(Path(s['img_path']).stem) == (self.part == 'select')]
         if not samples:
-            raise FileNotFoundError(f'no *{self.img_suffix} image of part {self.part!r} in {folder}')
+            raise FileNotFoundError(f"no *{self.img_suffix} image of part {self.part!r} in {folder}; give the whole data set, or set part='all'")
         for sample in samples:
             if not Path(sample['seg_map_path']).is_file():
-                raise FileNotFoundError(f'image {sample["img_path"]} has no label {sample["seg_map_path"]}')
+                raise FileNotFoundError(f'image {sample["img_path"]} has no label {sample["seg_map_path"]}; add the label, or remove the image')
         return samples
 
 
@@ -76,11 +76,30 @@ class CamVidDataset(HeldOutSegDataset):
 
     METAINFO = dict(
         classes=(
-            'Sky', 'Building', 'Pole', 'Road', 'Pavement', 'Tree', 'SignSymbol', 'Fence', 'Car', 'Pedestrian', 'Bicyclist',
+            'Sky',
+            'Building',
+            'Pole',
+            'Road',
+            'Pavement',
+            'Tree',
+            'SignSymbol',
+            'Fence',
+            'Car',
+            'Pedestrian',
+            'Bicyclist',
         ),
         palette=[
-            [70, 130, 180], [70, 70, 70], [153, 153, 153], [128, 64, 128], [244, 35, 232], [107, 142, 35], [220, 220, 0], [190, 153, 153],
-            [0, 0, 142], [220, 20, 60], [119, 11, 32],
+            [70, 130, 180],
+            [70, 70, 70],
+            [153, 153, 153],
+            [128, 64, 128],
+            [244, 35, 232],
+            [107, 142, 35],
+            [220, 220, 0],
+            [190, 153, 153],
+            [0, 0, 142],
+            [220, 20, 60],
+            [119, 11, 32],
         ],
     )
 

@@ -66,8 +66,8 @@ LABEL_ID_TO_TRAIN_ID: dict[int, int] = {
     7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9,
     23: 10, 24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18,
 }  # fmt: skip
-TRAIN_CITIES, VAL_CITIES = ("toyville", "toydorf", "toyburg"), ("toyhaven",)
-MANIFEST_NAME = "toy_streets.json"
+TRAIN_CITIES, VAL_CITIES = ('toyville', 'toydorf', 'toyburg'), ('toyhaven',)
+MANIFEST_NAME = 'toy_streets.json'
 # Raise this whenever a change here alters the pixels, so that a set made by older code is not taken for a new one.
 GENERATOR_VERSION = 1
 MIN_SIDE = 32
@@ -221,9 +221,9 @@ def _develop(canvas: Canvas, height: int, width: int) -> Scene:
 
 def _check_int(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, got {value!r} ({type(value).__name__}); pass a plain whole number")
+        raise TypeError(f'{name} must be an int, got {value!r} ({type(value).__name__}); pass a plain whole number')
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}; pass a larger {name}")
+        raise ValueError(f'{name} must be at least {least}, got {value}; pass a larger {name}')
 
 
 def render_scene(rng: np.random.Generator, height: int = 128, width: int = 256) -> Scene:
@@ -241,8 +241,8 @@ def render_scene(rng: np.random.Generator, height: int = 128, width: int = 256) 
         TypeError: If ``height`` or ``width`` is not an int.
         ValueError: If ``height`` or ``width`` is below 32.
     """
-    _check_int("height", height, MIN_SIDE)
-    _check_int("width", width, MIN_SIDE)
+    _check_int('height', height, MIN_SIDE)
+    _check_int('width', width, MIN_SIDE)
     rows, columns = height * _OVERSAMPLING, width * _OVERSAMPLING
     camera = Camera(
         width=columns,
@@ -268,28 +268,28 @@ def render_scene(rng: np.random.Generator, height: int = 128, width: int = 256) 
 def _write(path: Path, data: bytes) -> None:
     """Write through a temporary file, so that a broken run leaves no half file under the final name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    partial_path = path.with_name(f'{path.name}.{os.getpid()}.tmp')
     partial_path.write_bytes(data)
     os.replace(partial_path, path)
 
 
 def _manifest_text(arguments: dict[str, int]) -> str:
-    return json.dumps(arguments, indent=2) + "\n"
+    return json.dumps(arguments, indent=2) + '\n'
 
 
 def _write_scene(root: Path, split: str, city: str, index: int, scene: Scene) -> list[Path]:
     train_ids = np.full(256, IGNORE_TRAIN_ID, dtype=np.uint8)
     train_ids[list(LABEL_ID_TO_TRAIN_ID)] = list(LABEL_ID_TO_TRAIN_ID.values())
-    stem = f"{city}_{index:06d}_000019"
+    stem = f'{city}_{index:06d}_000019'
     paths = []
     for folder, suffix, array in (
-        ("leftImg8bit", "leftImg8bit", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR)),
-        ("gtFine", "gtFine_labelIds", scene.label_ids),
-        ("gtFine", "gtFine_labelTrainIds", train_ids[scene.label_ids]),
-        ("gtFine", "gtFine_instanceIds", scene.instance_ids),
+        ('leftImg8bit', 'leftImg8bit', cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR)),
+        ('gtFine', 'gtFine_labelIds', scene.label_ids),
+        ('gtFine', 'gtFine_labelTrainIds', train_ids[scene.label_ids]),
+        ('gtFine', 'gtFine_instanceIds', scene.instance_ids),
     ):
-        paths.append(root / folder / split / city / f"{stem}_{suffix}.png")
-        _write(paths[-1], cv2.imencode(".png", array)[1].tobytes())
+        paths.append(root / folder / split / city / f'{stem}_{suffix}.png')
+        _write(paths[-1], cv2.imencode('.png', array)[1].tobytes())
     return paths
 
 
@@ -325,30 +325,30 @@ def generate_toy_streets(
         FileExistsError: If ``root`` holds a set made with other arguments and ``overwrite`` is False.
     """
     root = Path(root)
-    wanted = {"num_train": num_train, "num_val": num_val, "height": height, "width": width, "seed": seed}
+    wanted = {'num_train': num_train, 'num_val': num_val, 'height': height, 'width': width, 'seed': seed}
     for name, value in wanted.items():
-        _check_int(name, value, MIN_SIDE if name in ("height", "width") else 0)
-    wanted["version"] = GENERATOR_VERSION
+        _check_int(name, value, MIN_SIDE if name in ('height', 'width') else 0)
+    wanted['version'] = GENERATOR_VERSION
     manifest = root / MANIFEST_NAME
     if manifest.exists():
-        held = manifest.read_text(encoding="utf-8")
+        held = manifest.read_text(encoding='utf-8')
         if held == _manifest_text(wanted):
             return root
         if not overwrite:
             raise FileExistsError(
-                f"{root} holds toy streets made with {' '.join(held.split())}, but {json.dumps(wanted)} was asked for; "
-                "choose another root, or pass overwrite=True to replace them"
+                f'{root} holds toy streets made with {" ".join(held.split())}, but {json.dumps(wanted)} was asked for; '
+                'choose another root, or pass overwrite=True to replace them'
             )
         manifest.unlink()
     kept: set[Path] = set()
-    splits = (("train", TRAIN_CITIES, num_train), ("val", VAL_CITIES, num_val))
+    splits = (('train', TRAIN_CITIES, num_train), ('val', VAL_CITIES, num_val))
     for split_index, (split, cities, count) in enumerate(splits):
         for i in range(count):
             scene = render_scene(np.random.default_rng([seed, split_index, i]), height, width)
             kept.update(_write_scene(root, split, cities[i % len(cities)], i, scene))
         for city in cities:  # left over from a larger set
-            for folder in ("leftImg8bit", "gtFine"):
-                for path in set((root / folder / split / city).glob(f"{city}_*.png")) - kept:
+            for folder in ('leftImg8bit', 'gtFine'):
+                for path in set((root / folder / split / city).glob(f'{city}_*.png')) - kept:
                     path.unlink()
     _write(manifest, _manifest_text(wanted).encode())
     return root

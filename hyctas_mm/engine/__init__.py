@@ -1,6 +1,9 @@
 """Wiring into mmengine: hooks and loops."""
 
+from hyctas_mm.engine.checkpoint import let_mmengine_read_its_checkpoints
 from hyctas_mm.engine.hooks import SampleArchHook
 from hyctas_mm.engine.search_loop import NSGA2SearchLoop
+
+let_mmengine_read_its_checkpoints()
 
 __all__ = ['NSGA2SearchLoop', 'SampleArchHook']

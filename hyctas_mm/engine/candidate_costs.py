@@ -75,7 +75,10 @@ def training_network(model_cfg: Mapping[str, Any], scope: str | None = None, imp
     with DefaultScope.overwrite_default_scope(scope):
         model: nn.Module = revert_sync_batchnorm(MODELS.build(model_cfg))  # takes the same memory, and runs on every device
     if not hasattr(model, 'decode_head') and not hasattr(model, 'panoptic_head'):
-        raise ValueError(f'{type(model).__name__}: expected a semantic segmentor or a panoptic network of ours, for which labels can be made up')
+        raise ValueError(
+            f'{type(model).__name__}: expected a semantic segmentor or a panoptic network of ours, for which labels can be made '
+            'up; leave memory_gb out'
+        )
     return model.train()
 
 

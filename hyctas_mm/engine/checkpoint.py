@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import mmengine.runner.checkpoint
 import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
@@ -25,7 +26,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     checkpoint = load_tensors(path)
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-        raise ValueError(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it')
+        raise ValueError(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it, e.g. an iter_*.pth of tools/train.py')
     return checkpoint
 
 
@@ -37,16 +38,32 @@ def load_tensors(path: str | Path) -> Any:
         ValueError: If it cannot be read, or holds objects of another class, which is named.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'no checkpoint {path}; train the supernet first, or name another file')
+        raise FileNotFoundError(f'no checkpoint {path}; train the network first, or name another file')
     try:
-        with torch.serialization.safe_globals([HistoryBuffer, (_history_method, 'builtins.getattr'), *_numpy_globals()]):
+        allowed = torch.serialization.get_safe_globals()  # the context would forbid at its end what was allowed before
+        with torch.serialization.safe_globals([known for known in _known_globals() if known not in allowed]):
             return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # torch's reader raises whatever broken bytes lead it to
         foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
         if foreign:
             raise ValueError(f'{path}: holds an object of {foreign[1]}, not only tensors and numbers; save its state_dict alone') from None
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f'{path}: cannot be read as a checkpoint ({first}); is it complete?') from None
+        raise ValueError(f'{path}: cannot be read as a checkpoint ({first}); is it complete? Copy it again, or take an earlier one') from None
+
+
+def let_mmengine_read_its_checkpoints() -> None:
+    """Makes ``load_from`` and ``resume`` work where mmengine says nothing of what its checkpoints hold, as upstream's last release.
+
+    That one calls ``torch.load`` as it is, which since PyTorch 2.6 refuses mmengine's own training histories. They are allowed here; still nothing
+    in a checkpoint is run. The maintained distribution allows them itself.
+    """
+    if not hasattr(mmengine.runner.checkpoint, 'get_torch_safe_globals'):
+        torch.serialization.add_safe_globals(_known_globals())
+
+
+def _known_globals() -> list[Any]:
+    """What mmengine's checkpoints hold beside tensors and numbers."""
+    return [HistoryBuffer, (_history_method, 'builtins.getattr'), *_numpy_globals()]
 
 
 def _history_method(owner: Any, name: str) -> Any:
@@ -80,6 +97,6 @@ def load_supernet(model: nn.Module, path: str | Path, space: SearchSpace) -> str
         model.load_state_dict(checkpoint['state_dict'])
     except RuntimeError as error:
         reasons = '; '.join(line.strip() for line in str(error).splitlines()[1:4])
-        raise ValueError(f'{path}: is not a supernet of this config ({reasons})') from None
+        raise ValueError(f'{path}: is not a supernet of this config ({reasons}); give the config that it was trained with') from None
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha1').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha1(file.read()).hexdigest()

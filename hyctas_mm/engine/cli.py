@@ -9,6 +9,11 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from hyctas_mm.datasets.checks import check_images
+
+SEARCH = 'NSGA2SearchLoop'
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,15 +46,59 @@ def use_launcher(cfg: Config, launcher: str) -> None:
         cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=unused))
 
 
+def read_config(path: str | Path) -> Config:
+    """A config file.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no config {path}; give the path of a config file, e.g. one of configs/, seen from {Path.cwd()}')
+    return Config.fromfile(path)
+
+
+def check_is_search(cfg: Config) -> None:
+    """Refuses a config that is none of a search.
+
+    Raises:
+        ValueError: Naming what its ``train_cfg`` is.
+    """
+    kind = (cfg.get('train_cfg') or {}).get('type')
+    if kind != SEARCH:
+        raise ValueError(f'{cfg.filename} is not a search config: its train_cfg is {kind!r}, expected {SEARCH!r}; give the config of a search')
+
+
 def load_config(args: argparse.Namespace) -> Config:
-    """The config with the command line's overrides."""
-    cfg = Config.fromfile(args.config)
+    """The config with the command line's overrides.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    cfg = read_config(args.config)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     return cfg
+
+
+def build_runner(cfg: Config, *parts: str) -> Runner:
+    """A runner, after a look at the folders of its data: mmengine's own errors about an empty one name nothing.
+
+    Args:
+        cfg: The config.
+        *parts: Which data it will use, of ``'train'``, ``'val'``, ``'test'``.
+
+    Raises:
+        FileNotFoundError: Naming the folder without images and what to set.
+    """
+    use_scope(cfg)
+    for part in parts:
+        loader = cfg.get(f'{part}_dataloader')
+        if loader:
+            check_images(loader['dataset'], f'{part}_dataloader')
+    return Runner.from_cfg(cfg)
 
 
 def set_data_root(cfg: Config, root: str) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 
 from hyctas_mm.costs.onnx_export import SCOPES, export_to_onnx
 from hyctas_mm.engine.checkpoint import read_checkpoint
-from hyctas_mm.engine.cli import use_scope
+from hyctas_mm.engine.cli import read_config, use_scope
 from hyctas_mm.engine.deploy.compare import largest_difference, random_inputs
 from hyctas_mm.engine.deploy.description import SMALLEST, NetDescription
 from hyctas_mm.engine.deploy.images import class_names, open_dataset, spread_images
@@ -86,7 +86,7 @@ def export_onnx(
         ValueError: If the network cannot be exported (the layer is named), an option or the size is not possible, or the exported network differs
             from PyTorch by more than the tolerance. No file is left then.
     """
-    cfg = config if isinstance(config, Config) else Config.fromfile(config)
+    cfg = config if isinstance(config, Config) else read_config(config)
     use_scope(cfg)
     content = read_checkpoint(checkpoint)
     model = _load(cfg, content, f'{checkpoint} is of another network than {cfg.filename}')
@@ -98,7 +98,8 @@ def export_onnx(
         difference = result.max_difference
         if not difference <= options.tolerance:  # also refuses nan
             raise ValueError(
-                f'the exported network differs from PyTorch by {difference:.2e} of the largest value; at most {options.tolerance:.0e} is accepted'
+                f'the exported network differs from PyTorch by {difference:.2e} of the largest value; at most {options.tolerance:.0e} is accepted '
+                '(--tolerance)'
             )
         _keep_outputs(temporary, net.description)
         temporary.replace(out)
@@ -112,7 +113,7 @@ def _load(cfg: Config, content: Mapping[str, Any], otherwise: str) -> nn.Module:
     try:
         model.load_state_dict(content['state_dict'])
     except RuntimeError as error:
-        raise ValueError(f'{otherwise} ({str(error).splitlines()[1].strip()[:300]})') from None
+        raise ValueError(f'{otherwise} ({str(error).splitlines()[1].strip()[:300]}); give the config beside the weights') from None
     return drop_training_parts(model).eval()
 
 

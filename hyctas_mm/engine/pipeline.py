@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.cli import build_runner, read_config, set_data_root
 from hyctas_mm.engine.files import lock_folder, read_json
 from hyctas_mm.engine.onnx import export_onnx
 from hyctas_mm.engine.progress_view import View, make_view, with_view_hook
@@ -53,7 +53,7 @@ class Job:
 
     def config(self, path: str, **options: Any) -> Config:
         """A config with the job's data and overrides."""
-        cfg = Config.fromfile(path)
+        cfg = read_config(path)
         if self.data_root is not None:
             set_data_root(cfg, self.data_root)
         cfg.merge_from_dict({**(self.options or {}), **options})
@@ -146,7 +146,7 @@ def _runner(cfg: Config) -> Runner:
     """A runner whose log goes to its file and whose progress goes to the view."""
     cfg.custom_hooks = with_view_hook(cfg.get('custom_hooks'))
     with quiet_runners():
-        return Runner.from_cfg(cfg)
+        return build_runner(cfg, 'train', 'val')
 
 
 @contextlib.contextmanager

@@ -63,7 +63,9 @@ def read_release_checkpoint(path: str | Path) -> dict[str, Tensor]:
         if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
             data = data[key]
     if not isinstance(data, Mapping) or not data or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in data.items()):
-        raise ReleaseCheckpointError(f'{path}: expected tensors by name, or a dictionary with them under "state_dict" or "model"')
+        raise ReleaseCheckpointError(
+            f'{path}: expected tensors by name, or a dictionary with them under "state_dict" or "model"; give the .pth of the release'
+        )
     return {key.removeprefix('module.'): tensor for key, tensor in data.items()}
 
 
@@ -101,8 +103,12 @@ def infer_network(state: Mapping[str, Tensor], data: Mapping[str, Any], source: 
         if best is None or len(differing) < best[0]:
             best = (len(differing), differing)
     if best is None:
-        raise ReleaseCheckpointError(f'{source}: no number of base channels up to {MAX_BASE_CHANNELS} gives its stem and fusion')
-    raise ReleaseCheckpointError(f'{source}: is not of this genotype, {best[0]} cells differ: ' + '; '.join(best[1][:3]))
+        raise ReleaseCheckpointError(
+            f'{source}: no number of base channels up to {MAX_BASE_CHANNELS} gives its stem and fusion; is it a checkpoint of the HyCTAS release?'
+        )
+    raise ReleaseCheckpointError(
+        f'{source}: is not of this genotype, {best[0]} cells differ: {"; ".join(best[1][:3])}. Give --genotype the JSON it was trained with'
+    )
 
 
 def _widths(state: Mapping[str, Tensor]) -> Iterator[tuple[int, int, int]]:
@@ -209,7 +215,10 @@ def convert_state(
         raise ReleaseCheckpointError(f'{source}: {error.args[0]}; is the file complete, and is this its genotype?') from None
     wrong = [f'{key}: {tuple(ours[key].shape)} there, {tuple(shape)} here' for key, shape in wanted.items() if ours[key].shape != shape]
     if wrong:
-        raise ReleaseCheckpointError(f'{source}: {len(wrong)} tensors differ in shape from what the genotype says: ' + '; '.join(wrong[:3]))
+        raise ReleaseCheckpointError(
+            f'{source}: {len(wrong)} tensors differ in shape from what the genotype says: {"; ".join(wrong[:3])}. '
+            'Give --genotype the JSON it was trained with'
+        )
     used = {release_name(key, network.genotype) for key in wanted}
     copies = [alias + name[len(original) :] for alias, original in aliases(network.genotype).items() for name in used if name.startswith(original)]
     absent = sorted(name for name in copies if name not in state)
@@ -225,7 +234,9 @@ def _reason(name: str, state: Mapping[str, Tensor], network: ReleaseNetwork, sou
             other = original + name[len(prefix) :]
             if other in state and torch.equal(state[other], state[name]):
                 return 'a copy: branches share the cell'
-            raise ReleaseCheckpointError(f'{source}: {name} differs from {other}, but the genotype shares the cell; it is of another genotype')
+            raise ReleaseCheckpointError(
+                f'{source}: {name} differs from {other}, but the genotype shares the cell; give --genotype the JSON it was trained with'
+            )
     if name.startswith(('backbone.ffm16.', 'backbone.ffm32.')) and not network.auxiliary:
         return 'feeds auxiliary heads only, and the checkpoint has none'
     raise ReleaseCheckpointError(f'{source}: {name} belongs to nothing in this network; is this its genotype?')

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.cli import use_scope
+from hyctas_mm.engine.cli import build_runner, read_config, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.predictions import draw_predictions
@@ -27,9 +27,7 @@ from hyctas_mm.visualization import palette_of
 RANDOM_TRIES = 2000
 
 
-def retrain(
-    folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None
-) -> dict[str, float]:
+def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
     Writes ``results.json`` (``by_seed``, their mean as ``retrained``, and ``inherited`` where the folder has the supernet's weights); of the first
@@ -56,7 +54,7 @@ def retrain(
         start = {False: 'from scratch', True: "from the supernet's weights"}
         raise ValueError(f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train it again')
     results['inherit'] = inherit
-    cfg = Config.fromfile(folder / 'config.py')
+    cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
     cfg.randomness = dict(seed=seed)
     weights = folder / 'weights.pth'
@@ -89,7 +87,7 @@ def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
     cfg = cfg.copy()
     cfg.work_dir, cfg.load_from = str(work_dir), load_from
     cfg.experiment_name = f'{work_dir.parent.name}-{work_dir.name}-{time.monotonic_ns()}'  # mmengine wants one name a runner
-    return Runner.from_cfg(cfg)
+    return build_runner(cfg, 'train', 'val', 'test')
 
 
 def _test(runner: Runner) -> dict[str, float]:

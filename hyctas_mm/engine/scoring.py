@@ -86,7 +86,10 @@ class Scorer:
     ) -> None:
         check_disjoint(calibration, validation)
         if first_images >= len(validation.dataset):
-            raise ValueError(f'screening on {first_images} of {len(validation.dataset)} validation images; expected fewer than all')
+            raise ValueError(
+                f'train_cfg.screening: screening on {first_images} of {len(validation.dataset)} validation images; expected fewer than all: '
+                'lower images, or leave screening out'
+            )
         self.supernet, self.model_cfg, self.amp = supernet, model_cfg, amp
         self.evaluator = Evaluator([IoUOnDevice.like(metric) for metric in evaluator.metrics])
         self.evaluator.dataset_meta = validation.dataset.metainfo
@@ -103,7 +106,7 @@ class Scorer:
         if len(self._calibration) > 1 and len(self._calibration[-1]['inputs']) == 1:
             self._calibration.pop()  # what is left over of the images
         if any(len(batch['inputs']) < 2 for batch in self._calibration):
-            raise ValueError('a calibration batch has a single image; give train_dataloader a batch_size of 2 or more')
+            raise ValueError('train_dataloader: a calibration batch has a single image; set batch_size to 2 or more')
         self.images_sha1 = _digest([*self._calibration, *self._validation])
         self.device = next(supernet.parameters()).device
         keep_on_device([*self._calibration, *self._validation], self.device)

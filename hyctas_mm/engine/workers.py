@@ -110,7 +110,7 @@ class Workers:
             raise error
         for rank, other in enumerate(everyone):
             if other['error']:
-                raise SearchError(f'process {rank} could not start: {other["error"]}')
+                raise SearchError(f'process {rank} could not start: {other["error"]}. Mend it and start all of them again')
             differing = [k for k in settings if other['settings'].get(k) != everyone[0]['settings'].get(k)]
             if differing:
                 first, here = everyone[0]['settings'], other['settings']

@@ -8,6 +8,14 @@ from hyctas_mm.models.nodes import HyCTASNode
 from hyctas_mm.models.subnet import copy_subnet_weights, cut_subnet, set_arch, subnet_model_cfg
 
 __all__ = [
-    'BranchFeatures', 'HardestPixelsCELoss', 'HyCTASBackbone', 'HyCTASCell', 'HyCTASHead', 'HyCTASNode', 'copy_subnet_weights', 'cut_subnet',
-    'set_arch', 'subnet_model_cfg',
+    'BranchFeatures',
+    'HardestPixelsCELoss',
+    'HyCTASBackbone',
+    'HyCTASCell',
+    'HyCTASHead',
+    'HyCTASNode',
+    'copy_subnet_weights',
+    'cut_subnet',
+    'set_arch',
+    'subnet_model_cfg',
 ]

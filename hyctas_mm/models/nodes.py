@@ -80,8 +80,7 @@ class ChannelFusion(nn.Module):
         y = self.mix(x)
         if self.training and y.shape[0] == 1:
             raise ValueError(
-                'training a HyCTAS head needs a batch of 2 images or more per process (its channel attention normalises over the batch), got 1'
+                'training a HyCTAS head needs a batch of 2 images or more per process (its channel attention normalises over the batch), got 1; '
+                'raise train_dataloader.batch_size'
             )
         return y + y * torch.sigmoid(self.gate(F.adaptive_avg_pool2d(y, 1)))
-
-

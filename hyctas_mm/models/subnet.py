@@ -22,7 +22,9 @@ def searchable_parts(model: nn.Module) -> dict[str, nn.Module]:
     """
     parts = {name: module for name, module in model.named_modules() if getattr(module, 'search_space', None) is not None}
     if not parts:
-        raise ValueError(f'{type(model).__name__} is not a supernet: none of its parts was built with search_space=...')
+        raise ValueError(
+            f'{type(model).__name__} is not a supernet: none of its parts was built with search_space=...; give the config of a supernet'
+        )
     return parts
 
 

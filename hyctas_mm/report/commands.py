@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from importlib.metadata import distributions
 from pathlib import Path
 
 from hyctas_mm.report.pieces import code, scroll
 from hyctas_mm.report.result import SearchResult
 from hyctas_mm.report.subnets import Subnet
-
-_PACKAGES = {'mmdet': 'mmdetection'}  # mim's names where they are not the scope's
 
 
 def commands_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
@@ -45,8 +44,10 @@ def _commands(result: SearchResult, archid: str) -> Iterator[tuple[str, str]]:
 
 
 def _package(config: Path) -> str:
-    """The package that trains the network, from its config's default scope; the config is not run for it."""
+    """mim's name of the package that trains the network, from its config's default scope; the config is not run for it."""
     text = config.read_text(encoding='utf-8') if config.is_file() else ''
     found = re.search(r"^default_scope\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE)
     scope = found.group(1) if found else 'mmseg'
-    return _PACKAGES.get(scope, scope)
+    if scope == 'mmdet' and next(iter(distributions(name='mmdet')), None) is None:
+        return 'mmdetection'  # so it is called in the maintained distributions, and mmdet in upstream's
+    return scope

@@ -13,6 +13,8 @@ from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError, read_a
 from hyctas_mm.search.front import FRONT
 from hyctas_mm.search.objectives import Objective, unit_of
 
+_ANEW = f'run tools/search.py with --resume, which writes {FRONT} anew'
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -138,26 +140,26 @@ def read_object(path: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SearchFileError(f'{path}: not a JSON file ({error}); delete it and run the command that wrote it again') from None
     if not isinstance(data, dict):
-        raise SearchFileError(f'{path}: expected a JSON object, got {type(data).__name__}')
+        raise SearchFileError(f'{path}: expected a JSON object, got {type(data).__name__}; delete it and run the command that wrote it again')
     return data
 
 
 def _read_archive(path: Path) -> tuple[Candidate, ...]:
     if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py, one line per evaluated network')
+        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py, one line per evaluated network: run the search')
     candidates = read_archive(path)
     if not candidates:
-        raise SearchFileError(f'{path}: no evaluated network in it; run the search')
+        raise SearchFileError(f'{path}: no evaluated network in it; run the search, or let it go on with --resume')
     return candidates
 
 
 def _read_objectives(data: Any, path: Path) -> tuple[Objective, ...]:
     if not isinstance(data, list) or len(data) < 2:
-        raise SearchFileError(f'{path}: "objectives" must list at least two {{"name", "direction", "unit"}}, got {data!r}')
+        raise SearchFileError(f'{path}: "objectives" must list at least two {{"name", "direction", "unit"}}, got {data!r}; {_ANEW}')
     found = []
     for item in data:
         if not isinstance(item, dict) or not isinstance(item.get('name'), str) or item.get('direction') not in ('max', 'min'):
-            raise SearchFileError(f'{path}: objective {item!r}; expected {{"name": text, "direction": "max" or "min", "unit": text}}')
+            raise SearchFileError(f'{path}: objective {item!r}; expected {{"name": text, "direction": "max" or "min", "unit": text}}; {_ANEW}')
         found.append(Objective(item['name'], item['direction'], str(item.get('unit') or '')))
     return tuple(found)
 
@@ -167,31 +169,31 @@ def _check_objectives(objectives: tuple[Objective, ...], candidates: tuple[Candi
     for objective in objectives:
         if feasible and all(c.value(objective.name) is None for c in feasible):
             known = sorted({name for c in feasible for name in (*c.metrics, *c.costs)})
-            raise SearchFileError(f'{path}: no record has a value for the objective {objective.name!r} (they have: {", ".join(known)})')
+            raise SearchFileError(f'{path}: no record has a value for the objective {objective.name!r} (they have: {", ".join(known)}); {_ANEW}')
 
 
 def _check_ids(result: SearchResult, path: Path) -> None:
     fronts = [i for ids in result.fronts_by_track.values() for i in ids]
     unknown = sorted({*result.front, *result.chosen, *fronts} - result.by_id.keys())
     if unknown:
-        raise SearchFileError(f'{path}: names {", ".join(unknown[:5])}, which {ARCHIVE} does not hold; the two are from different searches')
+        raise SearchFileError(f'{path}: names {", ".join(unknown[:5])}, which {ARCHIVE} does not hold; the two are of different searches: {_ANEW}')
     scored = {c.archid for c in result.scored}
     unscored = [i for i in dict.fromkeys((*result.front, *result.chosen, *fronts)) if i not in scored]
     if unscored:
         names = ' and '.join(o.name for o in result.axes)
-        raise SearchFileError(f'{path}: names {", ".join(unscored[:5])}, but {ARCHIVE} has no feasible record of it with {names}')
+        raise SearchFileError(f'{path}: names {", ".join(unscored[:5])}, but {ARCHIVE} has no feasible record of it with {names}; {_ANEW}')
 
 
 def _get(data: Mapping[str, Any], key: str, kind: type, path: Path, default: Any = None) -> Any:
     value = data.get(key, default)
     if not isinstance(value, kind):
-        raise SearchFileError(f'{path}: "{key}" must be a {kind.__name__.lower()}, got {value!r}')
+        raise SearchFileError(f'{path}: "{key}" must be a {kind.__name__.lower()}, got {value!r}; {_ANEW}')
     return value
 
 
 def _ids(data: Any, key: str, path: Path) -> tuple[str, ...]:
     if not isinstance(data, list) or not all(isinstance(i, str) for i in data):
-        raise SearchFileError(f'{path}: "{key}" must be a list of archids, got {data!r}')
+        raise SearchFileError(f'{path}: "{key}" must be a list of archids, got {data!r}; {_ANEW}')
     return tuple(data)
 
 

@@ -62,12 +62,12 @@ def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
     files = tuple(n for n in _FILES if (folder / n).is_file())
     seeds = data.get('by_seed') or {}
     if not isinstance(seeds, Mapping):
-        raise SearchFileError(f'{path}: "by_seed" must map seeds to scores, got {seeds!r}')
+        raise SearchFileError(f'{path}: "by_seed" must map seeds to scores, got {seeds!r}; delete the file and run tools/retrain.py again')
     by_seed = tuple(_numbers(scores, f'by_seed.{seed}', path) for seed, scores in seeds.items())
     return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, files)
 
 
 def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:
     if not isinstance(data, Mapping) or not all(isinstance(v, (int, float)) for v in data.values()):
-        raise SearchFileError(f'{path}: "{key}" must map names to numbers, got {data!r}')
+        raise SearchFileError(f'{path}: "{key}" must map names to numbers, got {data!r}; delete the file and run tools/retrain.py again')
     return {str(k): float(v) for k, v in data.items()}

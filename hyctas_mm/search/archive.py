@@ -167,14 +167,16 @@ def read_archive(path: Path) -> tuple[Candidate, ...]:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             if number == len(lines):  # no newline after it: torn
                 break
-            raise SearchFileError(f'{path}, line {number}: not JSON ({error}); only the last line may be incomplete: remove line {number}') from None
+            raise SearchFileError(
+                f'{path}, line {number}: not JSON ({error}); only the last line may be incomplete: remove line {number} and all after it'
+            ) from None
         candidates.append(_read_candidate(data, f'{path}, line {number}'))
     return tuple(sorted(candidates, key=lambda c: c.index))
 
 
 def _read_candidate(data: Any, where: str) -> Candidate:
     if not isinstance(data, dict) or 'arch' not in data:
-        raise SearchFileError(f'{where}: expected an object with "arch", got {str(data)[:80]}')
+        raise SearchFileError(f'{where}: expected an object with "arch", got {str(data)[:80]}; remove the line and all after it')
     arch = read_arch(data['arch'], where)
     try:
         candidate = Candidate(
@@ -188,11 +190,13 @@ def _read_candidate(data: Any, where: str) -> Candidate:
             seconds=float(data.get('seconds', 0.0)),
         )
     except KeyError as error:
-        raise SearchFileError(f'{where}: the key {error} is missing') from None
+        raise SearchFileError(f'{where}: the key {error} is missing; remove the line and all after it') from None
     except (TypeError, ValueError, AttributeError) as error:
-        raise SearchFileError(f'{where}: a value is not of the expected type ({error})') from None
+        raise SearchFileError(f'{where}: a value is not of the expected type ({error}); remove the line and all after it') from None
     if data.get('archid', arch.archid) != arch.archid:
-        raise SearchFileError(f'{where}: "archid" is {data["archid"]!r} but its "arch" has the id {arch.archid}; the line was edited: remove it')
+        raise SearchFileError(
+            f'{where}: "archid" is {data["archid"]!r} but its "arch" has the id {arch.archid}; the line was edited: remove it and all after it'
+        )
     return candidate
 
 

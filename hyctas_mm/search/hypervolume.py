@@ -32,7 +32,10 @@ class Frame:
 
     def __post_init__(self) -> None:
         if len(self.ideal) != len(self.reference) or not all(a < b for a, b in zip(self.ideal, self.reference, strict=True)):
-            raise ValueError(f'ideal {self.ideal} and reference {self.reference}: the reference must be larger (worse) in each objective')
+            raise ValueError(
+                f'ideal {self.ideal} and reference {self.reference}: the reference must be larger (worse) in each objective: mend '
+                '--ideal or --reference'
+            )
 
     @classmethod
     def around(cls, points: Points) -> Frame:

@@ -96,11 +96,12 @@ def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective
             options.setdefault('direction', 'max' if name in METRICS else 'min')
         options.setdefault('unit', unit_of(str(name)))
         if options.get('direction') not in ('max', 'min'):
-            raise ValueError(f"objective {item!r}: unknown (known: {', '.join([*METRICS, *COSTS])}); give another one direction='max' or 'min'")
+            known = ', '.join([*METRICS, *COSTS])
+            raise ValueError(f"train_cfg.objectives: {item!r} is unknown (known: {known}); give another one direction='max' or 'min'")
         found.append(Objective(**options))
     names = [o.name for o in found]
     if len(found) < 2 or len(set(names)) != len(names):
-        raise ValueError(f'objectives {names}; expected two or more different ones, e.g. ["mIoU", "latency_ms"]')
+        raise ValueError(f'train_cfg.objectives: {names}; expected two or more different ones, e.g. ["mIoU", "latency_ms"]')
     return tuple(found)
 
 
@@ -116,11 +117,13 @@ def read_bounds(items: Mapping[str, Mapping[str, float]], others: Sequence[str] 
     """
     found = []
     for name, limits in items.items():
-        if not limits or not set(limits) <= {'min', 'max'}:
-            raise ValueError(f"bound on {name}: {dict(limits)!r}; expected 'min', 'max' or both")
+        whole = isinstance(limits, Mapping) and bool(limits) and set(limits) <= {'min', 'max'}
+        if not whole or not all(isinstance(limit, (int, float)) for limit in limits.values()):
+            shown = dict(limits) if isinstance(limits, Mapping) else limits
+            raise ValueError(f"train_cfg.bounds: {name}={shown!r}; expected 'min', 'max' or both and a number for each, e.g. dict(max=20)")
         if name not in METRICS and name not in COSTS and name not in others:
             known = ', '.join([*METRICS, *COSTS, *others])
-            raise ValueError(f'bound on {name!r}: neither a known metric or cost nor an objective (known: {known})')
+            raise ValueError(f'train_cfg.bounds: {name!r} is neither a known metric or cost nor an objective; expected some of {known}')
         found.append(Bound(name, limits.get('min'), limits.get('max')))
     return tuple(found)
 

@@ -64,9 +64,7 @@ class ArchMutation(Mutation):
 
     def _do(self, problem: ArchProblem, X: Any, *args: Any, random_state: np.random.Generator, **kwargs: Any) -> Any:
         joint = problem.num_branches is None
-        return np.array(
-            [problem.encode(problem.space.mutate(problem.decode(x), random_state, self.gene_prob, joint=joint)) for x in X]
-        )
+        return np.array([problem.encode(problem.space.mutate(problem.decode(x), random_state, self.gene_prob, joint=joint)) for x in X])
 
 
 class NewAndAccepted(DefaultDuplicateElimination):

@@ -61,8 +61,7 @@ def write_coco(root: Path, maps: Sequence[NDArray[np.int32]], infos: Sequence[li
         height, width = ids.shape
         images.append(dict(id=index, file_name=f'{index:04d}.jpg', height=height, width=width))
         raw = [
-            dict(id=s['id'], category_id=id_of_name[CLASSES[s['category']]], iscrowd=int(s['iscrowd']), bbox=[0, 0, 2, 2], area=4)
-            for s in segments
+            dict(id=s['id'], category_id=id_of_name[CLASSES[s['category']]], iscrowd=int(s['iscrowd']), bbox=[0, 0, 2, 2], area=4) for s in segments
         ]
         annotations.append(dict(image_id=index, file_name=f'map_{index}.png', segments_info=raw))
         cv2.imwrite(str(root / 'images' / f'{index:04d}.jpg'), np.full((height, width), 40 * index, np.uint8))  # grey, as some of COCO are

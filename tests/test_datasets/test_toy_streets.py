@@ -24,11 +24,11 @@ from hyctas_mm.datasets.toy_streets import (
     render_scene,
 )
 
-SMALL: dict[str, Any] = {"num_train": 4, "num_val": 2, "height": 48, "width": 96}
-SUFFIXES = ("leftImg8bit", "gtFine_labelIds", "gtFine_labelTrainIds", "gtFine_instanceIds")
+SMALL: dict[str, Any] = {'num_train': 4, 'num_val': 2, 'height': 48, 'width': 96}
+SUFFIXES = ('leftImg8bit', 'gtFine_labelIds', 'gtFine_labelTrainIds', 'gtFine_instanceIds')
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope='module')
 def scenes() -> list[Scene]:
     """24 scenes of the default size."""
     return [render_scene(np.random.default_rng([5, i])) for i in range(24)]
@@ -43,7 +43,7 @@ def read(path: Path) -> NDArray[Any]:
 
 def digests(root: Path) -> dict[str, str]:
     """Hash of every file below ``root``, by relative path."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    files = sorted(path for path in root.rglob('*') if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -92,28 +92,28 @@ def test_layout_follows_perspective(scenes: list[Scene]) -> None:
 
 def test_render_is_deterministic_and_varied() -> None:
     first, again, other = (render_scene(np.random.default_rng(seed), 64, 128) for seed in (3, 3, 4))
-    for name in ("image", "label_ids", "instance_ids"):
+    for name in ('image', 'label_ids', 'instance_ids'):
         assert np.array_equal(getattr(first, name), getattr(again, name))
         assert not np.array_equal(getattr(first, name), getattr(other, name))
 
 
-@pytest.mark.parametrize("size", [(32, 32), (33, 97), (96, 40)])
+@pytest.mark.parametrize('size', [(32, 32), (33, 97), (96, 40)])
 def test_unusual_sizes(size: tuple[int, int]) -> None:
     scene = render_scene(np.random.default_rng(0), *size)
     assert scene.image.shape == (*size, 3) and scene.label_ids.shape == scene.instance_ids.shape == size
 
 
 def test_written_files(tmp_path: Path) -> None:
-    root = generate_toy_streets(str(tmp_path / "set"), **SMALL)
-    names = {path for path in digests(root) if path.endswith(".png")}
+    root = generate_toy_streets(str(tmp_path / 'set'), **SMALL)
+    names = {path for path in digests(root) if path.endswith('.png')}
     assert len(names) == 4 * (4 + 2)
-    assert "leftImg8bit/train/toyville/toyville_000000_000019_leftImg8bit.png" in names
-    assert "gtFine/val/toyhaven/toyhaven_000001_000019_gtFine_instanceIds.png" in names
-    assert len(list((root / "leftImg8bit" / "train").iterdir())) >= 2
-    for image_path in root.glob("leftImg8bit/*/*/*.png"):
-        stem = image_path.name.removesuffix("leftImg8bit.png")
-        folder = root / "gtFine" / image_path.parent.relative_to(root / "leftImg8bit")
-        labels, train_ids, instances = (read(folder / f"{stem}{suffix}.png") for suffix in SUFFIXES[1:])
+    assert 'leftImg8bit/train/toyville/toyville_000000_000019_leftImg8bit.png' in names
+    assert 'gtFine/val/toyhaven/toyhaven_000001_000019_gtFine_instanceIds.png' in names
+    assert len(list((root / 'leftImg8bit' / 'train').iterdir())) >= 2
+    for image_path in root.glob('leftImg8bit/*/*/*.png'):
+        stem = image_path.name.removesuffix('leftImg8bit.png')
+        folder = root / 'gtFine' / image_path.parent.relative_to(root / 'leftImg8bit')
+        labels, train_ids, instances = (read(folder / f'{stem}{suffix}.png') for suffix in SUFFIXES[1:])
         assert read(image_path).shape == (48, 96, 3)
         assert labels.dtype == train_ids.dtype == np.uint8 and instances.dtype == np.uint16
         assert np.array_equal(np.where(instances >= 1000, instances // 1000, instances), labels)
@@ -125,14 +125,14 @@ def test_written_files(tmp_path: Path) -> None:
 def test_image_files_hold_the_rendered_scene(tmp_path: Path) -> None:
     root = generate_toy_streets(tmp_path, num_train=0, num_val=1, height=64, width=64, seed=9)
     scene = render_scene(np.random.default_rng([9, 1, 0]), 64, 64)
-    path = root / "leftImg8bit/val/toyhaven/toyhaven_000000_000019_leftImg8bit.png"
+    path = root / 'leftImg8bit/val/toyhaven/toyhaven_000000_000019_leftImg8bit.png'
     assert np.array_equal(read(path)[..., ::-1], scene.image)
 
 
 def test_images_do_not_depend_on_how_many_are_made(tmp_path: Path) -> None:
-    few = digests(generate_toy_streets(tmp_path / "few", **SMALL))
-    many = digests(generate_toy_streets(tmp_path / "many", **{**SMALL, "num_train": 7, "num_val": 3}))
-    other = digests(generate_toy_streets(tmp_path / "other", **SMALL, seed=1))
+    few = digests(generate_toy_streets(tmp_path / 'few', **SMALL))
+    many = digests(generate_toy_streets(tmp_path / 'many', **{**SMALL, 'num_train': 7, 'num_val': 3}))
+    other = digests(generate_toy_streets(tmp_path / 'other', **SMALL, seed=1))
     few.pop(MANIFEST_NAME)
     assert few.items() <= many.items()
     assert all(few[name] != other[name] for name in few)
@@ -140,23 +140,23 @@ def test_images_do_not_depend_on_how_many_are_made(tmp_path: Path) -> None:
 
 def test_second_call_returns_at_once(tmp_path: Path) -> None:
     root = generate_toy_streets(tmp_path, **SMALL)
-    stamps = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    stamps = {path: path.stat().st_mtime_ns for path in root.rglob('*')}
     assert generate_toy_streets(tmp_path, **SMALL) == root
-    assert stamps == {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    assert stamps == {path: path.stat().st_mtime_ns for path in root.rglob('*')}
 
 
 def test_other_arguments_are_refused_unless_overwriting(tmp_path: Path) -> None:
-    generate_toy_streets(tmp_path / "set", **SMALL)
-    fewer = {**SMALL, "num_train": 2}
+    generate_toy_streets(tmp_path / 'set', **SMALL)
+    fewer = {**SMALL, 'num_train': 2}
     with pytest.raises(FileExistsError, match=r'"num_train": 4.*"num_train": 2.*overwrite=True'):
-        generate_toy_streets(tmp_path / "set", **fewer)
-    generate_toy_streets(tmp_path / "set", **fewer, overwrite=True)
-    generate_toy_streets(tmp_path / "fresh", **fewer)
-    assert digests(tmp_path / "set") == digests(tmp_path / "fresh")
+        generate_toy_streets(tmp_path / 'set', **fewer)
+    generate_toy_streets(tmp_path / 'set', **fewer, overwrite=True)
+    generate_toy_streets(tmp_path / 'fresh', **fewer)
+    assert digests(tmp_path / 'set') == digests(tmp_path / 'fresh')
 
 
 def test_interrupted_generation_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = digests(generate_toy_streets(tmp_path / "whole", **SMALL))
+    whole = digests(generate_toy_streets(tmp_path / 'whole', **SMALL))
     calls = 0
 
     def failing(*args: Any) -> Scene:
@@ -166,59 +166,59 @@ def test_interrupted_generation_is_completed(tmp_path: Path, monkeypatch: pytest
             raise KeyboardInterrupt
         return render_scene(*args)
 
-    monkeypatch.setattr("hyctas_mm.datasets.toy_streets.render_scene", failing)
+    monkeypatch.setattr('hyctas_mm.datasets.toy_streets.render_scene', failing)
     with pytest.raises(KeyboardInterrupt):
-        generate_toy_streets(tmp_path / "broken", **SMALL)
+        generate_toy_streets(tmp_path / 'broken', **SMALL)
     monkeypatch.undo()
-    assert not (tmp_path / "broken" / MANIFEST_NAME).exists()
-    damaged = next((tmp_path / "broken").glob("leftImg8bit/train/*/*.png"))
-    damaged.write_bytes(b"half a file")
-    assert digests(generate_toy_streets(tmp_path / "broken", **SMALL)) == whole
+    assert not (tmp_path / 'broken' / MANIFEST_NAME).exists()
+    damaged = next((tmp_path / 'broken').glob('leftImg8bit/train/*/*.png'))
+    damaged.write_bytes(b'half a file')
+    assert digests(generate_toy_streets(tmp_path / 'broken', **SMALL)) == whole
 
 
 def test_manifest_names_the_arguments(tmp_path: Path) -> None:
     root = generate_toy_streets(tmp_path, **SMALL, seed=3)
-    assert {**SMALL, "seed": 3}.items() <= json.loads((root / MANIFEST_NAME).read_text()).items()
+    assert {**SMALL, 'seed': 3}.items() <= json.loads((root / MANIFEST_NAME).read_text()).items()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ('arguments', 'error', 'message'),
     [
-        ({"height": 31}, ValueError, "height must be at least 32, got 31"),
-        ({"width": 8}, ValueError, "width must be at least 32, got 8"),
-        ({"width": 64.0}, TypeError, r"width must be an int, got 64.0 \(float\)"),
-        ({"num_train": -1}, ValueError, "num_train must be at least 0, got -1"),
-        ({"num_val": True}, TypeError, "num_val must be an int, got True"),
-        ({"seed": -2}, ValueError, "seed must be at least 0, got -2"),
+        ({'height': 31}, ValueError, 'height must be at least 32, got 31'),
+        ({'width': 8}, ValueError, 'width must be at least 32, got 8'),
+        ({'width': 64.0}, TypeError, r'width must be an int, got 64.0 \(float\)'),
+        ({'num_train': -1}, ValueError, 'num_train must be at least 0, got -1'),
+        ({'num_val': True}, TypeError, 'num_val must be an int, got True'),
+        ({'seed': -2}, ValueError, 'seed must be at least 0, got -2'),
     ],
 )
 def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        generate_toy_streets(tmp_path / "set", **arguments)
-    assert not (tmp_path / "set").exists()
+        generate_toy_streets(tmp_path / 'set', **arguments)
+    assert not (tmp_path / 'set').exists()
 
 
 def test_render_refuses_small_scenes() -> None:
-    with pytest.raises(ValueError, match="height must be at least 32, got 16"):
+    with pytest.raises(ValueError, match='height must be at least 32, got 16'):
         render_scene(np.random.default_rng(0), 16, 64)
 
 
 def test_mmseg_reads_the_set(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("mmseg.datasets")
+    datasets = pytest.importorskip('mmseg.datasets')
     root = generate_toy_streets(tmp_path, **SMALL)
     # The class, not its name: mmcv has another LoadAnnotations, found first while no default scope is set.
-    loading = [{"type": "LoadImageFromFile"}, {"type": datasets.LoadAnnotations}]
-    for split, count in (("train", 4), ("val", 2)):
+    loading = [{'type': 'LoadImageFromFile'}, {'type': datasets.LoadAnnotations}]
+    for split, count in (('train', 4), ('val', 2)):
         data = datasets.CityscapesDataset(
             data_root=str(root),
-            data_prefix={"img_path": f"leftImg8bit/{split}", "seg_map_path": f"gtFine/{split}"},
+            data_prefix={'img_path': f'leftImg8bit/{split}', 'seg_map_path': f'gtFine/{split}'},
             pipeline=loading,
         )
-        assert len(data) == count and len(data.metainfo["classes"]) == 19
+        assert len(data) == count and len(data.metainfo['classes']) == 19
         for sample in data:
-            assert sample["img"].shape == (48, 96, 3)
+            assert sample['img'].shape == (48, 96, 3)
             drawn = {LABEL_ID_TO_TRAIN_ID[label] for label in DRAWN_LABEL_IDS}
-            assert set(np.unique(sample["gt_seg_map"])) <= drawn | {IGNORE_TRAIN_ID}
+            assert set(np.unique(sample['gt_seg_map'])) <= drawn | {IGNORE_TRAIN_ID}
 
 
 def test_a_linear_model_fails() -> None:

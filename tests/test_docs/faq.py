@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import runpy
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +16,8 @@ import pytest
 
 from tests.test_engine.conftest import config, run
 
-FAQ = Path(__file__).parents[2] / 'docs' / 'faq.md'
+ROOT = Path(__file__).parents[2]
+FAQ = ROOT / 'docs' / 'faq.md'
 HEAD = ['id', 'what you did', 'message', 'cure']
 ANYTHING = '…'
 
@@ -98,3 +103,21 @@ def message_of(function: Provoker, place: Place) -> str:
         return str(error)
     assert printed is not None, 'nothing went wrong'
     return printed
+
+
+def said(place: Place, tool: str, *args: object, status: int = 2) -> str:
+    """Runs a command of ``tools/`` in this process; what it says of a mistake, without the usage and ``error: ``."""
+    place.monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    place.monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    place.monkeypatch.setattr(sys, 'argv', [tool, *map(str, args)])
+    printed = io.StringIO()
+    with contextlib.redirect_stderr(printed), pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'), run_name='__main__')
+    assert ended.value.code == status
+    text = printed.getvalue().strip()
+    return text.partition('error: ')[2] if 'error: ' in text else text
+
+
+def needs_mmdet() -> None:
+    """Leaves a row out where panoptic segmentation cannot be."""
+    pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')

@@ -1,32 +1,29 @@
-"""Errors of installing, architectures, models and data."""
+"""Errors of installing, configs, architectures and models."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any
 
-import cv2
-import numpy as np
-import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
+from torch import nn
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
-from hyctas_mm.datasets import IDDLiteDataset
-from hyctas_mm.datasets.toy_streets import generate_toy_streets
+from hyctas_mm.engine.hooks import SandwichSampleArchHook, ScheduledDropPathHook
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.models import HyCTASBackbone, HyCTASHead
+from hyctas_mm.models.losses.hardest_pixels import HardestPixelsCELoss
 from hyctas_mm.models.ops import build_op
+from hyctas_mm.registry import register_op
 from tests.conftest import supernet_cfg
-from tests.test_docs.faq import Place, provokes
+from tests.test_docs.faq import ROOT, Place, needs_mmdet, provokes, said
 from tests.test_engine.conftest import config, run
 
-ROOT = Path(__file__).parents[2]
 SPACE = dict(layers=4)
 
 
@@ -65,6 +62,25 @@ def _(place: Place) -> str:
     return done.stderr.strip().splitlines()[-1].removeprefix('KeyError: ')
 
 
+# Commands and configs ---------------------------------------------------------------------------------------------------------
+
+
+@provokes('config-file')
+def _(place: Place) -> str:
+    return said(place, 'train', 'nowhere.py')
+
+
+@provokes('config-device')
+def _(place: Place) -> str:
+    return said(place, 'new_search', '--data-root', place.toy_root, '--device', 'tpu')
+
+
+@provokes('config-cuda')
+def _(place: Place) -> str:
+    place.monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
+    return said(place, 'new_search', '--data-root', place.toy_root, '--device', 'cuda:0')
+
+
 # Architectures and search spaces --------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +101,21 @@ def _(place: Place) -> None:
     Architecture.from_dict(dict(branches=[[dict(op='conv')]]))
 
 
+@provokes('arch-width')
+def _(place: Place) -> None:
+    Architecture.from_dict(dict(branches=[[dict(op='conv', width=13)]]))
+
+
+@provokes('arch-key')
+def _(place: Place) -> None:
+    Architecture.from_dict(dict(branches=[[dict(op='conv', width=12)]], heads=2))
+
+
+@provokes('arch-object')
+def _(place: Place) -> None:
+    Architecture.from_dict([])
+
+
 @provokes('arch-op')
 def _(place: Place) -> None:
     HyCTASBackbone(arch=dict(branches=[[dict(op='my_conv_7x7', width=12)]]))
@@ -103,6 +134,21 @@ def _(place: Place) -> None:
 @provokes('space-key')
 def _(place: Place) -> None:
     SearchSpace.from_dict(dict(layer=4))
+
+
+@provokes('space-widths')
+def _(place: Place) -> None:
+    SearchSpace.from_dict(dict(widths=[6, 16]))
+
+
+@provokes('space-twice')
+def _(place: Place) -> None:
+    SearchSpace.from_dict(dict(widths=[6, 6]))
+
+
+@provokes('space-probs')
+def _(place: Place) -> None:
+    SearchSpace.from_dict(dict(branch_probs=[1.0]))
 
 
 @provokes('space-layers')
@@ -152,92 +198,66 @@ def _(place: Place) -> None:
     run(config('supernet', place.toy_root, place.tmp_path, custom_hooks=[dict(type='SandwichSampleArchHook')]))
 
 
-# Data -------------------------------------------------------------------------------------------------------------------------
-
-
-def pair(place: Place, label: np.ndarray | None, part: Literal['all', 'select'] = 'all') -> IDDLiteDataset:
-    """IDD-Lite with one image of 32x64, and its label if given."""
-    for folder in ('images', 'labels'):
-        (place.tmp_path / folder / 'train').mkdir(parents=True)
-    cv2.imwrite(str(place.tmp_path / 'images' / 'train' / 'a.jpg'), np.zeros((32, 64, 3), np.uint8))
-    if label is not None:
-        cv2.imwrite(str(place.tmp_path / 'labels' / 'train' / 'a.png'), label.astype(np.uint8))
-    steps = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=7)]
-    prefix = dict(img_path='images/train', seg_map_path='labels/train')
-    return IDDLiteDataset(data_root=str(place.tmp_path), data_prefix=prefix, pipeline=steps, part=part)
-
-
-@provokes('data-folder')
+@provokes('model-outputs-name')
 def _(place: Place) -> None:
-    IDDLiteDataset(data_root=str(place.tmp_path), data_prefix=dict(img_path='images/train', seg_map_path='labels/train'))
+    HyCTASBackbone(arch='hyctas-s', outputs='map')
 
 
-@provokes('data-empty')
+@provokes('model-fixed')
 def _(place: Place) -> None:
-    run(
-        config(
-            'supernet', place.toy_root, place.tmp_path, **{'train_dataloader.dataset.img_suffix': '.webp', 'train_dataloader.dataset.indices': None}
-        )
-    )
+    run(config('subnet', place.toy_root, place.tmp_path, custom_hooks=[dict(type='SampleArchHook')]))
 
 
-@provokes('data-part')
+@provokes('model-sandwich-random')
 def _(place: Place) -> None:
-    pair(place, np.zeros((32, 64)), 'select')
+    SandwichSampleArchHook(num_random=-1)
 
 
-@provokes('data-label-missing')
+@provokes('model-drop-path')
 def _(place: Place) -> None:
-    pair(place, None)
+    ScheduledDropPathHook(max_prob=1.0)
 
 
-@provokes('data-label-values')
+@provokes('model-loss-fraction')
 def _(place: Place) -> None:
-    label = np.zeros((32, 64))
-    label[0, :3] = 9, 12, 255
-    pair(place, label)[0]
+    HardestPixelsCELoss(fraction=20)
 
 
-@provokes('data-label-size')
+def panoptic_deeplab(**test_cfg: Any) -> nn.Module:
+    """A network for one kind of things and one of stuff."""
+    needs_mmdet()
+    head = dict(type='HyCTASPanopticHead', arch='hyctas-s', base_channels=2, num_things_classes=1, num_stuff_classes=1)
+    backbone = dict(type='HyCTASBackbone', arch='hyctas-s', base_channels=2, outputs='branches')
+    return MODELS.build(dict(type='PanopticDeepLab', backbone=backbone, panoptic_head=head, test_cfg=test_cfg))
+
+
+@provokes('model-panoptic-test-cfg')
 def _(place: Place) -> None:
-    pair(place, np.zeros((32, 32)))[0]
+    panoptic_deeplab(scale=0.5)
 
 
-@provokes('data-toy')
+@provokes('model-panoptic-offset')
 def _(place: Place) -> None:
-    for seed in (0, 1):
-        generate_toy_streets(place.tmp_path / 'toy', num_train=1, num_val=0, height=32, width=32, seed=seed)
+    needs_mmdet()
+    MODELS.build(dict(type='HyCTASPanopticHead', arch='hyctas-s', num_things_classes=1, num_stuff_classes=1, offset_scale='half'))
 
 
-def panoptic() -> None:
-    pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
-
-
-@provokes('data-panoptic-png')
+@provokes('model-panoptic-scales')
 def _(place: Place) -> None:
-    panoptic()
-    from hyctas_mm.datasets.panoptic import LoadPanoptic
-
-    LoadPanoptic().transform(dict(img_path='a.png', seg_map_path=None))
+    panoptic_deeplab(scales=(0.5, -1.0))
 
 
-@provokes('data-panoptic-json')
+@provokes('model-panoptic-nms')
 def _(place: Place) -> None:
-    panoptic()
-    from hyctas_mm.datasets.panoptic import PanopticDataset
-
-    path = place.tmp_path / 'panoptic.json'
-    path.write_text(json.dumps(dict(info='none')))
-    PanopticDataset(ann_file=str(path), data_prefix=dict(img='images', seg='panoptic'))
+    panoptic_deeplab(nms_kernel=4)
 
 
-@provokes('data-panoptic-ids')
+@provokes('model-panoptic-classes')
 def _(place: Place) -> None:
-    panoptic()
-    from hyctas_mm.datasets.panoptic import LoadPanoptic
+    sample = SimpleNamespace(metainfo=dict(class_counts=(8, 11)))
+    panoptic_deeplab().loss(torch.zeros(1, 3, 64, 64), [sample])
 
-    path = place.tmp_path / 'a.png'
-    png = np.zeros((4, 4, 3), np.uint8)
-    png[0, 0] = 0, 0, 7  # BGR: id 7
-    cv2.imwrite(str(path), png)
-    LoadPanoptic().transform(dict(img_path='a.jpg', seg_map_path=str(path), segments_info=[], ori_shape=(4, 4)))
+
+@provokes('op-name')
+def _(place: Place) -> None:
+    register_op('my-conv')(nn.Identity)

@@ -1,32 +1,27 @@
-"""Errors of supernets, searches, latency tables and what comes after."""
+"""Errors of supernets and searches."""
 
 from __future__ import annotations
 
+import argparse
 import json
-import runpy
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hyctas_mm.archs import load_arch
-from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts, register_cost
-from hyctas_mm.engine.evidence.rank_correlation import measure_rank_correlation
 from hyctas_mm.engine.files import lock_folder
-from hyctas_mm.engine.measuring.network import from_config, published
-from hyctas_mm.engine.release_checkpoint import write_converted
-from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.engine.scoring import Scorer
 from hyctas_mm.engine.workers import Workers
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import read_bounds, read_objectives
-from tests.test_docs.faq import Place, provokes
-from tests.test_engine.conftest import CONFIGS
+from tests.test_docs.faq import Place, provokes, said
+from tests.test_engine.conftest import CONFIGS, config
 
 SUPERNET_CONFIG = CONFIGS / 'toy_streets_supernet.py'
-CPU = torch.device('cpu')
 
 # Supernet ---------------------------------------------------------------------------------------------------------------------
 
@@ -60,13 +55,32 @@ def _(place: Place) -> None:
     place.search(**{'model.decode_head.num_classes': 12})
 
 
+@provokes('supernet-state')
+def _(place: Place) -> None:
+    torch.save([1, 2], place.tmp_path / 'list.pth')
+    place.search(**{'train_cfg.supernet': str(place.tmp_path / 'list.pth')})
+
+
+@provokes('supernet-object')
+def _(place: Place) -> None:
+    torch.save(dict(state_dict={}, args=argparse.Namespace(lr=0.1)), place.tmp_path / 'args.pth')
+    place.search(**{'train_cfg.supernet': str(place.tmp_path / 'args.pth')})
+
+
+@provokes('supernet-subnet')
+def _(place: Place) -> str:
+    arch = place.tmp_path / 'arch.json'
+    arch.write_text(json.dumps(load_arch('hyctas-s').to_dict()))
+    config('subnet', place.toy_root, place.tmp_path).dump(str(place.tmp_path / 'subnet.py'))
+    return said(place, 'export_subnet', place.tmp_path / 'subnet.py', place.supernet, arch, '--out', place.tmp_path / 'out')
+
+
 # Search -----------------------------------------------------------------------------------------------------------------------
 
 
 @provokes('search-config')
-def _(place: Place) -> None:
-    place.monkeypatch.setattr('sys.argv', ['search.py', str(SUPERNET_CONFIG)])
-    runpy.run_path(str(CONFIGS.parents[1] / 'tools' / 'search.py'), run_name='__main__')
+def _(place: Place) -> str:
+    return said(place, 'search', SUPERNET_CONFIG)
 
 
 @provokes('search-subnet-config')
@@ -92,6 +106,31 @@ def _(place: Place) -> None:
 @provokes('search-bound')
 def _(place: Place) -> None:
     read_bounds(dict(latency_ms=dict(most=20)))
+
+
+@provokes('search-bound-number')
+def _(place: Place) -> None:
+    read_bounds(dict(latency_ms=20))  # type: ignore[dict-item]
+
+
+@provokes('search-count')
+def _(place: Place) -> None:
+    place.search(**{'train_cfg.population': 0})
+
+
+@provokes('search-input')
+def _(place: Place) -> None:
+    place.search(**{'train_cfg.input_hw': (64,)})
+
+
+@provokes('search-branches')
+def _(place: Place) -> None:
+    place.search(**{'train_cfg.branches': (4,)})
+
+
+@provokes('search-post-processing')
+def _(place: Place) -> None:
+    place.search(**{'train_cfg.post_processing': True, 'model.test_cfg.scales': (0.5, 1.0)})
 
 
 @provokes('search-bound-name')
@@ -145,6 +184,40 @@ def _(place: Place) -> None:
     place.search(work_dir, resume=True)
 
 
+def edited(place: Place, change: Callable[[str], str]) -> None:
+    """Reads a search whose archive has another second line."""
+    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    archive = work_dir / 'search' / 'archive.jsonl'
+    lines = archive.read_text().splitlines(keepends=True)
+    archive.write_text(''.join([lines[0], change(lines[1]), *lines[2:]]))
+    write_report(work_dir)
+
+
+@provokes('archive-json')
+def _(place: Place) -> None:
+    edited(place, lambda line: line[:40] + '\n')
+
+
+@provokes('archive-object')
+def _(place: Place) -> None:
+    edited(place, lambda line: '[]\n')
+
+
+@provokes('archive-key')
+def _(place: Place) -> None:
+    edited(place, lambda line: line.replace('"generation"', '"round"'))
+
+
+@provokes('archive-type')
+def _(place: Place) -> None:
+    edited(place, lambda line: line.replace('"seconds": ', '"seconds": "long", "was": '))
+
+
+@provokes('archive-id')
+def _(place: Place) -> None:
+    edited(place, lambda line: json.dumps(json.loads(line) | dict(archid='0123456789ab')) + '\n')
+
+
 @provokes('search-bounds')
 def _(place: Place) -> None:
     place.monkeypatch.setattr(CandidateCosts, '_price', lambda self, arch: dict(params_m=1.0))  # hundreds of proposals are priced
@@ -173,71 +246,34 @@ def _(place: Place) -> None:
     Workers(lambda job: {}, place.tmp_path)._collective(lost, None)
 
 
-@provokes('search-screening')
+def processes(place: Place, others: list[dict[str, Any]]) -> None:
+    """The first of several processes compares its settings with what the others sent."""
+    workers = Workers(lambda job: {}, place.tmp_path)
+    place.monkeypatch.setattr(workers, 'size', 1 + len(others))
+    place.monkeypatch.setattr(workers, '_collective', lambda gather, own: [own, *others])
+    workers.agree(dict(seed=0), None)
+
+
+@provokes('process-start')
+def _(place: Place) -> None:
+    processes(place, [dict(settings={}, error='FileNotFoundError: no checkpoint iter_1200.pth')])
+
+
+@provokes('process-settings')
+def _(place: Place) -> None:
+    processes(place, [dict(settings=dict(seed=1), error=None)])
+
+
+@provokes('screening-options')
+def _(place: Place) -> None:
+    place.search(**{'train_cfg.screening': dict(image=64)})
+
+
+@provokes('screening-scores')
+def _(place: Place) -> None:
+    place.search(**{'train_cfg.screening': dict(images=4), 'train_cfg.objectives': ['mIoU', 'aAcc', 'macs_g']})
+
+
+@provokes('screening-images')
 def _(place: Place) -> None:
     place.search(**{'train_cfg.screening': dict(images=64)})
-
-
-# Latency ----------------------------------------------------------------------------------------------------------------------
-
-
-@provokes('latency-conditions')
-def _(place: Place) -> None:
-    path = place.tmp_path / 'table.json'
-    LatencyTable(path, CPU, (1, 3, 64, 128)).save()
-    LatencyTable(path, CPU, (1, 3, 32, 64))
-
-
-@provokes('latency-broken')
-def _(place: Place) -> None:
-    path = place.tmp_path / 'table.json'
-    path.write_text('{"format": ')
-    LatencyTable(path, CPU, (1, 3, 32, 64))
-
-
-@provokes('latency-shape')
-def _(place: Place) -> None:
-    path = place.tmp_path / 'arch.json'
-    path.write_text(json.dumps(load_arch('hyctas-s').to_dict()))
-    published(str(path), None, 8, None, 19)
-
-
-@provokes('latency-supernet')
-def _(place: Place) -> None:
-    from_config(str(SUPERNET_CONFIG), None)
-
-
-@provokes('latency-network')
-def _(place: Place) -> None:
-    from_config('hyctas-xl', None)
-
-
-# After the search -------------------------------------------------------------------------------------------------------------
-
-
-@provokes('report-nothing')
-def _(place: Place) -> None:
-    write_report(place.tmp_path)
-
-
-@provokes('report-front')
-def _(place: Place) -> None:
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
-    (work_dir / 'search' / 'front.json').unlink()
-    write_report(work_dir)
-
-
-@provokes('retrain-start')
-def _(place: Place) -> None:
-    (place.tmp_path / 'results.json').write_text(json.dumps(dict(inherit=False, by_seed={'0': dict(mIoU=30.0)})))
-    retrain(place.tmp_path, seed=1, inherit=True)
-
-
-@provokes('convert-name')
-def _(place: Place) -> None:
-    write_converted({}, None, None, 'm.pt')
-
-
-@provokes('evidence-few')
-def _(place: Place) -> None:
-    measure_rank_correlation(None, ['a.pth'], place.tmp_path, num_archs=2)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-WORKER = '''
+WORKER = """
 import hashlib, sys
 import torch
 import torch.distributed as dist
@@ -35,7 +35,7 @@ runner = Runner.from_cfg(cfg)
 runner.train()
 weights = b"".join(p.detach().numpy().tobytes() for p in runner.model.module.parameters())
 Path(work, f"rank{dist.get_rank()}.txt").write_text(" ".join(seen) + "\\n" + hashlib.sha1(weights).hexdigest())
-'''
+"""
 
 
 def test_two_ranks_train_the_same_supernet(toy_root: Path, tmp_path: Path) -> None:

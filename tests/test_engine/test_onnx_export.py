@@ -13,11 +13,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from hyctas_mm.costs.onnx_export import export_to_onnx
 from hyctas_mm.engine.deploy import NetDescription, OnnxNet
 from hyctas_mm.engine.deploy.description import KEY
+from hyctas_mm.engine.deploy.whole_net import pad_divisor
 from hyctas_mm.engine.onnx import ExportOptions, export_onnx
 from hyctas_mm.models import layers
 from hyctas_mm.registry import MODELS
@@ -95,6 +97,16 @@ def test_what_a_size_must_be_is_said(dynamic: OnnxNet) -> None:
         NetDescription('semantic', (227, 320), multiple=32).check()
 
 
+def test_padding_is_what_mmseg_predicts_with() -> None:
+    """By ``test_cfg``, whatever training pads to."""
+    for options, divisor in ((dict(size_divisor=8), 1), (dict(size_divisor=8, test_cfg=dict(size_divisor=32)), 32)):
+        model = nn.Module()
+        model.data_preprocessor = MODELS.build(dict(type='SegDataPreProcessor', **options))
+        images = [torch.zeros(3, 30, 62)]
+        padded = model.data_preprocessor(dict(inputs=images, data_samples=[SegDataSample()]))['inputs'].shape
+        assert pad_divisor(model) == divisor and tuple(padded) == (1, 3, -(-30 // divisor) * divisor, -(-62 // divisor) * divisor)
+
+
 @pytest.mark.parametrize(('layout', 'order'), [('nhwc', 'rgb'), ('nchw', 'bgr')])
 def test_everything_inside(toy_root: Path, tmp_path: Path, layout: str, order: str) -> None:
     """uint8 image in, classes out: the same that mmseg predicts."""
@@ -132,7 +144,7 @@ def test_without_images_the_reason_is_told(network: tuple[Path, Path], tmp_path:
     cfg = Config.fromfile(network[0])
     cfg.val_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
     result = export_onnx(cfg, network[1], tmp_path / 'model.onnx', (64, 128))
-    assert result.real_images == 0 and 'no images for val_dataloader' in result.why_no_images
+    assert result.real_images == 0 and 'no images: val_dataloader: no ' in result.why_no_images
     assert result.path.is_file()
 
 
@@ -230,4 +242,4 @@ def test_the_example_needs_neither_torch_nor_openmmlab(dynamic: OnnxNet, toy_roo
 def test_the_example_refuses_a_size(dynamic: OnnxNet, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / 'small.png'), np.zeros((40, 70, 3), np.uint8))
     done = run_example(dynamic.session._model_path, tmp_path / 'small.png', tmp_path / 'out.png')
-    assert done.returncode == 1 and 'has 40 x 70 pixels' in done.stderr and 'takes from 64 x 64 up' in done.stderr
+    assert done.returncode == 2 and 'has 40 x 70 pixels' in done.stderr and 'takes from 64 x 64 up' in done.stderr

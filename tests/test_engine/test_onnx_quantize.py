@@ -86,7 +86,7 @@ def test_without_calibration_images_it_is_refused(exported: tuple[Path, Path], t
     cfg.train_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
     cfg.dump(str(tmp_path / 'config.py'))
     done = tool(model, tmp_path / 'config.py', '--out', tmp_path / 'int8.onnx')
-    assert done.returncode == 1 and 'no images for train_dataloader' in done.stderr and not (tmp_path / 'int8.onnx').exists()
+    assert done.returncode == 2 and 'no images: train_dataloader: no folder' in done.stderr and not (tmp_path / 'int8.onnx').exists()
 
 
 def test_bad_input_is_refused(exported: tuple[Path, Path], quantized: Path, tmp_path: Path) -> None:

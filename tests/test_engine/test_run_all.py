@@ -86,7 +86,7 @@ def test_errors_are_one_line(work: Path, run_all: Any, capsys: pytest.CaptureFix
     search.write_text(search.read_text().replace("'mIoU',", "'nIoU',"))
     assert run_all.main([str(work), '--device', 'cpu']) == 1
     said = capsys.readouterr().err
-    assert "error in the step 'search': objective" in said and 'nIoU' in said and said.count('\n') == 1
+    assert "error in the step 'search': train_cfg.objectives: 'nIoU' is unknown" in said and 'nIoU' in said and said.count('\n') == 1
     assert 'Traceback' in (work / 'run_all_error.log').read_text()
     with pytest.raises(SystemExit):
         run_all.main([str(work / 'nowhere')])

@@ -161,7 +161,11 @@ def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet
 @pytest.mark.parametrize(
     ('options', 'error', 'expected'),
     [
-        ({'train_cfg.bounds': dict(latency=dict(max=20))}, ValueError, "bound on 'latency'"),
+        ({'train_cfg.bounds': dict(latency=dict(max=20))}, ValueError, "train_cfg.bounds: 'latency' is neither"),
+        ({'train_cfg.bounds': dict(latency_ms=20)}, ValueError, "train_cfg.bounds: latency_ms=20; expected 'min', 'max' or both"),
+        ({'train_cfg.population': 0}, ValueError, 'train_cfg: population=0; expected a whole number from 1 up'),
+        ({'train_cfg.branches': (1, 4)}, ValueError, r'train_cfg: branches=\[1, 4\]; expected some of 1..3'),
+        ({'train_cfg.input_hw': (64,)}, ValueError, r'train_cfg: input_hw=\(64,\); expected height and width'),
         ({'train_cfg.subnet_config': 'nowhere.py'}, FileNotFoundError, 'no subnet_config nowhere.py'),
         ({'train_cfg.objectives': ['PQ', 'macs_g']}, SearchError, r"\['PQ'\] are neither costs nor metrics of val_evaluator, which gives \['aAcc'"),
         ({'train_dataloader.batch_size': 1}, ValueError, 'a calibration batch has a single image'),

@@ -63,7 +63,7 @@ def test_parts_of_different_spaces_are_refused(toy_root: Path, tmp_path: Path) -
 
 
 def test_files_that_are_no_checkpoints(tmp_path: Path, supernet: Path) -> None:
-    with pytest.raises(FileNotFoundError, match='train the supernet first'):
+    with pytest.raises(FileNotFoundError, match='train the network first'):
         read_checkpoint(tmp_path / 'none.pth')
     (tmp_path / 'torn.pth').write_bytes(supernet.read_bytes()[:2000])
     with pytest.raises(ValueError, match='cannot be read as a checkpoint'):

@@ -459,8 +459,8 @@ def test_bad_dataset_meta(meta: Any, message: str) -> None:
 
 
 def test_the_encoding_is_that_of_mmdet() -> None:
-    structures = pytest.importorskip('mmdet.structures', exc_type=ImportError)
-    assert structures.INSTANCE_OFFSET == INSTANCE_OFFSET
+    theirs = pytest.importorskip('mmdet.evaluation', exc_type=ImportError)
+    assert theirs.INSTANCE_OFFSET == INSTANCE_OFFSET
 
 
 # Real images ---------------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pytest
 
+from hyctas_mm.report import commands
 from hyctas_mm.report.html import write_report
 from hyctas_mm.report.op_usage import count_ops
 from hyctas_mm.report.result import load_search
@@ -202,12 +203,17 @@ def test_several_trainings_have_a_spread(search_dir: Path, fill_search: Fill) ->
         write_report(search_dir)
 
 
-def test_commands_are_those_of_the_package(search_dir: Path, fill_search: Fill) -> None:
+@pytest.mark.parametrize(('installed', 'package'), [([], 'mmdetection'), (['mmdet'], 'mmdet')])
+def test_commands_are_those_of_the_package(
+    search_dir: Path, fill_search: Fill, monkeypatch: pytest.MonkeyPatch, installed: list[str], package: str
+) -> None:
+    """mim calls mmdet by the name of its distribution, which is another on each of the two stacks."""
+    monkeypatch.setattr(commands, 'distributions', lambda name: [found for found in installed if found == name])
     fill_search(search_dir, pictures=0)
     chosen = load_search(search_dir).chosen
     (search_dir / 'subnets' / chosen[1] / 'config.py').write_text("default_scope = 'mmdet'\n")
     text = read(write_report(search_dir))
-    assert f'mim train mmdetection subnets/{chosen[1]}/config.py' in text
+    assert f'mim train {package} subnets/{chosen[1]}/config.py' in text
     assert f'mim train mmseg subnets/{chosen[0]}/config.py' in text
     assert re.findall(r'export_onnx.py subnets/(\w+)/', text) == list(chosen)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from hyctas_mm.datasets.panoptic import toy_streets_panoptic
+from hyctas_mm.engine.mistakes import tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,6 +19,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@tells_mistakes
 def main() -> None:
     args = parse_args()
     height, width = args.shape
@@ -25,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

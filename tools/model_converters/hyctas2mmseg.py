@@ -12,7 +12,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmseg.utils import register_all_modules
 
-from hyctas_mm.archs import ArchitectureError
+from hyctas_mm.engine.cli import read_config
+from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.engine.release_checkpoint import (
     ReleaseCheckpointError,
     ReleaseNetwork,
@@ -46,27 +47,25 @@ def read_genotype(path: str) -> dict:
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except OSError as error:
-        raise ReleaseCheckpointError(f'{path}: {error.strerror}') from None
+        raise ReleaseCheckpointError(f'{path}: {error.strerror}; give --genotype the JSON file of the release') from None
     except ValueError as error:
-        raise ReleaseCheckpointError(f'{path}: not a JSON file ({error})') from None
+        raise ReleaseCheckpointError(f'{path}: not a JSON file ({error}); give --genotype the JSON file of the release') from None
 
 
 def base_config(name: str | None, network: ReleaseNetwork) -> Config:
     """The config named, else one of this repository with data of as many classes, else the runtime alone."""
     runtime = 'panoptic_runtime.py' if network.panoptic else 'default_runtime.py'
-    return Config.fromfile(name or CONFIGS / BASES.get((network.panoptic, network.num_classes), runtime))
+    return read_config(name or CONFIGS / BASES.get((network.panoptic, network.num_classes), runtime))
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register_all_modules()
-    try:
-        genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
-        network = infer_network(state, genotype, args.source)
-        base = base_config(args.base, network)
-        unused = write_converted(state, network, base, args.destination, args.source, args.num_things, args.align_corners)
-    except (ArchitectureError, ReleaseCheckpointError, OSError) as error:
-        sys.exit(f'error: {error}')
+    genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
+    network = infer_network(state, genotype, args.source)
+    base = base_config(args.base, network)
+    unused = write_converted(state, network, base, args.destination, args.source, args.num_things, args.align_corners)
     arch = network.genotype.arch
     heads = 'semantic and instance' if network.panoptic else 'semantic'
     print(arch.describe())
@@ -80,4 +79,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -48,7 +48,7 @@ class LoadPanoptic(BaseTransform):
         if tuple(results.get('ori_shape', ids.shape)[:2]) != ids.shape:
             raise ValueError(
                 f'image {results["img_path"]} is (height, width) = {tuple(results["ori_shape"][:2])} but its PNG {path} is {ids.shape}; '
-                'both must have one size'
+                'both must have one size: write the PNG anew from the annotation'
             )
         if self.strict:
             _check_ids(ids, results['segments_info'], path)

@@ -38,9 +38,7 @@ class PackPanopticInputs(BaseTransform):
         meta_keys: Keys that become the sample's metainfo where they are present.
     """
 
-    def __init__(
-        self, meta_keys: Sequence[str] = _META_KEYS
-    ) -> None:
+    def __init__(self, meta_keys: Sequence[str] = _META_KEYS) -> None:
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -67,9 +67,7 @@ class PanopticDataset(CocoPanopticDataset):
         self.cat_ids = list(self.cat2label)
         annotation_of = {annotation['image_id']: annotation for annotation in content.get('annotations', ())}
         self._check_segments(annotation_of.values())
-        samples = [
-            self.parse_data_info(dict(raw_img_info=image, raw_ann_info=annotation_of.get(image['id'], {}))) for image in content['images']
-        ]
+        samples = [self.parse_data_info(dict(raw_img_info=image, raw_ann_info=annotation_of.get(image['id'], {}))) for image in content['images']]
         self._check_files('image', 'img', [sample['img_path'] for sample in samples])
         self._check_files('PNG', 'seg', [sample['seg_map_path'] for sample in samples if sample['seg_map_path']])
         return samples

@@ -40,7 +40,7 @@ class PanopticInstances(BaseTransform):
 
     def __init__(self, min_area: int = 1) -> None:
         if min_area < 1:
-            raise ValueError(f'min_area={min_area}; expected at least 1 pixel')
+            raise ValueError(f'PanopticInstances: min_area={min_area}; expected at least 1 pixel')
         self.min_area = min_area
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

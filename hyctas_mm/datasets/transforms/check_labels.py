@@ -31,13 +31,14 @@ class CheckLabels(BaseTransform):
         if (height, width) != label.shape[:2]:
             raise ValueError(
                 f'image {results["img_path"]} is {width}x{height} but its label {results["seg_map_path"]} is '
-                f'{label.shape[1]}x{label.shape[0]}; both must have one size'
+                f"{label.shape[1]}x{label.shape[0]}; both must have one size: make the label anew at the image's size"
             )
         wrong = np.unique(label[(label >= self.num_classes) & (label != self.ignore_index)])
         if wrong.size:
             raise ValueError(
                 f'label {results["seg_map_path"]} holds {wrong.tolist()[:8]}; '
-                f'expected classes 0..{self.num_classes - 1} or {self.ignore_index} (void)'
+                f'expected classes 0..{self.num_classes - 1} or {self.ignore_index} (void); '
+                'convert the labels, or set num_classes to the number of classes'
             )
         return results
 

@@ -90,7 +90,9 @@ class NetDescription:
         else:
             good = (height, width) == self.input_hw
         if not good:
-            raise ValueError(f'an image of {height} x {width} pixels; the network takes {self.accepted}')
+            raise ValueError(
+                f'an image of {height} x {width} pixels; the network takes {self.accepted}: resize the image, or export with --dynamic size'
+            )
 
     def check(self) -> None:
         """Refuses a description that contradicts itself.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from hyctas_mm.datasets.checks import check_not_empty
+from hyctas_mm.datasets.checks import check_images, check_not_empty
 from hyctas_mm.engine.deploy.description import SMALLEST, NetDescription
 from hyctas_mm.engine.predictions import spread_indices
 from hyctas_mm.visualization.panoptic_overlay import default_palette
@@ -33,15 +33,16 @@ def open_dataset(cfg: Config, part: str, pipeline_of: str | None = None) -> Any:
     """
     loader = cfg.get(f'{part}_dataloader')
     if not loader:
-        raise ValueError(f'the config has no {part}_dataloader, so no images')
+        raise ValueError(f'the config has no {part}_dataloader, so no images; give a config that has one')
     settings = dict(loader['dataset'])
     if pipeline_of:
         settings['pipeline'] = cfg[f'{pipeline_of}_dataloader']['dataset']['pipeline']
     try:
+        check_images(settings, f'{part}_dataloader')
         dataset = DATASETS.build(settings)
         check_not_empty(dataset, f'{part}_dataloader')
     except OSError as error:
-        raise ValueError(f'no images for {part}_dataloader ({error}); check data_root, or give --data-root') from error
+        raise ValueError(f'no images: {error}') from None
     return dataset
 
 

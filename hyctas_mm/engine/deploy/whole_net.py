@@ -93,11 +93,15 @@ def derive(maps: Maps, description: NetDescription) -> Maps:
 
 def own_order(model: nn.Module) -> str:
     """Order of the channels that the network itself reads; images are loaded as BGR."""
-    return 'rgb' if getattr(model.data_preprocessor, '_channel_conversion', False) else 'bgr'
+    preprocessor: Any = model.data_preprocessor
+    # mmseg before 1.4, upstream's last release among it, has a preprocessor that is not mmengine's
+    turned = getattr(preprocessor, '_channel_conversion', False) or getattr(preprocessor, 'channel_conversion', False)
+    return 'rgb' if turned else 'bgr'
 
 
 def pad_divisor(model: nn.Module) -> int:
     """To multiples of what the model's preprocessor pads when it predicts."""
     preprocessor: Any = model.data_preprocessor
-    divisor = getattr(preprocessor, 'pad_size_divisor', None) or (getattr(preprocessor, 'test_cfg', None) or {}).get('size_divisor')
-    return int(divisor or 1)
+    if hasattr(preprocessor, 'test_cfg'):  # mmseg's, which pads as this says and not as in training
+        return int((preprocessor.test_cfg or {}).get('size_divisor') or 1)
+    return int(getattr(preprocessor, 'pad_size_divisor', 1))

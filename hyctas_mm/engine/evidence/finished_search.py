@@ -46,7 +46,7 @@ class FinishedSearch:
         self.evidence = self.folder.with_name('evidence')
         self._settings = read_json(self.folder / SETTINGS)
         if 'search_space' not in self._settings:
-            raise FileNotFoundError(f'{self.folder / SETTINGS} is missing or names no search space; it is written by tools/search.py')
+            raise FileNotFoundError(f'{self.folder / SETTINGS} is missing or names no search space; it is written by tools/search.py: run the search')
         self.space = SearchSpace.from_dict(self._settings['search_space'])
 
     @cached_property

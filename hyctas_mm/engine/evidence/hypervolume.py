@@ -163,7 +163,7 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
     for path, found in objectives.items():
         if [o.name for o in found] != [o.name for o in objectives[first]] or not found:
             names = {p: [o.name for o in objectives[p]] for p in (first, path)}
-            raise ValueError(f'searches of different objectives cannot be compared: {names}')
+            raise ValueError(f'searches of different objectives cannot be compared: {names}; name searches with the same ones')
     return runs, objectives[first]
 
 

@@ -47,9 +47,7 @@ def measure_random_baseline(
     everything = [arch for groups in (searched, twins) for archs in groups.values() for arch in archs]
     results = search.trained_networks(iters).train(everything, seeds, search.score)
     accuracy = {archid: mean_of_seeds(by_seed) for archid, by_seed in results.items()}
-    tracks = [
-        dict(branches=n, searched=_group(searched[n], accuracy, costs), random=_group(twins[n], accuracy, costs)) for n in sorted(searched)
-    ]
+    tracks = [dict(branches=n, searched=_group(searched[n], accuracy, costs), random=_group(twins[n], accuracy, costs)) for n in sorted(searched)]
     result = dict(score=search.score, matched_cost=search.cost, sample_seed=sample_seed, seeds=list(seeds), iters=iters, tracks=tracks)
     write_json(search.evidence / RESULT, result)
     return result

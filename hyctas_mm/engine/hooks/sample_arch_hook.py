@@ -62,7 +62,7 @@ def supernet_space(model: Any) -> SearchSpace:
     parts = searchable_parts(model)
     spaces: list[SearchSpace] = [module.search_space for module in parts.values()]
     if any(space != spaces[0] for space in spaces):
-        raise ValueError(f'the parts {", ".join(parts)} of the model have different search spaces; give all of them the same')
+        raise ValueError(f'the parts {", ".join(parts)} of the model have different search spaces; give search_space the same value in all of them')
     return spaces[0]
 
 

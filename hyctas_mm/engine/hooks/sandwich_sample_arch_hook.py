@@ -42,14 +42,16 @@ class SandwichSampleArchHook(SampleArchHook):
     def __init__(self, num_random: int = 1, fair: bool = False, seed: int = 0) -> None:
         super().__init__(seed)
         if num_random < 0:
-            raise ValueError(f'num_random={num_random!r}; expected 0 or more')
+            raise ValueError(f'SandwichSampleArchHook: num_random={num_random!r}; expected 0 or more')
         self.num_random, self.fair = num_random, fair
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
         model = _unwrapped(runner)
         if not isinstance(model, SandwichSegmentor):
-            raise ValueError(f"SandwichSampleArchHook needs model.type='SandwichSegmentor', got {type(model).__name__}")
+            raise ValueError(
+                f"SandwichSampleArchHook needs model.type='SandwichSegmentor', got {type(model).__name__}; set it, or use SampleArchHook"
+            )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         model = _unwrapped(runner)

@@ -35,7 +35,7 @@ class ScheduledDropPathHook(Hook):
 
     def __init__(self, max_prob: float = 0.2) -> None:
         if not 0 <= max_prob < 1:
-            raise ValueError(f'max_prob={max_prob!r}; expected a probability from 0 to below 1, e.g. 0.2')
+            raise ValueError(f'ScheduledDropPathHook: max_prob={max_prob!r}; expected a probability from 0 to below 1, e.g. 0.2')
         self.max_prob = max_prob
 
     def before_train(self, runner: Runner) -> None:

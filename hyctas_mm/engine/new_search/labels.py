@@ -86,7 +86,8 @@ class LabelCheck:
         self.sizes[hw] += 1
         if values.shape != hw:
             self.problems.append(
-                f'image {image} is {hw[1]}x{hw[0]} but its label {label} is {values.shape[1]}x{values.shape[0]}; both must have one size'
+                f'image {image} is {hw[1]}x{hw[0]} but its label {label} is {values.shape[1]}x{values.shape[0]}; '
+                'both must have one size: mend or remove the pair'
             )
         for value in np.flatnonzero(np.bincount(values.ravel())) if values.dtype == np.uint8 else np.unique(values):
             self.files[int(value)] += 1

@@ -116,17 +116,19 @@ class HyCTASBackbone(BaseModule):
     ) -> None:
         super().__init__([dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
         if (arch is None) == (search_space is None):
-            raise ValueError(f'give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
+            raise ValueError(f'HyCTASBackbone: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
         self.search_space = None if search_space is None else SearchSpace.from_dict(search_space)
         self.outputs = outputs or ('branches' if self.search_space else 'pyramid')
         if self.outputs not in ('pyramid', 'branches'):
-            raise ValueError(f"outputs={outputs!r}; expected 'pyramid' or 'branches'")
+            raise ValueError(f"HyCTASBackbone: outputs={outputs!r}; expected 'pyramid' or 'branches'")
         if self.search_space is None:
             self.base_channels = base_channels
             self._build_fixed(load_arch(arch), norm_cfg)  # type: ignore[arg-type]
         else:
             if norm_cfg['type'] != 'BN':
-                raise ValueError(f"the supernet shares widths through slimmable batch norm: norm_cfg type must be 'BN', got {norm_cfg['type']!r}")
+                raise ValueError(
+                    f"HyCTASBackbone: norm_cfg type must be 'BN' in a supernet, whose widths share slimmable batch norm; got {norm_cfg['type']!r}"
+                )
             self.base_channels = self.search_space.base_channels
             self._build_supernet(self.search_space, norm_cfg, cell_cfg)
             self.set_arch(self.search_space.sample(np.random.default_rng(0), self.search_space.max_branches))
@@ -134,9 +136,7 @@ class HyCTASBackbone(BaseModule):
     def _build_fixed(self, arch: Architecture, norm_cfg: Mapping[str, Any]) -> None:
         self.arch = arch
         self.stem = Stem(arch.stem_width, self.base_channels, norm_cfg)
-        self.cells = nn.ModuleDict(
-            {p.name: build_op(p.cell.op, *self._cell_channels(p), p.cell.down, norm_cfg) for p in arch.cells}
-        )
+        self.cells = nn.ModuleDict({p.name: build_op(p.cell.op, *self._cell_channels(p), p.cell.down, norm_cfg) for p in arch.cells})
 
     def _build_supernet(self, space: SearchSpace, norm_cfg: Mapping[str, Any], cell_cfg: Mapping[str, Any]) -> None:
         self.stem = Stem(max(space.stem_widths), space.base_channels, norm_cfg, slim=True)
@@ -165,10 +165,12 @@ class HyCTASBackbone(BaseModule):
             ValueError: If this is a fixed network, or ``arch`` is not in the search space.
         """
         if self.search_space is None:
-            raise ValueError('a fixed HyCTASBackbone has one architecture; build it with search_space=... to choose')
+            raise ValueError('HyCTASBackbone: a fixed network has one architecture; build it with search_space=... to choose')
         problems = self.search_space.violations(arch)
         if problems:
-            raise ValueError(f'architecture {arch.archid} is not in the search space: ' + '; '.join(problems))
+            raise ValueError(
+                f'architecture {arch.archid} is not in the search space of this supernet ({"; ".join(problems)}); use the supernet it was found with'
+            )
         self.arch = arch
         self.stem.activate(arch.stem_width, self.base_channels)
 

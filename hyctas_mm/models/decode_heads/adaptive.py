@@ -19,14 +19,19 @@ Tasks = Mapping[str, Mapping[str, int]]
 """For ``'semantic'`` and ``'instance'`` the channels of each prediction, by name."""
 
 
-def read_space(arch: Arch | None, search_space: Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:
+def read_space(part: str, arch: Arch | None, search_space: Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:
     """The search space of a supernet's part, None for a fixed network's.
+
+    Args:
+        part: The part's class, named in errors.
+        arch: The architecture of a fixed network.
+        search_space: The space of a supernet.
 
     Raises:
         ValueError: If not exactly one of the two is given.
     """
     if (arch is None) == (search_space is None):
-        raise ValueError(f'give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
+        raise ValueError(f'{part}: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
     return None if search_space is None else SearchSpace.from_dict(search_space)
 
 
@@ -102,12 +107,8 @@ class AdaptiveHead(nn.Module):
             maps = full_branch_channels(strides, self._channels(12), stem[1])
             self.aggregations[key] = self._aggregation(strides, maps, channels)
             attention = True in space.head_attentions
-            self.trunks[key] = nn.ModuleDict(
-                {low: self._trunk(channels[0] * len(strides), stem, low, attention) for low in space.low_levels}
-            )
-            self.auxes[key] = nn.ModuleDict(
-                {f's{s}': self._trunk(size, stem, 'none', True) for s, size in self._aux_channels(strides, channels)}
-            )
+            self.trunks[key] = nn.ModuleDict({low: self._trunk(channels[0] * len(strides), stem, low, attention) for low in space.low_levels})
+            self.auxes[key] = nn.ModuleDict({f's{s}': self._trunk(size, stem, 'none', True) for s, size in self._aux_channels(strides, channels)})
 
     def _aux_channels(self, strides: tuple[int, ...], channels: tuple[int, ...]) -> list[tuple[int, int]]:
         """Stride and channels of each auxiliary map."""
@@ -123,7 +124,7 @@ class AdaptiveHead(nn.Module):
             ValueError: If this is the head of a fixed network.
         """
         if self.search_space is None:
-            raise ValueError(f'a fixed {type(self).__name__} has one architecture; build it with search_space=... to choose')
+            raise ValueError(f'{type(self).__name__}: a fixed network has one architecture; build it with search_space=... to choose')
         self.arch = arch
         channels, stem = self._channels(arch.head_width), self._stem_channels(arch.stem_width)
         aggregation, trunk, aux = self._active()
@@ -159,7 +160,7 @@ class AdaptiveHead(nn.Module):
         """Every prediction by name, of the main trunks as ``'main'``, in training also of the auxiliary ones as ``'aux16'``, ``'aux32'``."""
         if not isinstance(features, BranchFeatures):
             raise TypeError(
-                f"{type(self).__name__} reads a HyCTASBackbone with outputs='branches', got {type(features).__name__}; "
+                f"{type(self).__name__}: expected the branches of a HyCTASBackbone with outputs='branches', got {type(features).__name__}; "
                 "set that in the backbone's config"
             )
         aggregation, trunk, aux = self._active()

@@ -51,7 +51,7 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         init_cfg: Any = RELEASE_INIT,
         **kwargs: Any,
     ) -> None:
-        space = read_space(arch, search_space)
+        space = read_space('HyCTASHead', arch, search_space)
         fused = num_channels(8, 12, space.base_channels if space else base_channels)
         init_cfg = [dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg
         BaseDecodeHead.__init__(

@@ -30,7 +30,9 @@ class HardestPixelsCELoss(nn.Module):
     def __init__(self, fraction: float = 0.2, loss_weight: float = 1.0, loss_name: str = 'loss_ce') -> None:
         super().__init__()
         if not 0 < fraction <= 1:
-            raise ValueError(f'fraction={fraction!r}; expected a number above 0 and at most 1, e.g. 0.2 for the hardest fifth of the pixels')
+            raise ValueError(
+                f'HardestPixelsCELoss: fraction={fraction!r}; expected a number above 0 and at most 1, e.g. 0.2 for the hardest fifth of the pixels'
+            )
         self.fraction, self.loss_weight, self._loss_name = fraction, loss_weight, loss_name
 
     @property

@@ -54,7 +54,7 @@ class PanopticDeepLab(BaseDetector):
         known = [name for name, parameter in signature(panoptic_from_maps).parameters.items() if parameter.kind == parameter.KEYWORD_ONLY]
         unknown = sorted(set(self.test_cfg) - set(known))
         if unknown:
-            raise ValueError(f'test_cfg has {", ".join(unknown)}; expected some of scales, flip, {", ".join(known[1:])}')
+            raise ValueError(f'PanopticDeepLab: test_cfg has {", ".join(unknown)}; expected some of scales, flip, {", ".join(known[1:])}')
         check_options(**self.test_cfg)
 
     def extract_feat(self, batch_inputs: Tensor) -> Any:
@@ -143,13 +143,11 @@ class PanopticDeepLab(BaseDetector):
         result = panoptic_from_maps(*(m[0] for m in maps), num_things=head.num_things_classes, **self.test_cfg)
         sample.pred_panoptic_seg = PixelData(sem_seg=result.panoptic[None])  # (H, W) -> (1, H, W)
         sample.pred_sem_seg = PixelData(sem_seg=result.semantic[None])
-        sample.pred_instances = InstanceData(
-            labels=result.labels, scores=result.scores, bboxes=result.boxes, panoptic_ids=result.instance_ids
-        )
+        sample.pred_instances = InstanceData(labels=result.labels, scores=result.scores, bboxes=result.boxes, panoptic_ids=result.instance_ids)
 
 
 def _positive(scales: Any) -> tuple[float, ...]:
     scales = tuple(scales) if isinstance(scales, Sequence) else (scales,)
     if not scales or any(not isinstance(scale, (int, float)) or scale <= 0 for scale in scales):
-        raise ValueError(f'test_cfg scales={scales}; expected one or more positive numbers, e.g. (0.75, 1.0, 1.25)')
+        raise ValueError(f'PanopticDeepLab: test_cfg scales={scales}; expected one or more positive numbers, e.g. (0.75, 1.0, 1.25)')
     return scales

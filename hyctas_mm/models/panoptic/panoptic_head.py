@@ -71,8 +71,8 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         init_cfg: Any = RELEASE_INIT,
     ) -> None:
         if offset_scale not in OFFSET_SCALES:
-            raise ValueError(f'offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}')
-        space = read_space(arch, search_space)
+            raise ValueError(f'HyCTASPanopticHead: offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}')
+        space = read_space('HyCTASPanopticHead', arch, search_space)
         BaseModule.__init__(self, [dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
         self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes
         self.num_classes = num_things_classes + num_stuff_classes

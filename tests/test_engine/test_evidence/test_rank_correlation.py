@@ -71,7 +71,7 @@ def test_one_folder_serves_several_supernets(
     assert 'was made for another training: param_scheduler' in capsys.readouterr().err
     shutil.rmtree(work)
     assert evidence.main([*arguments, '--supernet', str(tmp_path / 'none.pth')]) == 2
-    assert 'train the supernet first' in capsys.readouterr().err
+    assert 'train the network first' in capsys.readouterr().err
 
 
 def test_fewer_architectures_are_the_first_of_more() -> None:
