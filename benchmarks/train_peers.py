@@ -108,8 +108,9 @@ def _draw_kind(axes: Axes, rows: list[dict[str, Any]], kind: str, color: str, ma
 
 
 def group(config: Path) -> str:
-    """The work dir of the search that a network comes from: WORK_DIR/search/subnets/ARCHID/config.py."""
-    return config.parents[3].name if len(config.parents) > 3 and config.parents[1].name == 'subnets' else 'ours'
+    """The work dir of the search that a network comes from, WORK_DIR/search/subnets/ARCHID/config.py, or the folder that holds its folder."""
+    found = config.resolve().parents[1]
+    return found.parents[1].name if found.name == 'subnets' else found.name
 
 
 def main() -> None:
@@ -126,9 +127,11 @@ def main() -> None:
     if found is None:
         raise SystemExit(f'{args.recipe}: says no input size')
     classes = recipe.model.decode_head.num_classes
-    models = {f'{Path(path).parent.name}': (group(Path(path)), Config.fromfile(path).model) for path in args.networks}
-    for _, model in models.values():
+    models = {}
+    for path in map(Path, args.networks):
+        model = Config.fromfile(path).model
         model.decode_head.num_classes = classes
+        models[f'{path.parent.name}-{model.backbone.base_channels}'] = (group(path), model)
     models |= {name: (PEER, peer_model(name, classes)) for name in args.peers}
     rows, networks, problems = [], [], []
     for name, (kind, model) in models.items():
