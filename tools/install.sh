@@ -1,39 +1,55 @@
 #!/usr/bin/env bash
 # Installs hyctas_mm in editable form with its whole stack into a virtual environment.
 #
-#   bash tools/install.sh [--no-ops] [--dev] [VENV]      VENV defaults to $HYCTAS_VENV, then .venv
+#   bash tools/install.sh [--no-ops] [--dev] [--stack NAME] [VENV]      VENV defaults to $HYCTAS_VENV, then .venv
 #
-#   --no-ops   leave mmcv's compiled operators out: semantic segmentation works without them, mmdet (panoptic) does not
-#   --dev      also what the tests and checks need
-#   PYTHON     the interpreter to build the environment from (3.10 to 3.12; default python3)
+#   --no-ops       leave mmcv's compiled operators out: semantic segmentation works without them, mmdet (panoptic) does not
+#   --dev          also what the tests and checks need
+#   --stack NAME   onedl (default): the maintained distributions; upstream: OpenMMLab's last releases (docs/stacks.md). Each needs an environment
+#                  of its own; for upstream VENV defaults to .venv-upstream
+#   PYTHON         the interpreter to build the environment from (3.10 to 3.12; default python3)
 #
 # Safe to interrupt and run again; returns in seconds when everything is there. mmcv is built once per torch, Python and platform;
 # its wheel is kept in ${XDG_CACHE_HOME:-~/.cache}/hyctas_mm/wheels.
 set -euo pipefail
 
 TORCH=2.13.0
-MMENGINE=0.10.12
-MMCV=2.3.6
-MMSEG=1.4.2
-MMDET=3.5.1
-MIM=0.5.1
 PYMOO=0.6.2
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 ops=1
 dev=0
+stack=onedl
 venv=
-for arg in "$@"; do
-    case "$arg" in
+while [ $# -gt 0 ]; do
+    case "$1" in
         --no-ops) ops=0 ;;
         --dev) dev=1 ;;
-        -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
-        -*) echo "install.sh: unknown option $arg (known: --no-ops, --dev)" >&2; exit 2 ;;
-        *) venv=$arg ;;
+        --stack) stack=${2:-}; [ $# -gt 1 ] && shift ;;
+        -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) echo "install.sh: unknown option $1 (known: --no-ops, --dev, --stack)" >&2; exit 2 ;;
+        *) venv=$1 ;;
     esac
+    shift
 done
-venv=${venv:-${HYCTAS_VENV:-$root/.venv}}
 die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+
+# Two sets of distributions serve the import names mmengine, mmcv, mmseg, mmdet and mim.
+case "$stack" in
+    onedl)
+        mmengine=onedl-mmengine==0.10.12 mmcv=onedl-mmcv MMCV=2.3.6 other=mmengine folder=.venv optimise=
+        packages=(onedl-mmsegmentation==1.4.2 onedl-mmdetection==3.5.1 onedl-mim==0.5.1)
+        ;;
+    upstream)
+        # mmseg imports ftfy and regex without requiring them; later versions of openxlab, which mim requires, want a setuptools that is too old for torch.
+        # mmcv with -O1: its operators build in about 7 minutes of one core.
+        mmengine=mmengine==0.10.7 mmcv=mmcv MMCV=2.1.0 other=onedl-mmengine folder=.venv-upstream optimise=-O1
+        packages=(mmsegmentation==1.2.2 mmdet==3.3.0 openmim==0.3.9 openxlab==0.0.11 ftfy regex)
+        ;;
+    *) die "--stack '$stack'; expected onedl or upstream" ;;
+esac
+[ "$stack$ops" = upstream0 ] && die "--no-ops does not go with --stack upstream: mmsegmentation 1.2.2 imports mmcv's operators"
+venv=${venv:-${HYCTAS_VENV:-$root/$folder}}
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 
 # What is missing is named before anything is downloaded -----------------------------------------------------------------------
@@ -49,16 +65,20 @@ esac
 
 # The stamp names everything that decides what is installed: a changed pin or setup.py installs again.
 stamp=$venv/.hyctas_mm-installed
-sum=$( (cat "$root/setup.py" "$root/tools/install.sh"; echo "$root") | sha1sum | cut -c1-16)
+sum=$( (cat "$root/setup.py" "$root/tools/install.sh"; echo "$root $stack") | sha1sum | cut -c1-16)
 has() { [ -f "$stamp" ] && grep -qx "$1 $sum" "$stamp"; }
 if has base && { [ $ops = 0 ] || has ops; } && { [ $dev = 0 ] || has dev; }; then
     echo "hyctas_mm is installed in $venv"
     exit 0
 fi
 
+if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c "from importlib.metadata import version; version('$other')" 2>/dev/null; then
+    die "$venv holds $other of the other stack, which serves the same import names as --stack $stack; name another environment"
+fi
+
 # The wheel of an earlier build spares the compiler; which wheel fits is known once torch is there, so any wheel with operators counts here.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hyctas_mm/wheels
-if [ $ops = 1 ] && ! ls "$cache"/*-ops/onedl_mmcv-$MMCV-*.whl >/dev/null 2>&1; then
+if [ $ops = 1 ] && ! ls "$cache"/*-ops/${mmcv//-/_}-$MMCV-*.whl >/dev/null 2>&1; then
     command -v "${CXX:-g++}" >/dev/null || die "no C++ compiler '${CXX:-g++}', needed to build mmcv's operators (Debian: apt-get install g++; or run with --no-ops)"
     header=$("$python" -c 'import sysconfig, os; print(os.path.join(sysconfig.get_paths()["include"], "Python.h"))')
     [ -f "$header" ] || die "no $header, needed to build mmcv's operators (Debian: apt-get install python3-dev; or run with --no-ops)"
@@ -84,16 +104,16 @@ torch=$("$py" -c 'import torch; print(torch.__version__)')
 # A constraint keeps every later step from replacing the torch that is there.
 constraints=$(mktemp)
 trap 'rm -f "$constraints"' EXIT
-printf 'torch==%s\nsetuptools<81\n' "$torch" >"$constraints"
+printf 'torch==%s\nsetuptools>=70.1,<81\n' "$torch" >"$constraints"
 
-say "OpenMMLab stack and pymoo"
-pip install -q -c "$constraints" "onedl-mmengine==$MMENGINE" "pymoo==$PYMOO"
+say "OpenMMLab stack ($stack) and pymoo"
+pip install -q -c "$constraints" "$mmengine" "pymoo==$PYMOO"
 
 # mmcv: source only; built once, then taken from the cache ------------------------------------------------------------------------
 key=$("$py" -c 'import sys, sysconfig, torch; print(f"torch{torch.__version__}-cp{sys.version_info[0]}{sys.version_info[1]}-{sysconfig.get_platform()}")')
 [ $ops = 1 ] && key=$key-ops || key=$key-noops
 wheels=$cache/$key
-built() { ls "$wheels"/onedl_mmcv-$MMCV-*.whl 2>/dev/null | head -n 1; }
+built() { ls "$wheels"/${mmcv//-/_}-$MMCV-*.whl 2>/dev/null | head -n 1; }
 mmcv_ok() {
     if [ $ops = 1 ]; then "$py" -c "import mmcv, mmcv.ops; assert mmcv.__version__ == '$MMCV'"; else "$py" -c "import mmcv; assert mmcv.__version__ == '$MMCV'"; fi
 }
@@ -112,8 +132,8 @@ if ! mmcv_ok 2>/dev/null; then
         fi
         # Without debug information the build is a third faster. No CUDA operators: nothing here needs them, and they would need nvcc.
         start=$SECONDS
-        CUDA_VISIBLE_DEVICES='' MMCV_WITH_OPS=$ops CFLAGS="-g0 ${CFLAGS:-}" CXXFLAGS="-g0 ${CXXFLAGS:-}" MAX_JOBS=${MAX_JOBS:-$(nproc)} \
-            "$py" -m pip --disable-pip-version-check wheel -v --no-deps --no-build-isolation --no-binary onedl-mmcv -w "$work" "onedl-mmcv==$MMCV" \
+        CUDA_VISIBLE_DEVICES='' MMCV_WITH_OPS=$ops CFLAGS="-g0 $optimise ${CFLAGS:-}" CXXFLAGS="-g0 $optimise ${CXXFLAGS:-}" MAX_JOBS=${MAX_JOBS:-$(nproc)} \
+            "$py" -m pip --disable-pip-version-check wheel -v --no-deps --no-build-isolation --no-binary "$mmcv" -w "$work" "$mmcv==$MMCV" \
             >"$wheels/build.log" 2>&1 &
         job=$!
         while kill -0 $job 2>/dev/null; do
@@ -132,7 +152,7 @@ if ! mmcv_ok 2>/dev/null; then
 fi
 mmcv_ok || die "mmcv was installed but cannot be imported (see the error above)"
 
-pip install -q -c "$constraints" "onedl-mmsegmentation==$MMSEG" "onedl-mmdetection==$MMDET" "onedl-mim==$MIM"
+pip install -q -c "$constraints" "${packages[@]}"
 
 say "hyctas_mm (editable)"
 extras=; [ $dev = 1 ] && extras='[dev]'
