@@ -104,7 +104,7 @@ def _draw_kind(axes: Axes, rows: list[dict[str, Any]], kind: str, color: str, ma
     front = sorted(front_indices(np.array([[a, -b] for a, b in zip(x, y, strict=True)])), key=lambda i: x[i])
     axes.plot([x[i] for i in front], [y[i] for i in front], color=color, alpha=0.5)
     for row in rows:
-        axes.annotate(row['network'][:14], (row['latency_ms'], row['score']), xytext=(4, 4), textcoords='offset points', fontsize=7)
+        axes.annotate(row['network'], (row['latency_ms'], row['score']), xytext=(4, 4), textcoords='offset points', fontsize=7)
 
 
 def group(config: Path) -> str:
