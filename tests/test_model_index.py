@@ -105,7 +105,8 @@ def test_mim_reads_the_index() -> None:
 def test_paths_in_pages_exist(page: Path) -> None:
     text = page.read_text()
     named = [path.rstrip('./') for path in re.findall(r'(?<![\w./-])(?:configs|tools|docs|benchmarks|tests|hyctas_mm)/[\w./*-]+', text)]
-    named = [path for path in named if not path.startswith(('tools/dataset_converters/', 'hyctas_mm/onnx-'))]  # mmseg's and mmdet's own, a file format
+    foreign = ('tools/dataset_converters/', 'hyctas_mm/onnx-')  # mmseg's and mmdet's own, a file format
+    named = [path for path in named if not path.startswith(foreign)]
     # without a suffix it may be the beginning of a name that a command completes
     assert not [path for path in named if not next(ROOT.glob(path if Path(path).suffix else f'{path}*'), None)]
     links = [link for link in re.findall(r'\]\(([^)#\s]+)', text) if '://' not in link]
