@@ -92,6 +92,9 @@ def draw(rows: list[dict[str, Any]], name: str, unit: str, path: Path) -> None:
         if chosen:
             _draw_kind(axes, chosen, kind, color, marker)
     axes.set(xlabel=f'latency (ms), {unit}', ylabel=f'{name} (%)', xscale='log')
+    axes.xaxis.set_major_formatter('{x:g}')
+    axes.xaxis.set_minor_formatter('{x:g}')
+    axes.tick_params(which='minor', labelsize=7)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=130)
