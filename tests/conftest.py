@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ def seeded() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
     init_default_scope('mmseg')  # a panoptic test before may have left mmdet's
+
+
+compiles = pytest.mark.skipif(not shutil.which(os.environ.get('CXX', 'g++')), reason='torch.compile needs a C++ compiler on a CPU')
+"""For tests of what torch.compile makes."""
 
 
 @pytest.fixture(scope='session')

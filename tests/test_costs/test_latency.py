@@ -9,6 +9,7 @@ from torch import nn
 
 from hyctas_mm.costs import LatencyTable, TableCheck, check_table, measure_interleaved, measure_latency, prepare_call
 from hyctas_mm.costs.latency import Latency, Stopwatch, warm_up
+from tests.conftest import compiles
 
 CPU = torch.device('cpu')
 
@@ -71,7 +72,7 @@ def test_the_processor_clock_is_for_one_thread() -> None:
 # Backends -------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('backend', ['eager', 'channels_last', 'compile'])
+@pytest.mark.parametrize('backend', ['eager', 'channels_last', pytest.param('compile', marks=compiles)])
 def test_a_call_is_the_network(backend: str) -> None:
     net, x = small_net(), torch.rand(1, 3, 8, 8)
     torch.testing.assert_close(prepare_call(net, x, backend)(), net(x))

@@ -14,7 +14,7 @@ from torch import nn
 from hyctas_mm.datasets.panoptic import toy_streets_panoptic
 from hyctas_mm.engine.inference import prepare_for_inference
 from hyctas_mm.engine.measuring import published
-from tests.conftest import supernet_cfg
+from tests.conftest import compiles, supernet_cfg
 from tests.test_engine.conftest import config
 from tests.test_engine.test_panoptic_search import config as panoptic_config
 
@@ -55,6 +55,7 @@ def test_semantic_networks(name: str, channels_last: bool) -> None:
     check(trained(network.model), torch.rand(2, 3, 64, 96), channels_last=channels_last)
 
 
+@compiles
 def test_compiled() -> None:
     """Without a head, which is compiled in the same way: every kernel is a run of the C++ compiler."""
     arch = dict(branches=[[dict(op='lite_conv', width=4, down=True), dict(op='attention', width=4)]])
