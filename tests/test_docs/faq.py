@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,6 +73,10 @@ class Place:
     def search(self, work_dir: Path | None = None, **options: Any) -> None:
         """Runs a tiny search, as ``tools/search.py`` does."""
         search(self.toy_root, self.supernet, work_dir or self.tmp_path, **options)
+
+    def copy_of_begun(self) -> Path:
+        """The work dir of a finished search, to be changed."""
+        return Path(shutil.copytree(self.begun, self.tmp_path / 'begun'))
 
 
 def search(toy_root: Path, supernet: Path, work_dir: Path, **options: Any) -> None:

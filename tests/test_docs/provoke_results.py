@@ -172,14 +172,14 @@ def _(place: Place) -> None:
 
 @provokes('report-front')
 def _(place: Place) -> None:
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     (work_dir / 'search' / 'front.json').unlink()
     write_report(work_dir)
 
 
 def front(place: Place, **changes: Any) -> None:
     """Reads a search whose ``front.json`` has other values."""
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     path = work_dir / 'search' / 'front.json'
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     write_report(work_dir)
@@ -187,7 +187,7 @@ def front(place: Place, **changes: Any) -> None:
 
 @provokes('report-json')
 def _(place: Place) -> None:
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     (work_dir / 'search' / 'front.json').write_text('{')
     write_report(work_dir)
 
@@ -209,14 +209,14 @@ def _(place: Place) -> None:
 
 @provokes('report-archive')
 def _(place: Place) -> None:
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     (work_dir / 'search' / 'archive.jsonl').write_text('')
     write_report(work_dir)
 
 
 @provokes('report-score')
 def _(place: Place) -> None:
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     path = work_dir / 'search' / 'archive.jsonl'
     path.write_text(path.read_text().replace('"mIoU": 30.0', '"bIoU": 30.0'))
     write_report(work_dir)
@@ -224,7 +224,7 @@ def _(place: Place) -> None:
 
 def results(place: Place, content: dict[str, Any]) -> None:
     """Reads a search, of one of whose networks the results were changed."""
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     next((work_dir / 'search' / 'subnets').iterdir()).joinpath('results.json').write_text(json.dumps(content))
     write_report(work_dir)
 
@@ -246,7 +246,7 @@ def _(place: Place) -> str:
 
 @provokes('retrain-unfinished')
 def _(place: Place) -> str:
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     shutil.rmtree(work_dir / 'search' / 'subnets')
     return said(place, 'retrain', work_dir)
 

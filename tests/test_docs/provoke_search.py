@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -160,12 +158,12 @@ def _(place: Place) -> None:
 
 @provokes('search-again')
 def _(place: Place) -> None:
-    place.search(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    place.search(place.copy_of_begun())
 
 
 @provokes('search-other')
 def _(place: Place) -> None:
-    place.search(shutil.copytree(place.begun, place.tmp_path / 'begun'), **{'train_cfg.seed': 1})
+    place.search(place.copy_of_begun(), **{'train_cfg.seed': 1})
 
 
 @provokes('search-busy')
@@ -176,7 +174,7 @@ def _(place: Place) -> None:
 
 @provokes('search-edited')
 def _(place: Place) -> None:
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     archive = work_dir / 'search' / 'archive.jsonl'
     lines = archive.read_text().splitlines()
     lines[1] = lines[1].replace('"seconds": ', '"seconds": 1')
@@ -186,7 +184,7 @@ def _(place: Place) -> None:
 
 def edited(place: Place, change: Callable[[str], str]) -> None:
     """Reads a search whose archive has another second line."""
-    work_dir = Path(shutil.copytree(place.begun, place.tmp_path / 'begun'))
+    work_dir = place.copy_of_begun()
     archive = work_dir / 'search' / 'archive.jsonl'
     lines = archive.read_text().splitlines(keepends=True)
     archive.write_text(''.join([lines[0], change(lines[1]), *lines[2:]]))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from hyctas_mm.costs.onnx_export import export_to_onnx
 from hyctas_mm.engine.deploy import NetDescription, OnnxNet
 from hyctas_mm.engine.deploy.description import KEY
+from hyctas_mm.engine.deploy.images import class_names
 from hyctas_mm.engine.deploy.whole_net import pad_divisor
 from hyctas_mm.engine.onnx import ExportOptions, export_onnx
 from hyctas_mm.models import layers
@@ -243,3 +244,10 @@ def test_the_example_refuses_a_size(dynamic: OnnxNet, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / 'small.png'), np.zeros((40, 70, 3), np.uint8))
     done = run_example(dynamic.session._model_path, tmp_path / 'small.png', tmp_path / 'out.png')
     assert done.returncode == 2 and 'has 40 x 70 pixels' in done.stderr and 'takes from 64 x 64 up' in done.stderr
+
+
+def test_classes_of_mmsegs_data_sets_without_images(tmp_path: Path) -> None:
+    loader = dict(dataset=dict(type='CityscapesDataset', data_root=str(tmp_path / 'none')))
+    names, palette = class_names(Config(dict(val_dataloader=loader)), None, 19)
+    assert names[:2] == ('road', 'sidewalk') and palette[0] == (128, 64, 128)
+    assert class_names(Config(dict(val_dataloader=loader)), None, 3)[0] == ('0', '1', '2')

@@ -68,8 +68,9 @@ def class_names(cfg: Config, dataset_meta: Mapping[str, Any] | None, count: int)
     metainfo = dict(dataset_meta or {})
     if not metainfo.get('classes'):
         settings = (cfg.get('val_dataloader') or cfg.get('test_dataloader') or {}).get('dataset') or {}
-        kind = DATASETS.get(settings['type']) if settings else None
-        metainfo = dict(getattr(kind, 'METAINFO', {})) | dict(settings.get('metainfo') or {})
+        with DATASETS.switch_scope_and_registry(None) as registry:  # as DATASETS.build looks names up
+            kind = registry.get(settings['type']) if settings else None
+        metainfo = dict(settings.get('metainfo') or getattr(kind, 'METAINFO', {}))  # not mixed: classes of one would get colours of the other
     if len(metainfo.get('classes') or ()) != count:  # of a panoptic set they are in its annotations
         with contextlib.suppress(ValueError):
             metainfo = dict(open_dataset(cfg, 'val').metainfo)
