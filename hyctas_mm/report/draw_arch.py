@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from hyctas_mm.archs import Architecture, PlacedCell, num_channels
+from hyctas_mm.archs import STRIDES, Architecture, Layout, num_channels
 from hyctas_mm.archs.architecture import FULL_WIDTH, STEM_STRIDE
-from hyctas_mm.report.arch_layout import STRIDES, Run, count_rows, place_runs
+from hyctas_mm.archs.layout import HEAD, STEM, LaidCell
 from hyctas_mm.report.ops_style import INK, op_color, op_short, sort_ops
 
 _BOX_W, _BOX_H, _GAP = 47, 36, 17
@@ -56,18 +56,19 @@ def draw_arch(arch: Architecture, base_channels: int = 8) -> str:
     """
     if base_channels < 1:
         raise ValueError(f'base_channels={base_channels!r}; expected a positive whole number')
-    plan = _make_plan(arch)
+    layout = arch.layout()
+    plan = _make_plan(arch, layout)
     body = [
-        *_draw_header(arch, plan, base_channels),
+        *_draw_header(plan, base_channels),
         *_draw_lanes(plan),
         *_draw_wires(arch, plan),
         *_draw_stem(arch, plan, base_channels),
-        *(line for cell in arch.cells for line in _draw_cell(cell, plan, base_channels)),
+        *(line for cell in layout.cells for line in _draw_cell(cell, plan, base_channels)),
         *_draw_head(arch, plan, base_channels),
     ]
-    legend, height = _draw_legend(arch, plan)
+    legend, height = _draw_legend(plan)
     width = plan.width
-    title = f'{arch.archid}: {len(arch.cells)} cells, {len(arch.branches)} branch(es) to stride {_join_strides(arch)}'
+    title = f'{arch.archid}: {len(layout.cells)} cells, {len(layout.outputs)} branch(es) to stride {_join_strides(layout)}'
     return '\n'.join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="ha" role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
@@ -95,10 +96,9 @@ def draw_arch_file(arch: Architecture, path: str | Path, base_channels: int = 8)
 class _Plan:
     """Coordinates of one drawing."""
 
-    runs: dict[tuple[int, int], Run]  # by (lead, stride)
+    layout: Layout
     lane_y: dict[int, int]
     lane_h: dict[int, int]
-    layers: int
     top: int
     archid: str
 
@@ -108,7 +108,7 @@ class _Plan:
 
     @property
     def head_x(self) -> int:
-        return max(_CELLS_X + self.layers * _STEP + 6, _MIN_WIDTH - _HEAD_W - 8)
+        return max(_CELLS_X + self.layout.columns * _STEP + 6, _MIN_WIDTH - _HEAD_W - 8)
 
     @property
     def width(self) -> int:
@@ -119,44 +119,49 @@ class _Plan:
         """Centre line of the stem: the first row of the stride-8 lane."""
         return self.lane_y[STEM_STRIDE] + _LANE_PAD + _BOX_H // 2
 
-    def place(self, cell: PlacedCell) -> tuple[int, int]:
+    def place(self, cell: LaidCell) -> tuple[int, int]:
         """Left edge and centre line of a cell."""
-        row = self.runs[cell.branches[0], cell.stride_out].row
-        return _CELLS_X + cell.layer * _STEP, self.lane_y[cell.stride_out] + _LANE_PAD + row * _ROW + _BOX_H // 2
+        y = self.lane_y[cell.lane] + _LANE_PAD + cell.row * _ROW + _BOX_H // 2
+        return _CELLS_X + cell.column * _STEP, y
+
+    def exit(self, end: int) -> tuple[int, int]:
+        """Where the wires of a cell or of the stem begin."""
+        if end == STEM:
+            return _STEM_X + 2 * _STEM_STEP + _STEM_W, self.stem_y
+        left, y = self.place(self.layout.cells[end])
+        return left + _BOX_W, y
 
 
-def _make_plan(arch: Architecture) -> _Plan:
-    runs = place_runs(arch)
-    num_rows = count_rows(runs)
+def _make_plan(arch: Architecture, layout: Layout) -> _Plan:
     top = 34 + _LOW_STEP * len(_LOW_STRIDES[arch.low_level])
     lane_y, lane_h, y = {}, {}, top + 14
     for stride in STRIDES:
         # the stem stands on the first row of the stride-8 lane even if no cell does
-        rows = max(num_rows[stride], 1 if stride == STEM_STRIDE else 0)
+        rows = max(layout.rows(stride), 1 if stride == STEM_STRIDE else 0)
         lane_y[stride], lane_h[stride] = y, 2 * _LANE_PAD + rows * _ROW - (_ROW - _BOX_H) if rows else _EMPTY_LANE
         y += lane_h[stride] + 6
-    return _Plan(runs, lane_y, lane_h, max(map(len, arch.branches)), top, arch.archid)
+    return _Plan(layout, lane_y, lane_h, top, arch.archid)
 
 
 # Parts of the drawing ---------------------------------------------------------------------------------------------------------
 
 
-def _join_strides(arch: Architecture) -> str:
-    return ' + '.join(map(str, arch.output_strides))
+def _join_strides(layout: Layout) -> str:
+    return ' + '.join(map(str, layout.outputs))
 
 
 def _plural(count: int, one: str, many: str) -> str:
     return f'{count} {one if count == 1 else many}'
 
 
-def _draw_header(arch: Architecture, plan: _Plan, base_channels: int) -> Iterator[str]:
+def _draw_header(plan: _Plan, base_channels: int) -> Iterator[str]:
     facts = [
-        f'{_plural(len(arch.branches), "branch", "branches")} to stride {_join_strides(arch)}',
-        _plural(len(arch.cells), 'cell', 'cells'),
+        f'{_plural(len(plan.layout.outputs), "branch", "branches")} to stride {_join_strides(plan.layout)}',
+        _plural(len(plan.layout.cells), 'cell', 'cells'),
         f'base {base_channels} channels',
     ]
-    yield f'<text x="8" y="16"><tspan class="strong name">{escape(arch.archid)}  </tspan>{escape(" · ".join(facts))}</text>'
-    for layer in range(plan.layers):
+    yield f'<text x="8" y="16"><tspan class="strong name">{escape(plan.archid)}  </tspan>{escape(" · ".join(facts))}</text>'
+    for layer in range(plan.layout.columns):
         yield f'<text class="small" x="{_CELLS_X + layer * _STEP + _BOX_W / 2:g}" y="{plan.top + 8}">{layer}</text>'
     yield f'<text style="font-size:9px" x="8" y="{plan.top + 8}">layer</text>'
 
@@ -179,14 +184,14 @@ def _draw_stem(arch: Architecture, plan: _Plan, base_channels: int) -> Iterator[
         yield f'<text class="in" x="{middle:g}" y="{y - 4}">1/{stride}</text><text class="in" x="{middle:g}" y="{y + 9}">{channels}</text></g>'
 
 
-def _draw_cell(cell: PlacedCell, plan: _Plan, base_channels: int) -> Iterator[str]:
+def _draw_cell(cell: LaidCell, plan: _Plan, base_channels: int) -> Iterator[str]:
     left, y = plan.place(cell)
-    top, op, width = y - _BOX_H // 2, cell.cell.op, cell.cell.width
-    channels = num_channels(cell.stride_out, width, base_channels)
-    channels_in = num_channels(cell.stride_in, cell.width_in, base_channels)
-    way = f'1/{cell.stride_in} to 1/{cell.stride_out}' if cell.cell.down else f'at 1/{cell.stride_out}'
+    top, op, width = y - _BOX_H // 2, cell.op, cell.width
+    channels = num_channels(cell.lane, width, base_channels)
+    channels_in = num_channels(cell.lane_in, cell.width_in, base_channels)
+    way = f'at 1/{cell.lane}' if cell.lane == cell.lane_in else f'1/{cell.lane_in} to 1/{cell.lane}'
     shared = f', shared by {len(cell.branches)} branches' if len(cell.branches) > 1 else ''
-    tip = f'layer {cell.layer}: {op} {way}, {channels_in} to {channels} channels, width {width}/{FULL_WIDTH}{shared}'
+    tip = f'layer {cell.column}: {op} {way}, {channels_in} to {channels} channels, width {width}/{FULL_WIDTH}{shared}'
     middle = left + _BOX_W / 2
     track = _BOX_W - 10
     yield f'<g><title>{escape(tip)}</title>'
@@ -202,24 +207,20 @@ def _draw_wires(arch: Architecture, plan: _Plan) -> Iterator[str]:
     for index in (1, 2):
         x = _STEM_X + index * _STEM_STEP
         yield f'<path class="wire" d="M{x - _STEM_STEP + _STEM_W} {plan.stem_y}H{x}"/>'
-    at = {(branch, cell.layer): cell for cell in arch.cells for branch in cell.branches}
-    stem_end = (_STEM_X + 2 * _STEM_STEP + _STEM_W, plan.stem_y)
-    for cell in arch.cells:
-        lead = cell.branches[0]
-        start = stem_end
-        if cell.layer:
-            left, y = plan.place(at[lead, cell.layer - 1])
-            start = left + _BOX_W, y
+    for link in plan.layout.links:
+        start = plan.exit(link.source)
+        if link.target == HEAD:
+            yield f'<path class="wire" d="M{start[0]} {start[1]}H{plan.head_x - 1}"{arrow}/>'
+            continue
+        cell = plan.layout.cells[link.target]
         end = plan.place(cell)
         if start[1] == end[1]:
             yield f'<path class="wire" d="M{start[0]} {start[1]}H{end[0]}"/>'
         else:
-            bend = end[0] - 10 + 3 * (lead - 1)  # branches that turn in the same gap keep apart
-            kind = ' go-down' if cell.cell.down else ''
+            bend = end[0] - 10 + 3 * (cell.branches[0] - 1)  # branches that turn in the same gap keep apart
+            kind = '' if cell.lane == cell.lane_in else ' go-down'
             yield f'<path class="wire{kind}" d="M{start[0]} {start[1]}{_elbow(bend, start[1], end)}"{arrow}/>'
-        if cell.layer == len(arch.branches[lead]) - 1:
-            yield f'<path class="wire" d="M{end[0] + _BOX_W} {end[1]}H{plan.head_x - 1}"{arrow}/>'
-    yield from _draw_forks(arch, plan, at, stem_end)
+    yield from _draw_forks(plan)
     yield from _draw_low_level(arch, plan, arrow)
 
 
@@ -229,14 +230,9 @@ def _elbow(bend: int, y: int, end: tuple[int, int]) -> str:
     return f'H{bend - 3}q3 0 3 {r}V{end[1] - r}q0 {r} 3 {r}H{end[0] - 1}'
 
 
-def _draw_forks(arch: Architecture, plan: _Plan, at: dict[tuple[int, int], PlacedCell], stem_end: tuple[int, int]) -> Iterator[str]:
-    """A dot where branches part: behind the stem or behind a shared cell."""
-    ends = [stem_end] if len({at[b, 0].branches for b in range(len(arch.branches))}) > 1 else []
-    for cell in arch.cells:
-        if len({at[b, cell.layer + 1].branches for b in cell.branches if (b, cell.layer + 1) in at}) > 1:
-            left, y = plan.place(cell)
-            ends.append((left + _BOX_W, y))
-    for x, y in ends:
+def _draw_forks(plan: _Plan) -> Iterator[str]:
+    """A dot where branches part."""
+    for x, y in map(plan.exit, plan.layout.forks):
         yield f'<circle class="fork" cx="{x + 2}" cy="{y}" r="3"/>'
 
 
@@ -269,10 +265,10 @@ def _draw_head(arch: Architecture, plan: _Plan, base_channels: int) -> Iterator[
     yield '</g>'
 
 
-def _draw_legend(arch: Architecture, plan: _Plan) -> tuple[list[str], int]:
+def _draw_legend(plan: _Plan) -> tuple[list[str], int]:
     """The legend's lines and the height of the whole drawing."""
     x, y, lines = 8.0, plan.bottom + 24, []
-    items = [(f'fill="{op_color(op)}"', op) for op in sort_ops(c.cell.op for c in arch.cells)]
+    items = [(f'fill="{op_color(op)}"', op) for op in sort_ops(cell.op for cell in plan.layout.cells)]
     items.append(('class="bar-key"', 'number: output channels; bar: width in twelfths'))
     for key, text in items:
         width = 17 + _CHAR * len(text) + 16

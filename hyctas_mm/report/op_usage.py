@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
-from hyctas_mm.archs import Architecture
-from hyctas_mm.report.arch_layout import STRIDES
+from hyctas_mm.archs import STRIDES, Architecture
 from hyctas_mm.report.ops_style import INK, op_color, op_short, sort_ops
 
 _BAR, _STEP, _PANEL_H, _EMPTY_H, _PANEL_GAP = 46, 52, 120, 20, 36
@@ -19,8 +18,8 @@ def count_ops(archs: Sequence[Architecture]) -> dict[tuple[int, int], Counter[st
     """Distinct cells by (output stride, layer) and op."""
     counts: dict[tuple[int, int], Counter[str]] = {}
     for arch in archs:
-        for cell in arch.cells:
-            counts.setdefault((cell.stride_out, cell.layer), Counter())[cell.cell.op] += 1
+        for cell in arch.layout().cells:
+            counts.setdefault((cell.lane, cell.column), Counter())[cell.op] += 1
     return counts
 
 

@@ -90,7 +90,8 @@ def chosen_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
     for subnet in subnets:
         arch = subnet.arch
         name = f'{code(arch.archid)} (random)' if subnet.role == 'random' else _link(arch.archid, True)
-        row = [name, ' + '.join(map(str, arch.output_strides)), str(len(arch.branches)), str(len(arch.cells))]
+        layout = arch.layout()
+        row = [name, ' + '.join(map(str, layout.outputs)), str(len(layout.outputs)), str(len(layout.cells))]
         row += [number(subnet.costs.get(c)) for c in costs]
         row.append(number(subnet.record.value(score.name) if subnet.record else None))
         row += [number(subnet.inherited.get(score.name))] * inherited
@@ -223,7 +224,7 @@ def _objective_cells(candidate: Candidate, result: SearchResult) -> list[str]:
 
 
 def _track_text(candidate: Candidate) -> str:
-    return str(len(candidate.arch.branches))
+    return str(len(candidate.arch.layout().outputs))
 
 
 def _links(subnet: Subnet, link_base: str) -> str:
