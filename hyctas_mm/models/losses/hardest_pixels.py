@@ -61,7 +61,7 @@ class HardestPixelsCELoss(nn.Module):
         if step is None:
             return self.fraction
         done = min(1.0, step / self.anneal_steps)
-        return 1 - done * (1 - self.fraction)
+        return self.fraction + (1 - done) * (1 - self.fraction)
 
     def forward(self, cls_score: Tensor, label: Tensor, weight: Tensor | None = None, ignore_index: int = 255, **kwargs: object) -> Tensor:
         """Computes the loss.
