@@ -76,10 +76,9 @@ class ConstantPrediction:
         self.predicted_area += self._areas(_map(sample, 'pred_panoptic_seg').long() % INSTANCE_OFFSET)
         segments = TrueSegments.from_infos(sample['gt_segments_info'], self.is_thing)
         ids, counts = torch.unique(_map(sample, 'gt_panoptic_seg'), return_counts=True)
-        area = np.zeros(len(segments.ids), np.int64)
-        area[segments.rows(ids.cpu().numpy())] = counts.cpu().numpy()
-        void, categories, crowd = area[0], segments.categories[1:], segments.iscrowd[1:]
-        area = area[1:]
+        areas = np.zeros(len(segments.ids), np.int64)
+        areas[segments.rows(ids.cpu().numpy())] = counts.cpu().numpy()
+        void, area, categories, crowd = areas[0], areas[1:], segments.categories[1:], segments.iscrowd[1:]
         labelled = int(area.sum())
         np.add.at(self.true_area, categories, area)
         for category in range(len(self.classes)):
