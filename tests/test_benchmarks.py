@@ -121,15 +121,15 @@ def test_workers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path
 def test_train_peers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path) -> None:
     """Twice: what was trained is kept, and another training in the same folder is refused."""
     config('subnet', toy_root, tmp_path / 'ours', **FAST).dump(str(tmp_path / 'recipe.py'))
-    small = ['--networks', tmp_path / 'recipe.py', '--peers', 'fast-scnn', '--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', tmp_path / 'out']
-    run(monkeypatch, 'train_peers', tmp_path / 'recipe.py', *small, '--iters', 2)
+    recipe, small = tmp_path / 'recipe.py', ['--peers', 'fast-scnn', '--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', tmp_path / 'out']
+    run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 2)
     kept = list((tmp_path / 'out' / 'subnets').glob('*/retrained.pth'))
     before = [path.stat().st_mtime_ns for path in kept]
-    run(monkeypatch, 'train_peers', tmp_path / 'recipe.py', *small, '--iters', 2)
+    run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 2)
     assert len(kept) == 2 and [path.stat().st_mtime_ns for path in kept] == before
     found = json.loads((tmp_path / 'out' / 'peers.json').read_text())
     assert [row['kind'] == 'peers' for row in found['networks']] == [False, True] and not found['problems']
     assert all(0 <= row['score'] <= 100 and row['latency_ms'] > 0 for row in found['networks'])
     assert (tmp_path / 'out' / 'peers.png').stat().st_size > 10_000
     with pytest.raises(ValueError, match='was made for another training'):
-        run(monkeypatch, 'train_peers', tmp_path / 'recipe.py', *small, '--iters', 1)
+        run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 1)
