@@ -25,8 +25,9 @@ def search_costs(
     """Prices architectures as a search with these settings does, less what comes after the network.
 
     Args:
-        settings: Of them ``search_space``, ``objectives``, ``bounds``, ``input_hw``, ``latency_table``, ``memory_input``, ``memory_device`` count.
-        folder: Folder of the search; unless the settings name another, its latency table lies beside it.
+        settings: Of them ``search_space``, ``objectives``, ``bounds``, ``input_hw``, ``latency_table``,
+            ``memory_input`` and ``memory_device`` count.
+        folder: Folder of the search; its latency table lies beside it unless the settings name another.
         model_cfg: Model config of its supernet, or of any of its networks.
         device: Where latency is measured.
         seconds: Time to measure each part that the table lacks.
@@ -57,8 +58,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     missing = [key for key in ('search_space', POST_PROCESSING_MS) if key not in settings]
     if missing:
         raise FileNotFoundError(
-            f'{folder / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: run the search '
-            '(with --resume it keeps what was evaluated)'
+            f'{folder / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: '
+            'run the search (with --resume it keeps what was evaluated)'
         )
     return settings
 

@@ -229,7 +229,8 @@ class NSGA2SearchLoop(BaseLoop):
                     'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; '
                     'leave one of them out'
                 )
-            costs.add_post_processing(scorer.subnet(space.sample(np.random.default_rng(0))), scorer.first_batches(5), self._evaluation_cfg())
+            network = scorer.subnet(space.sample(np.random.default_rng(0)))
+            costs.add_post_processing(network, scorer.first_batches(5), self._evaluation_cfg())
         return costs
 
     def _read_memory_input(self, given: Sequence[Any] | None) -> tuple[int, tuple[int, int]] | None:

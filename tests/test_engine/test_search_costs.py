@@ -59,7 +59,9 @@ def test_random_networks_are_priced_as_the_search(priced: Path, monkeypatch: pyt
     assert results['role'] == 'random' and results['costs'] == pytest.approx(costs)
 
 
-def test_a_search_that_is_opened_again_prices_as_it_would(toy_root: Path, supernet: Path, priced: Path, tmp_path: Path) -> None:
+def test_a_search_that_is_opened_again_prices_as_it_would(
+    toy_root: Path, supernet: Path, priced: Path, tmp_path: Path
+) -> None:
     arch, costs = archived(priced)
     table = {'train_cfg.latency_table': str(priced / 'latency_table.json')}
     search = OpenSearch(config('search', toy_root, tmp_path, **PRICES, **table), tmp_path)
@@ -68,7 +70,9 @@ def test_a_search_that_is_opened_again_prices_as_it_would(toy_root: Path, supern
     assert search.sizes()(arch).keys() == {'params_m', 'macs_g'}
 
 
-def test_the_constant_between_parts_is_measured_where_the_table_lacks_it(priced: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_constant_between_parts_is_measured_where_the_table_lacks_it(
+    priced: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = priced / 'latency_table.json'
     table = json.loads(path.read_text())
     path.write_text(json.dumps(table | dict(overhead_ms=None)))
@@ -80,5 +84,8 @@ def test_the_constant_between_parts_is_measured_where_the_table_lacks_it(priced:
 
 
 def test_settings_of_no_use_are_named(priced: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match='search.json is missing or names no search_space and no post_processing_ms; .* --resume'):
+    with pytest.raises(
+        FileNotFoundError,
+        match='search.json is missing or names no search_space and no post_processing_ms; .* --resume',
+    ):
         retraining.read_settings(tmp_path)
