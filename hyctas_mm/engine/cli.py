@@ -114,14 +114,14 @@ def draw_toy_streets(description: str, draw: Callable[..., Path], place: str) ->
 
     Args:
         description: For ``--help``.
-        draw: Draws them; takes a folder and the arguments of :func:`~hyctas_mm.datasets.toy_streets.generate_toy_streets`.
+        draw: Draws them; takes a folder and what :func:`~hyctas_mm.datasets.toy_streets.generate_toy_streets` takes.
         place: The folder that configs expect them in.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('out', metavar='OUT_DIR', help=f'e.g. {place}; a set that is there already is kept')
     parser.add_argument('--num-train', type=int, default=96, help='training images, in three cities')
     parser.add_argument('--num-val', type=int, default=32, help='validation images')
-    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), default=(128, 256), help='height and width in pixels')
+    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), default=(128, 256), help='size in pixels')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     height, width = args.shape

@@ -230,7 +230,8 @@ def test_the_converter_draws_what_the_quickstarts_configs_read(tmp_path: Path, m
     """From the folder that the commands are given in."""
     monkeypatch.chdir(tmp_path)
     script = ROOT / 'tools' / 'dataset_converters' / 'toy_streets.py'
-    made = subprocess.run([sys.executable, script, 'data/toy_streets', '--shape', '32', '64'], check=True, capture_output=True, text=True)
+    command = [sys.executable, script, 'data/toy_streets', '--shape', '32', '64']
+    made = subprocess.run(command, check=True, capture_output=True, text=True)
     assert '96 training and 32 validation images: data/toy_streets' in made.stdout
     for kind in ('supernet', 'search', 'subnet'):
         cfg = Config.fromfile(ROOT / 'configs' / 'quickstart' / f'toy_streets_{kind}.py')

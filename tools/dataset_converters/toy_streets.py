@@ -1,4 +1,4 @@
-"""Draws toy streets in Cityscapes' layout: images and labels, for configs/quickstart."""
+"""Draws toy streets in Cityscapes' layout: images and labels; for configs/quickstart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws toy streets in COCO-panoptic form: images, PNGs of segments and a JSON for each split, for configs/panoptic/toy."""
+"""Draws toy streets in COCO-panoptic form: images, PNGs of segments, a JSON a split; for configs/panoptic/toy."""
 
 from __future__ import annotations
 
