@@ -26,6 +26,7 @@ from hyctas_mm.costs import device_name
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.checkpoint import load_supernet
 from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.deploy.whole_net import pad_divisor
 from hyctas_mm.engine.export import export_subnet
 from hyctas_mm.engine.files import lock_folder, read_json, write_json
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
@@ -198,6 +199,7 @@ class NSGA2SearchLoop(BaseLoop):
         if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
             raise ValueError(f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space')
         self.runner.logger.info(f'search space: {self.space.size():.3g} architectures')
+        self._check_padding(model)
         digest = load_supernet(model, self.supernet, self.space)
         model_cfg = self.runner.cfg.model.to_dict()
         self.device = next(model.parameters()).device
@@ -212,6 +214,16 @@ class NSGA2SearchLoop(BaseLoop):
             self.costs = self.prepare_costs(self.space, self.scorer, model_cfg)
             write_json(self.folder / SETTINGS, settings | {POST_PROCESSING_MS: self.costs.post_processing_ms})
         return settings
+
+    def _check_padding(self, model: Any) -> None:
+        """Costs at a size that images are padded from would not be those of what ships."""
+        multiple = pad_divisor(model)
+        if any(side % multiple for side in self.input_hw):
+            height, width = (-(-side // multiple) * multiple for side in self.input_hw)
+            raise ValueError(
+                f'train_cfg: input_hw={self.input_hw}, but images are padded to multiples of {multiple} '
+                f'(data_preprocessor); costs are those of what ships at the next ones: give input_hw=({height}, {width})'
+            )
 
     def prepare_costs(self, space: SearchSpace, scorer: Scorer, model_cfg: Mapping[str, Any]) -> CandidateCosts:
         """Prices architectures as this search does; measures what it needs for that.
