@@ -222,7 +222,7 @@ class NSGA2SearchLoop(BaseLoop):
             height, width = (-(-side // multiple) * multiple for side in self.input_hw)
             raise ValueError(
                 f'train_cfg: input_hw={self.input_hw}, but images are padded to multiples of {multiple} '
-                f'(data_preprocessor); costs are those of what ships at the next ones: give input_hw=({height}, {width})'
+                f'(data_preprocessor); costs are those of what ships there: give input_hw=({height}, {width})'
             )
 
     def prepare_costs(self, space: SearchSpace, scorer: Scorer, model_cfg: Mapping[str, Any]) -> CandidateCosts:

@@ -101,7 +101,7 @@ class NetDescription:
             )
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
-        """The size that an image is padded to for the file: the file's only one where its config pads, or the next multiples.
+        """The size that an image is padded to for the file: its only one where the config pads, or the next multiples.
 
         Raises:
             ValueError: Naming the sizes that it takes.

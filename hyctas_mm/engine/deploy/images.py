@@ -58,7 +58,7 @@ def image_of(item: Mapping[str, Any]) -> Image:
 
 
 def fit(image: Image, description: NetDescription) -> Image:
-    """An image at a size that the network takes: into a fixed one if it is padded to, else to it, or up to the smallest."""
+    """An image at a size that the network takes: into a fixed one that is padded to, to another, or up to the least."""
     height, width = image.shape[:2]
     if description.pads_to_one:  # its ratio is kept, as it was in training
         share = min(1.0, description.input_hw[0] / height, description.input_hw[1] / width)

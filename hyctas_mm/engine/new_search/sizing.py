@@ -74,7 +74,7 @@ class Geometry:
     """Sizes in pixels, (height, width).
 
     Attributes:
-        input_hw: What networks compute on: what latency is measured at and an exported file takes. Images are fitted into it,
+        input_hw: What networks compute on, latency is measured at and an exported file takes. Images are fitted into it,
             their ratio kept; panoptic ones are then padded to multiples of 32, the usual ones to just this.
         crop_hw: What they are trained on.
         resize: Whether images are made smaller to fit into ``input_hw``.
