@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,18 @@ def test_from_a_search_to_a_network(fast_search: Path, tmp_path: Path, monkeypat
     assert json.loads((tmp_path / 'metrics.json').read_text())['mIoU'] == results['mIoU']
     assert run_script(monkeypatch, 'tools/export_onnx.py', *network, '--shape', 64, 128, '--out', tmp_path / 'net.onnx') == 0
     assert (tmp_path / 'net.onnx').stat().st_size > 10_000
+
+
+def test_a_subnet_is_cut_out_without_images(
+    configs: Path, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / 'arch.json', tmp_path / 'subnet'
+    path.write_text(json.dumps(SearchSpace(**SPACE).sample(np.random.default_rng(0), 1).to_dict()))
+    arguments = (configs / 'supernet.py', supernet, path, '--out', out, '--data-root', tmp_path / 'nowhere')
+    assert run_script(monkeypatch, 'tools/export_subnet.py', *arguments) == 2
+    assert re.search(r'nowhere.*; or give --calibrate 0, which needs no images', capsys.readouterr().err)
+    assert run_script(monkeypatch, 'tools/export_subnet.py', *arguments, '--calibrate', '0') == 0
+    assert (out / 'weights.pth').is_file()
 
 
 @pytest.mark.parametrize('tool', sorted(p.name for p in (ROOT / 'tools').glob('*.py')))

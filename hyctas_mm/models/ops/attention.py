@@ -75,7 +75,7 @@ def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _widen(x: Tensor, width: int) -> Tensor:
-    return F.pad(x, (0, width - x.shape[-1]))
+    return F.pad(x, (0, width - x.shape[-1])) if x.shape[-1] < width else x  # padded by nothing it would be copied
 
 
 @register_op('attention')
