@@ -28,7 +28,7 @@ SPACES = ((16, 8), (12, 8), (8, 6), (6, 4))
 WIDE = dict(stem_widths=(4, 8, 12), head_widths=(4, 8, 12), low_levels=('none', 's4'), head_attentions=(False, True))
 """What the paper's space keeps fixed. Stem and head are most of a small network: a search that cannot make them smaller finds no fast ones."""
 MOST_PIXELS = dict(cpu=180_000, cuda=524_288)
-"""Images with more are made smaller: 360x480 on a CPU, 512x1024 on a GPU, as the paper searches at a quarter of Cityscapes' pixels."""
+"""Images with more are made smaller: 360x480 on a CPU, 512x1024 on a GPU, the size of the paper's crops of Cityscapes."""
 BATCHES = dict(cpu=(8, 4, 2), cuda=(16, 8, 4, 2))
 MEMORY_SHARE = 0.8
 """Part of the memory that the prediction may fill: it does not count scratch memory and waste."""
