@@ -43,6 +43,13 @@ def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.
     assert (tmp_path / 'growth.png').stat().st_size > 10_000 and 'exponent' in capsys.readouterr().out
 
 
+def test_prices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    out = tmp_path / 'prices.json'
+    run(monkeypatch, 'prices', '--prices', '6', '--built', '1', '--shape', '64', '64', '--json', str(out))
+    rows = json.loads(out.read_text())['spaces']
+    assert len(rows) == 2 and all(row['blocks'] > 20 and row['built'] > row['once_more'] for row in rows.values())
+
+
 def test_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     out = tmp_path / 'peers.json'
     networks = ['--networks', 'hyctas-s', '--peers', 'fast-scnn', '--backends', 'eager', 'channels_last', 'cudagraph']

@@ -145,7 +145,7 @@ def test_the_wide_space_is_asked_for(tmp_path: Path, data: SemanticData) -> None
 
 
 def test_hours_decide_the_lengths() -> None:
-    space, speed = SearchSpace(layers=8, base_channels=6), Speed(step=0.4, calibration_image=0.01, image=0.02, pricing=0.1)
+    space, speed = SearchSpace(layers=8, base_channels=6), Speed(step=0.4, calibration_image=0.01, image=0.02)
     usual = timing.usual_lengths(1260, 8, 'cpu')
     assert usual.steps == 3780 and usual.candidates == 180
     for hours in (1.0, 4.0):
@@ -206,7 +206,7 @@ def test_the_configs_run_wherever_their_folder_is(tmp_path: Path, data: Semantic
     (tmp_path / 'here').rename(tmp_path / 'there')
     configs = tmp_path / 'there' / 'configs'
     speed = measure_speed(configs, torch.device('cpu'))
-    assert min(speed.step, speed.calibration_image, speed.image, speed.pricing) > 0
+    assert min(speed.step, speed.calibration_image, speed.image) > 0
     for name, work_dir in (('supernet', 'supernet'), ('search', '.')):
         cfg = Config.fromfile(configs / f'{name}.py')
         for loader in (cfg.train_dataloader, cfg.val_dataloader):

@@ -59,17 +59,15 @@ class Speed:
         step: A training step with its images.
         calibration_image: A candidate's recalibration, for each image.
         image: Scoring an image.
-        pricing: MACs and parameters of a candidate.
     """
 
     step: float
     calibration_image: float
     image: float
-    pricing: float
 
     def candidate(self, lengths: Lengths, num_select: int) -> float:
-        """Seconds of a candidate."""
-        return self.pricing + self.calibration_image * lengths.calibration_images + self.image * num_select
+        """Seconds of a candidate; its price takes milliseconds."""
+        return self.calibration_image * lengths.calibration_images + self.image * num_select
 
 
 @dataclass(frozen=True)

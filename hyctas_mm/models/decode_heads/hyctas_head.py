@@ -9,10 +9,10 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from hyctas_mm.archs import SearchSpace, num_channels
+from hyctas_mm.archs import Architecture, SearchSpace, num_channels
 from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
-from hyctas_mm.models.layers import resize
+from hyctas_mm.models.layers import MakeBlock, resize
 from hyctas_mm.registry import MODELS
 
 
@@ -65,6 +65,10 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
     def forward(self, inputs: BranchFeatures) -> Tensor:
         """Logits of the main head, (B, classes, H/8, W/8), at stride 4 with low-level fusion."""
         return self.predict_maps(inputs)['main']['semantic']
+
+    def compose(self, arch: Architecture, features: BranchFeatures, block: MakeBlock) -> Any:
+        """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
+        return self.compose_maps(arch, features, block)['semantic']
 
     def loss(self, inputs: BranchFeatures, batch_data_samples: SampleList, train_cfg: Any) -> dict[str, Tensor]:
         """Losses of the main head and, as ``aux16.*`` and ``aux32.*``, of the auxiliary heads times ``aux_weight``."""
