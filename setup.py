@@ -71,7 +71,8 @@ setup(
     ],
     extras_require={
         'dev': [
-            'furo', 'hypothesis', 'import-linter', 'mypy', 'myst-parser', 'pre-commit', 'pytest', 'ruff', 'sphinx>=8', 'tensorboard', 'types-PyYAML',
+            'furo', 'hypothesis', 'import-linter', 'mypy', 'myst-parser', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff', 'sphinx>=8', 'tensorboard',
+            'types-PyYAML',
         ],
     },
     zip_safe=False,

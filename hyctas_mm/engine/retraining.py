@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
-from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import build_runner, read_config, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
+from hyctas_mm.engine.search_costs import finished_search_costs, read_settings
 from hyctas_mm.registry import DATASETS
 from hyctas_mm.search import COSTS
 from hyctas_mm.visualization import palette_of
@@ -30,7 +30,8 @@ RANDOM_TRIES = 2000
 def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
-    Writes ``results.json`` (``by_seed``, their mean as ``retrained``, and ``inherited`` where the folder has the supernet's weights); of the first
+    Writes ``results.json``: ``by_seed``, their mean as ``retrained``, ``inherited`` where the folder has the supernet's weights, and of the first
+    seed what :mod:`hyctas_mm.report.doubts` judges by: the scores of a ``constant`` prediction, and the classes ``never_predicted``. Of the first
     seed also ``retrained.pth`` and pictures into the search's ``predictions``.
 
     Args:
@@ -67,7 +68,11 @@ def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = 
     if first:
         meta = dict(archid=folder.name, dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo))
         torch.save(dict(meta=meta, state_dict=runner.model.state_dict()), folder / 'retrained.pth')
+    tested = ConstantPredictionHook()
+    runner.register_hook(tested)
     done[str(seed)] = _test(runner) | dict(iters=runner.max_iters)
+    if first:
+        results |= dict(constant=tested.found.scores(), never_predicted=tested.found.never_predicted())
     results['retrained'] = {name: float(np.mean([metrics[name] for metrics in done.values()])) for name in done[str(seed)]}
     write_json(folder / 'results.json', results)
     if first:
@@ -138,15 +143,12 @@ def add_random(folder: Path, chosen: Sequence[Path], count: int, seed: int) -> N
         count: Number of random architectures.
         seed: Their seed.
     """
-    settings = read_json(folder / 'search.json')
+    settings = read_settings(folder)
     space = SearchSpace.from_dict(settings['search_space'])
     cfg = Config.fromfile(chosen[0] / 'config.py')  # before the costs, as it may import a user's own
     use_scope(cfg)
     cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
-    shape = (1, 3, *settings['input_hw'])
-    path = settings['latency_table'] or folder.with_name('latency_table.json')
-    table = LatencyTable(path, torch.device(get_device()), shape) if cost == 'latency_ms' else None
-    costs = CandidateCosts(cfg.model.to_dict(), shape, table)
+    costs = finished_search_costs(folder, cfg.model.to_dict())
     for number in range(count):
         twin = chosen[number % len(chosen)]
         arch = random_twin(arch_of(twin), cost, space, costs, np.random.default_rng([seed, number]))

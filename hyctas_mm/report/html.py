@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from hyctas_mm.report.doubts import doubts
 from hyctas_mm.report.draw_arch import draw_arch, sketch_data
 from hyctas_mm.report.evolution import cost_svgs, front_svgs, hypervolume_svg, steps_of
 from hyctas_mm.report.ops import op_usage
@@ -72,6 +73,7 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
     script = asset('report.js')
     score = result.axes[1].name
     front = [result.by_id[i] for i in result.front]
+    chosen = [s for s in subnets if s.role != 'random']
     return dict(
         policy=_POLICY.format(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
         script=script,
@@ -79,7 +81,9 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
         data=_script_data(result),
         result=result,
         subnets=subnets,
-        chosen=[s for s in subnets if s.role != 'random'],
+        chosen=chosen,
+        warning=doubts({s.arch.archid: s.results for s in chosen}, score),
+        continued=any(s.results.get('inherit') for s in subnets),
         facts=_facts(result),
         best=_best_sentence(front, result),
         front=front,
@@ -101,7 +105,7 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
         track_style=track_style,
         strengths=KEY_STRENGTHS,
         draw=lambda arch: draw_arch(arch, result.base_channels, shrink_to=_MIN_SCALE),
-        commands=lambda archid: commands(result, archid),
+        commands=lambda subnet: commands(result, subnet),
         link=lambda archid, name: quote(f'{link_base}/subnets/{archid}/{name}'.removeprefix('./')),
     )
 

@@ -11,6 +11,7 @@ from statistics import stdev
 from typing import Any
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.report.doubts import better_weights
 from hyctas_mm.report.result import SearchResult, read_object
 from hyctas_mm.search.archive import Candidate, SearchFileError, read_arch
 
@@ -29,6 +30,7 @@ class Subnet:
         inherited: Scores with the supernet's weights on the whole test set, if measured.
         retrained: Scores after training from scratch (and ``iters``), if that was done; the mean of several trainings.
         by_seed: Scores of each of those trainings.
+        results: All of its ``results.json``.
         files: Names of the files that exist in its folder.
     """
 
@@ -39,6 +41,7 @@ class Subnet:
     inherited: Mapping[str, float]
     retrained: Mapping[str, float]
     by_seed: tuple[Mapping[str, float], ...]
+    results: Mapping[str, Any]
     files: tuple[str, ...]
 
     def deviation(self, name: str) -> float | None:
@@ -75,7 +78,7 @@ def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
             f'{path}: "by_seed" must map seeds to scores, got {seeds!r}; delete the file and run tools/retrain.py again'
         )
     by_seed = tuple(_numbers(scores, f'by_seed.{seed}', path) for seed, scores in seeds.items())
-    return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, files)
+    return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, data, files)
 
 
 def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:
@@ -86,15 +89,16 @@ def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:
     return {str(k): float(v) for k, v in data.items()}
 
 
-def commands(result: SearchResult, archid: str) -> Iterator[tuple[str, str]]:
+def commands(result: SearchResult, subnet: Subnet) -> Iterator[tuple[str, str]]:
     """What can be done with a network, and the command; to be run in the folder of the search."""
-    folder = f'subnets/{archid}'
+    folder = f'subnets/{subnet.arch.archid}'
+    weights = better_weights(subnet.results, result.axes[1].name) if subnet.results else 'weights.pth'
     package = _package(result.path / folder / 'config.py')
-    yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/weights.pth'
+    yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/{weights}'
     yield 'train it alone', f'mim train {package} {folder}/config.py'
     size = result.facts.get('input_hw')
     shape = ' '.join(map(str, size)) if isinstance(size, list) else 'HEIGHT WIDTH'
-    yield 'export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/weights.pth --shape {shape}'
+    yield 'export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/{weights} --shape {shape}'
     yield 'load it', f"from hyctas_mm.archs import load_arch; arch = load_arch('{folder}/arch.json')"
 
 
