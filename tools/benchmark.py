@@ -36,7 +36,7 @@ from rich.table import Column, Table
 from torch import nn
 
 from hyctas_mm.archs import SearchSpace, zoo_names
-from hyctas_mm.archs.architecture import LOW_LEVELS
+from hyctas_mm.archs.parts import LOW_LEVELS
 from hyctas_mm.costs import BACKENDS, CLOCKS, LatencyTable, check_table, device_name
 from hyctas_mm.engine.candidate_costs import shipped_network
 from hyctas_mm.engine.cli import use_scope

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from hyctas_mm.archs import STRIDES, Architecture, Layout, num_channels
-from hyctas_mm.archs.architecture import FULL_WIDTH, STEM_STRIDE
 from hyctas_mm.archs.layout import HEAD, STEM, LaidCell
+from hyctas_mm.archs.parts import FULL_WIDTH, STEM_STRIDE
 from hyctas_mm.report.ops import op_color, op_short, sort_ops
 from hyctas_mm.report.render import fill
 

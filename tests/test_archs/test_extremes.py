@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyctas_mm.archs import SearchSpace
-from hyctas_mm.archs.architecture import LOW_LEVELS, Architecture
+from hyctas_mm.archs import Architecture
+from hyctas_mm.archs.parts import LOW_LEVELS
 from hyctas_mm.archs.extremes import largest, shrunk, smallest
 from tests.test_archs.test_search_space import spaces
 
