@@ -15,6 +15,7 @@ from hyctas_mm.registry import MODELS
 
 T = TypeVar('T')
 
+
 class Aggregation(nn.Module):
     """Brings every branch back to stride 8 and fuses the branches.
 
