@@ -117,8 +117,8 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for configs and checkpoints."""
-        without = () if self.nodes else ('nodes', 'gate_prob')
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k not in without}
+        absent = [f.name for f in fields(self) if f.name in ('nodes', 'gate_prob') and getattr(self, f.name) == f.default]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k not in absent}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | SearchSpace) -> SearchSpace:
