@@ -153,7 +153,8 @@ class Architecture:
             LaidCell(c.layer, c.stride_out, c.cell.op, c.cell.width, c.stride_in, c.width_in, c.branches)
             for c in self.cells
         ]
-        return arrange(cells, links, self.output_strides)
+        gates = [Link(index[g.source, g.layer], index[g.target, g.layer]) for g in self.gates]
+        return arrange(cells, links, self.output_strides, gates)
 
     # Files and people ---------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ _MIN_WIDTH = 440
 _LOW_STRIDES: dict[str, tuple[int, ...]] = {'none': (), 's4': (4,), 's4s8': (4, 8)}
 _LOW_STEP = 15
 _CHAR = 5.9  # average advance of the 11 px legend text; browsers' fonts differ, so spacing is generous
+_GATE_NOTE = 'gate: a map added to another'
 _LEGEND_NOTE = 'number: output channels; bar: width in twelfths'
 
 
@@ -58,6 +59,7 @@ def draw_arch(arch: Architecture, base_channels: int = 8, shrink_to: float | Non
         layout=plan.layout,
         plan=plan,
         legend_note=_LEGEND_NOTE,
+        gate_note=_GATE_NOTE,
         full=FULL_WIDTH,
         shrink_to=shrink_to,
     )
@@ -202,11 +204,21 @@ class _Plan:
                 kind = '' if cell.lane == cell.lane_in else ' go-down'
                 yield _Wire(f'M{x} {y}{_elbow(bend, y, end)}', kind=kind)
 
+    def gates(self) -> Iterator[tuple[str, int, int, str]]:
+        """Path of each gate between branches, the point where it joins the wire, and what it does."""
+        for gate in self.layout.gates:
+            (x, start), (_, end) = self.exit(gate.source), self.exit(gate.target)
+            source, target = (self.layout.cells[end].lane for end in (gate.source, gate.target))
+            turn = x + (4 if end > start else 8)  # ways down and up keep apart
+            text = f'after layer {self.layout.cells[gate.source].column}: the map at 1/{source} is added to that at 1/{target}'
+            yield f'M{x} {start}H{turn}V{end + (-3 if end > start else 3)}', turn, end, text
+
     @cached_property
     def legend(self) -> list[tuple[float, int, str]]:
         """Place and text of each entry: the ops, and the note."""
         entries, x, y = [], 8.0, self.bottom + 24
-        for text in (*sort_ops(cell.op for cell in self.layout.cells), _LEGEND_NOTE):
+        gate_note = [_GATE_NOTE] if self.layout.gates else []
+        for text in (*sort_ops(cell.op for cell in self.layout.cells), *gate_note, _LEGEND_NOTE):
             width = 17 + _CHAR * len(text) + 16
             if x > 8 and x + width > self.width:
                 x, y = 8.0, y + 19
