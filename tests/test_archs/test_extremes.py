@@ -4,10 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyctas_mm.archs import SearchSpace
-from hyctas_mm.archs import Architecture
-from hyctas_mm.archs.parts import LOW_LEVELS
+from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.archs.extremes import largest, shrunk, smallest
+from hyctas_mm.archs.parts import LOW_LEVELS
 from tests.test_archs.test_search_space import spaces
 
 seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))

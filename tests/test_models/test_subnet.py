@@ -18,7 +18,6 @@ from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.models import cut_subnet, set_arch, subnet_model_cfg
 from tests.conftest import WIDE, supernet_cfg
 
-
 GATED = WIDE | dict(nodes=True, gate_prob=0.5)
 
 

@@ -11,8 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hyctas_mm.archs import Architecture, SearchSpace, declare_op, load_arch, zoo_names
-from hyctas_mm.archs import Cell
+from hyctas_mm.archs import Architecture, Cell, SearchSpace, declare_op, load_arch, zoo_names
 from hyctas_mm.report.draw_arch import draw_arch, draw_arch_file
 from hyctas_mm.report.ops import op_color, op_short, sort_ops
 
