@@ -112,7 +112,7 @@ def test_memory_of_panoptic_networks(tmp_path: Path) -> None:
     config = tmp_path / 'panoptic.py'
     options = "arch='hyctas-s', base_channels=4"
     config.write_text(
-        "default_scope = 'mmdet'\ncustom_imports = dict(imports=['hyctas_mm'])\n"
+        "default_scope = 'mmdet'\ncustom_imports = dict(imports=['hyctas_mm.register'])\n"
         f"model = dict(type='PanopticDeepLab', backbone=dict(type='HyCTASBackbone', outputs='branches', {options}),\n"
         f"    panoptic_head=dict(type='HyCTASPanopticHead', num_things_classes=3, num_stuff_classes=4, {options}))\n"
     )
