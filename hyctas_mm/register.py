@@ -19,9 +19,11 @@ _NOISE = 'Could not import OneDL'
 def _without_noise() -> Iterator[None]:
     """Holds back what the maintained distributions print at every import about data sets that nobody has."""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        yield
-    sys.stdout.write(''.join(line for line in printed.getvalue().splitlines(True) if _NOISE not in line))
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        sys.stdout.write(''.join(line for line in printed.getvalue().splitlines(True) if _NOISE not in line))
 
 
 with _without_noise():

@@ -13,14 +13,15 @@ import pytest
 import torch
 from hypothesis import settings
 from mmengine.registry import init_default_scope
-from mmseg.utils import register_all_modules
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 
 warnings.filterwarnings('ignore')
 torch.set_num_threads(1)
 register_all_modules()
+init_default_scope('mmseg')
 settings.register_profile('suite', deadline=None, max_examples=60, derandomize=True)
 settings.load_profile('suite')
 

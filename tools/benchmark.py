@@ -31,10 +31,10 @@ import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmseg.utils import register_all_modules
 from rich.table import Column, Table
 from torch import nn
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import SearchSpace, zoo_names
 from hyctas_mm.archs.architecture import LOW_LEVELS
 from hyctas_mm.costs import BACKENDS, CLOCKS, LatencyTable, check_table, device_name

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import hyctas_mm.visualization  # noqa: F401  registers the panoptic visualizer
 from hyctas_mm.engine.cli import add_config_arguments, build_runner, load_config, use_launcher
 from hyctas_mm.engine.mistakes import tells_mistakes
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from mmseg.utils import register_all_modules
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine import search_loop
 from hyctas_mm.engine.scoring import Scorer

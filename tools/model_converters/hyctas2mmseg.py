@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
-from mmseg.utils import register_all_modules
 
-from hyctas_mm.engine.cli import read_config
+from hyctas_mm import register_all_modules
+from hyctas_mm.engine.cli import read_config, use_scope
 from hyctas_mm.engine.mistakes import tells_mistakes
 from hyctas_mm.engine.release_checkpoint import (
     ReleaseCheckpointError,
@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
     network = infer_network(state, genotype, args.source)
     base = base_config(args.base, network)
+    use_scope(base)
     unused = write_converted(state, network, base, args.destination, args.source, args.num_things, args.align_corners)
     arch = network.genotype.arch
     heads = 'semantic and instance' if network.panoptic else 'semantic'
