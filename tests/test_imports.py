@@ -50,3 +50,39 @@ assert 'IDDLiteDataset' in DATASETS and 'PanopticQuality' in METRICS and 'Sample
 assert 'NSGA2SearchLoop' in LOOPS and 'PanopticVisualizer' in VISUALIZERS
 """
     assert {'torch', 'mmengine'} <= loaded(code + check)
+
+
+TOOLS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py'))
+COMMANDS = [(tool,) for tool in TOOLS] + [('tools/benchmark.py', name) for name in ('latency', 'memory', 'build-table', 'check-table')]
+HELP = """
+import atexit, runpy, sys
+sys.argv = {argv!r}
+atexit.register(lambda: print('loaded', *sorted(sys.modules)))
+sys.path.insert(0, 'tools')
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def helped(*argv: str) -> tuple[str, set[str]]:
+    """What ``--help`` of a command prints, and the modules that it loads."""
+    done = subprocess.run([sys.executable, '-c', HELP.format(argv=[*argv, '--help'])], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    text, _, modules = done.stdout.rpartition('loaded ')
+    return text, set(modules.split())
+
+
+@pytest.mark.parametrize('command', COMMANDS, ids=' '.join)
+def test_help_waits_for_no_framework(command: tuple[str, ...]) -> None:
+    text, modules = helped(*command)
+    assert text.startswith('usage: ') and 'argparse' in modules
+    assert not modules & {*FRAMEWORKS, 'matplotlib'}
+
+
+def test_help_names_the_choices_that_there_are() -> None:
+    """Those of modules that load torch are written out in the tools."""
+    from hyctas_mm.costs import BACKENDS, CLOCKS
+    from hyctas_mm.engine.deploy import OUTPUTS
+
+    latency = ' '.join(helped('tools/benchmark.py', 'latency')[0].split())
+    assert f'one of {", ".join(BACKENDS)}' in latency and f'--clock {{{",".join(CLOCKS)}}}' in latency
+    assert f'--outputs {{{",".join(OUTPUTS)}}}' in ' '.join(helped('tools/export_onnx.py')[0].split())

@@ -14,6 +14,7 @@ from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.files import read_json
+from hyctas_mm.errors import NoSuchFile
 
 SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
 POST_PROCESSING_MS = 'post_processing_ms'
@@ -57,7 +58,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     settings = read_json(folder / SETTINGS)
     missing = [key for key in ('search_space', POST_PROCESSING_MS) if key not in settings]
     if missing:
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f'{folder / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: '
             'run the search (with --resume it keeps what was evaluated)'
         )

@@ -16,11 +16,12 @@ from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_inf
 from mmengine.logging import MMLogger
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.errors import HyctasError
 
 PENDING = 'pending'
 
 
-class SearchError(RuntimeError):
+class SearchError(HyctasError, RuntimeError):
     """A search that cannot go on; what was evaluated is kept."""
 
 

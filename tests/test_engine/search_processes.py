@@ -21,7 +21,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from hyctas_mm import register_all_modules
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine import search_loop
 from hyctas_mm.engine.candidate_costs import CandidateCosts

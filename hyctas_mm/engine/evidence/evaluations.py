@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search import COSTS, Archive, Bound, Candidate, Objective
 from hyctas_mm.search.demands import Demands
 
@@ -58,5 +59,5 @@ class Evaluations:
         costs = self._costs(arch)
         wanted = {o.name for o in self.objectives} | {b.name for b in self.bounds}
         if unknown := sorted((wanted & COSTS.keys()) - costs.keys()):
-            raise ValueError(f'no {", ".join(unknown)} of architectures is known here; known are {", ".join(sorted(costs))}')
+            raise BadValue(f'no {", ".join(unknown)} of architectures is known here; known are {", ".join(sorted(costs))}')
         return costs

@@ -13,6 +13,7 @@ from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.evidence.score_objective import score_of
 from hyctas_mm.engine.evidence.trained_networks import TrainedNetworks
 from hyctas_mm.engine.search_costs import finished_search_costs, read_settings
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.report.result import load_search
 from hyctas_mm.search import COSTS
 
@@ -47,7 +48,7 @@ class FinishedSearch:
         """The training config of an exported network."""
         path = next(iter(sorted(self.folder.glob('subnets/*/config.py'))), None)
         if path is None:
-            raise FileNotFoundError(f'no network in {self.folder / "subnets"}; let tools/search.py finish')
+            raise NoSuchFile(f'no network in {self.folder / "subnets"}; let tools/search.py finish')
         cfg = Config.fromfile(path)
         use_scope(cfg)
         return cfg
@@ -79,4 +80,4 @@ class FinishedSearch:
             return load_arch(name)
         except FileNotFoundError as error:
             known = ', '.join(self.result.chosen)
-            raise ValueError(f'--arch {name}: not in the archive of {self.folder} (chosen there: {known}), and {error}') from None
+            raise BadValue(f'--arch {name}: not in the archive of {self.folder} (chosen there: {known}), and {error}') from None

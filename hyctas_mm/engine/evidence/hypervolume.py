@@ -16,6 +16,7 @@ from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.search_costs import SETTINGS
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.search import Archive, ArchNSGA2, Candidate, Objective
 from hyctas_mm.search.archive import ARCHIVE, read_archive
 from hyctas_mm.search.baselines import RandomSearch, RegularisedEvolution, SearchAlgorithm
@@ -61,7 +62,7 @@ def compare_searches(
         ValueError: If the budget leaves no generation after the first, random one.
     """
     if budget < 2 * population * len(tracks):
-        raise ValueError(
+        raise BadValue(
             f'--budget {budget} over {len(tracks)} track(s) with a population of {population}: nothing would evolve; '
             f'give --budget {2 * population * len(tracks)} or more, or a smaller --population'
         )
@@ -163,7 +164,7 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
     for path, found in objectives.items():
         if [o.name for o in found] != [o.name for o in objectives[first]] or not found:
             names = {p: [o.name for o in objectives[p]] for p in (first, path)}
-            raise ValueError(f'searches of different objectives cannot be compared: {names}; name searches with the same ones')
+            raise BadValue(f'searches of different objectives cannot be compared: {names}; name searches with the same ones')
     return runs, objectives[first]
 
 
@@ -171,7 +172,7 @@ def _find_archive(path: Path) -> Path:
     for place in (path, path / ARCHIVE, path / 'search' / ARCHIVE):
         if place.is_file():
             return place
-    raise FileNotFoundError(f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it')
+    raise NoSuchFile(f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it')
 
 
 def points_of(candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> Points:
@@ -197,7 +198,7 @@ def frame_of(runs: Runs, objectives: Sequence[Objective], ideal: Mapping[str, fl
     """
     names = [o.name for o in objectives]
     if unknown := sorted({*ideal, *reference} - set(names)):
-        raise ValueError(f'{", ".join(unknown)}: no objective of these searches, which have {", ".join(names)}')
+        raise BadValue(f'{", ".join(unknown)}: no objective of these searches, which have {", ".join(names)}')
     points = np.concatenate([points_of(candidates, objectives) for by_seed in runs.values() for candidates in by_seed.values()])
     found = Frame.around(points[np.isfinite(points).all(axis=1)])
     best = [o.sign * ideal[o.name] if o.name in ideal else value for o, value in zip(objectives, found.ideal, strict=True)]

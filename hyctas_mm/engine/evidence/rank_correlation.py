@@ -19,6 +19,7 @@ from hyctas_mm.engine.evidence.trained_networks import TrainedNetworks, mean_of_
 from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
+from hyctas_mm.errors import BadValue
 
 RESULT = 'rank_correlation.json'
 
@@ -55,7 +56,7 @@ def measure_rank_correlation(
         ValueError: If the folder holds another experiment, or fewer than three architectures are asked for.
     """
     if num_archs < 3:
-        raise ValueError(f'--archs {num_archs}: a correlation needs three architectures or more')
+        raise BadValue(f'--archs {num_archs}: a correlation needs three architectures or more')
     check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
     archs = sample_archs(search.space, num_archs, sample_seed)
     networks = TrainedNetworks(folder, search.loop.subnet_config, search.space.base_channels, iters)
@@ -74,7 +75,7 @@ def sample_archs(space: SearchSpace, count: int, seed: int) -> list[Architecture
         ValueError: If the space has fewer.
     """
     if count > space.size():
-        raise ValueError(f'{count} architectures of a space that has {space.size()}; ask for fewer')
+        raise BadValue(f'{count} architectures of a space that has {space.size()}; ask for fewer')
     rng = np.random.default_rng(seed)
     found: dict[str, Architecture] = {}
     while len(found) < count:

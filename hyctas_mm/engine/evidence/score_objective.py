@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search import COSTS, Objective
 
 
@@ -15,5 +16,5 @@ def score_of(objectives: Sequence[Objective]) -> Objective:
     """
     found = next((o for o in objectives if o.name not in COSTS), None)
     if found is None:
-        raise ValueError(f'objectives {[o.name for o in objectives]} are all costs; expected a score such as mIoU among them')
+        raise BadValue(f'objectives {[o.name for o in objectives]} are all costs; expected a score such as mIoU among them')
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.errors import BadValue
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -20,5 +21,5 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     there, here = read_json(path), json.loads(json.dumps(settings))
     differing = [f'{key} is {there.get(key)!r} there, {value!r} here' for key, value in here.items() if there and there.get(key) != value]
     if differing:
-        raise ValueError(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
+        raise BadValue(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
     write_json(path, here)

@@ -10,6 +10,7 @@ from hyctas_mm.engine.new_search import texts
 from hyctas_mm.engine.new_search.data import Data, PanopticData
 from hyctas_mm.engine.new_search.lengths import Lengths
 from hyctas_mm.engine.new_search.sizing import Machine, Plan
+from hyctas_mm.errors import BadValue
 
 CONFIGS, JOB = 'configs', 'job.json'
 SEMANTIC_BASES = ('default_runtime', '_base_/models/hyctas_supernet', '_base_/models/hyctas', '_base_/schedules/sgd_poly')
@@ -19,7 +20,7 @@ PANOPTIC_BASES = (
 )  # fmt: skip
 
 
-class FolderInUse(ValueError):
+class FolderInUse(BadValue):
     """The folder holds a search already."""
 
 
