@@ -35,6 +35,7 @@ from hyctas_mm.engine.scoring import Scorer
 from hyctas_mm.engine.search_costs import POST_PROCESSING_MS, SETTINGS, search_costs
 from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.workers import Job, Outcome, SearchError, Workers
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.registry import LOOPS
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import COSTS, Archive, ArchNSGA2, Candidate, read_bounds, read_objectives
@@ -197,7 +198,7 @@ class NSGA2SearchLoop(BaseLoop):
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
         self.space = supernet_space(model)
         if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
-            raise ValueError(f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space')
+            raise BadValue(f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space')
         self.runner.logger.info(f'search space: {self.space.size():.3g} architectures')
         self._check_padding(model)
         digest = load_supernet(model, self.supernet, self.space)
@@ -220,7 +221,7 @@ class NSGA2SearchLoop(BaseLoop):
         multiple = pad_divisor(model)
         if any(side % multiple for side in self.input_hw):
             height, width = (-(-side // multiple) * multiple for side in self.input_hw)
-            raise ValueError(
+            raise BadValue(
                 f'train_cfg: input_hw={self.input_hw}, but images are padded to multiples of {multiple} '
                 f'(data_preprocessor); costs are those of what ships there: give input_hw=({height}, {width})'
             )
@@ -237,7 +238,7 @@ class NSGA2SearchLoop(BaseLoop):
         if self.post_processing:
             test_cfg = self.runner.cfg.model.get('test_cfg') or {}
             if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
-                raise ValueError(
+                raise BadValue(
                     'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; '
                     'leave one of them out'
                 )
@@ -250,7 +251,7 @@ class NSGA2SearchLoop(BaseLoop):
         if 'memory_gb' not in {o.name for o in self.objectives} | {b.name for b in self.bounds}:
             return None
         if given is None:
-            raise ValueError(
+            raise BadValue(
                 'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
             )
         batch, (height, width) = given
@@ -445,7 +446,7 @@ class NSGA2SearchLoop(BaseLoop):
         places = [Path(path), Path(self.runner.cfg.filename or '.').parent / path]
         found = next((p for p in places if p.is_file()), None)
         if found is None:
-            raise FileNotFoundError(
+            raise NoSuchFile(
                 f'train_cfg: no subnet_config {path}, neither in the working directory nor beside the search config; name the training config of a '
                 'fixed network'
             )
@@ -479,9 +480,9 @@ class NSGA2SearchLoop(BaseLoop):
 def _check_numbers(input_hw: Sequence[int], **counts: int) -> None:
     for name, value in counts.items():
         if type(value) is not int or value < 1:
-            raise ValueError(f'train_cfg: {name}={value!r}; expected a whole number from 1 up')
+            raise BadValue(f'train_cfg: {name}={value!r}; expected a whole number from 1 up')
     if len(input_hw) != 2 or min(input_hw) < 1:
-        raise ValueError(f'train_cfg: input_hw={tuple(input_hw)}; expected height and width in pixels, e.g. (227, 320)')
+        raise BadValue(f'train_cfg: input_hw={tuple(input_hw)}; expected height and width in pixels, e.g. (227, 320)')
 
 
 def _track_name(track: int | None) -> str:

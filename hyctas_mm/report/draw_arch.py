@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hyctas_mm.archs import Architecture, PlacedCell, num_channels
 from hyctas_mm.archs.architecture import FULL_WIDTH, STEM_STRIDE
+from hyctas_mm.errors import BadValue
 from hyctas_mm.report.arch_layout import STRIDES, Run, count_rows, place_runs
 from hyctas_mm.report.ops_style import INK, op_color, op_short, sort_ops
 
@@ -55,7 +56,7 @@ def draw_arch(arch: Architecture, base_channels: int = 8) -> str:
         ValueError: If ``base_channels`` is not positive.
     """
     if base_channels < 1:
-        raise ValueError(f'base_channels={base_channels!r}; expected a positive whole number')
+        raise BadValue(f'base_channels={base_channels!r}; expected a positive whole number')
     plan = _make_plan(arch)
     body = [
         *_draw_header(arch, plan, base_channels),

@@ -9,6 +9,7 @@ import os
 from html import escape
 from pathlib import Path
 
+from hyctas_mm.errors import NoSuchFile
 from hyctas_mm.report.commands import commands_section
 from hyctas_mm.report.predictions import predictions_section
 from hyctas_mm.report.result import SearchResult, load_search
@@ -50,7 +51,7 @@ def write_report(search_dir: str | Path, out: str | Path | None = None) -> Path:
     result = load_search(search_dir)
     path = Path(out) if out is not None else result.path / 'report.html'
     if not path.parent.is_dir():
-        raise FileNotFoundError(f'the folder {path.parent} of the report does not exist; create it or choose another --out')
+        raise NoSuchFile(f'the folder {path.parent} of the report does not exist; create it or choose another --out')
     page = render(result, os.path.relpath(result.path, path.parent))
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     temporary.write_text(page, encoding='utf-8')

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from hyctas_mm.errors import BadValue
+
 MAX_WIDTH = 480
 
 
@@ -21,7 +23,7 @@ def data_uri(path: Path, max_width: int = MAX_WIDTH) -> str:
         with Image.open(path) as image:
             picture = image.convert('RGB')
     except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f'{path}: not a readable picture ({error}); delete it or write it again') from None
+        raise BadValue(f'{path}: not a readable picture ({error}); delete it or write it again') from None
     if picture.width > max_width:
         size = max_width, max(1, round(picture.height * max_width / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hyctas_mm.errors import NoSuchFile
 from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError, read_archive
 from hyctas_mm.search.front import FRONT
 from hyctas_mm.search.objectives import Objective, unit_of
@@ -93,7 +94,7 @@ def find_search_dir(path: str | Path) -> Path:
     for folder in (path, path / 'search'):
         if (folder / ARCHIVE).is_file() or (folder / FRONT).is_file():
             return folder
-    raise FileNotFoundError(f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first')
+    raise NoSuchFile(f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first')
 
 
 def load_search(search_dir: str | Path) -> SearchResult:
@@ -134,7 +135,7 @@ def read_object(path: Path) -> dict[str, Any]:
         SearchFileError: If it is not JSON or not an object.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py: run the search (again, it continues) to get it')
+        raise NoSuchFile(f'{path} is missing; it is written by tools/search.py: run the search (again, it continues) to get it')
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -146,7 +147,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def _read_archive(path: Path) -> tuple[Candidate, ...]:
     if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py, one line per evaluated network: run the search')
+        raise NoSuchFile(f'{path} is missing; it is written by tools/search.py, one line per evaluated network: run the search')
     candidates = read_archive(path)
     if not candidates:
         raise SearchFileError(f'{path}: no evaluated network in it; run the search, or let it go on with --resume')
