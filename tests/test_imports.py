@@ -27,13 +27,9 @@ def modules(room: str) -> list[str]:
     return ['.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__') for path in paths]
 
 
-@pytest.mark.parametrize('room', ['archs', 'search', 'report'])
+@pytest.mark.parametrize('room', ['archs', 'search', 'report', 'cli'])
 def test_light_rooms_load_no_framework(room: str) -> None:
-    assert not loaded(f'import {", ".join(modules(room))}') & set(FRAMEWORKS)
-
-
-def test_light_rooms_load_no_matplotlib() -> None:
-    assert 'matplotlib' not in loaded(f'import hyctas_mm.report, {", ".join(modules("archs") + modules("search"))}')
+    assert not loaded(f'import {", ".join(modules(room))}') & {*FRAMEWORKS, 'matplotlib'}
 
 
 def test_the_package_registers_nothing_when_imported() -> None:
