@@ -18,7 +18,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from hyctas_mm.archs import SearchSpace, load_arch
-from hyctas_mm.archs.release_format import write_release
 from hyctas_mm.costs import LatencyTable, check_table, prepare_call
 from hyctas_mm.costs.onnx_export import SCOPES
 from hyctas_mm.engine.deploy import NetDescription, OnnxNet, QuantizeOptions, quantize
@@ -35,6 +34,7 @@ from hyctas_mm.engine.release_checkpoint import read_release_checkpoint, things_
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.registry import MODELS
 from hyctas_mm.report.html import write_report
+from tests.release_genotypes import write_release
 from tests.test_docs.faq import Place, provokes, said
 from tests.test_engine.conftest import CONFIGS, config
 from tests.test_engine.onnx_fixtures import save, semantic_config

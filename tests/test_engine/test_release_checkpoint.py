@@ -18,7 +18,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import ArchitectureError, SearchSpace, load_arch
-from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release, write_release
+from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release
 from hyctas_mm.engine.release_checkpoint import (
     ReleaseCheckpointError,
     ReleaseNetwork,
@@ -30,6 +30,7 @@ from hyctas_mm.engine.release_checkpoint import (
 )
 from hyctas_mm.models.release_weights import aliases, release_name
 from tests.goldens import LOW_LEVELS, tensors
+from tests.release_genotypes import write_release
 from tests.test_engine.conftest import config, run
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,11 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, write_release
+from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype
 from hyctas_mm.engine.release_checkpoint import ReleaseNetwork, convert_state, infer_network, model_cfg
 from hyctas_mm.models.release_weights import aliases, release_name
 from tests.goldens import LOW_LEVELS
+from tests.release_genotypes import write_release
 from tests.release_oracle import Oracle
 
 pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
