@@ -6,6 +6,7 @@ What is scored is the fixed network that would ship, so the supernet stays untou
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.datasets.checks import check_not_empty
@@ -39,14 +41,25 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
     model.eval()
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
         norm.train()
+    averages = [_average_cumulatively(norm) for norm in norms]
     for batch in batches:
         inputs = model.data_preprocessor(batch, False)['inputs']
         model(inputs, mode='tensor')
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, momentum, average in zip(norms, momenta, averages, strict=True):
+        average.remove()
         norm.momentum = momentum
     model.eval()
+
+
+def _average_cumulatively(norm: nn.Module) -> RemovableHandle:
+    """Makes a batch norm average over all batches, as ``momentum=None`` does by asking the device for their number."""
+    calls = itertools.count(1)
+
+    def count(module: nn.Module, _: Any) -> None:
+        module.momentum = 1 / next(calls)
+
+    return norm.register_forward_pre_hook(count)
 
 
 class Scorer:
