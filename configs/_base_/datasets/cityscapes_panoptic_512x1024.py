@@ -17,8 +17,14 @@ train_pipeline = [
     dict(type='PackPanopticInputs'),
 ]
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadPanoptic'), dict(type='PackPanopticInputs')]
-train_files = dict(ann_file='gtFine/cityscapes_panoptic_train_trainId.json', data_prefix=dict(img='leftImg8bit/train', seg='gtFine/cityscapes_panoptic_train_trainId'))
-val_files = dict(ann_file='gtFine/cityscapes_panoptic_val_trainId.json', data_prefix=dict(img='leftImg8bit/val', seg='gtFine/cityscapes_panoptic_val_trainId'))
+train_files = dict(
+    ann_file='gtFine/cityscapes_panoptic_train_trainId.json',
+    data_prefix=dict(img='leftImg8bit/train', seg='gtFine/cityscapes_panoptic_train_trainId'),
+)
+val_files = dict(
+    ann_file='gtFine/cityscapes_panoptic_val_trainId.json',
+    data_prefix=dict(img='leftImg8bit/val', seg='gtFine/cityscapes_panoptic_val_trainId'),
+)
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,
