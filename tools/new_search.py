@@ -160,7 +160,8 @@ def new_search(args: argparse.Namespace) -> None:
             size = None if args.size else sizing.smaller(geometry, error.excess)
             if size is None:
                 raise
-            console.print(f'{str(error).partition(";")[0]}: images are made smaller; for the size above give --hours {error.excess * args.hours + 0.05:.1f}')
+            problem, wanted = str(error).partition(';')[0], error.excess * args.hours + 0.05
+            console.print(f'{problem}: images are made smaller; for the size above give --hours {wanted:.1f}')
             continue
         write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms)
         break
