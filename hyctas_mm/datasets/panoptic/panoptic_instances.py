@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hyctas_mm.datasets.panoptic.segment_ids import ids_from_seg_map, segment_numbers
 from hyctas_mm.datasets.panoptic.targets import IGNORE_LABEL
-from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import TRANSFORMS
 
 
