@@ -41,7 +41,7 @@ from hyctas_mm.engine.measuring.printing import conditions, report
 from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.engine.workers import Job, Workers
 from hyctas_mm.models.subnet import cut_subnet, set_arch
-from hyctas_mm.search import ArchNSGA2
+from hyctas_mm.search.algorithms import NSGA2, SearchProblem
 
 BATCH, CALIBRATION = 4, 8
 OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
@@ -108,7 +108,7 @@ class Point:
         self._runs += 1  # another seed, other candidates: prices are remembered
         rng = np.random.default_rng(self._runs)
         costs = CandidateCosts(self.cfg, (1, 3, *self.setting.input_hw))
-        algorithm = ArchNSGA2(self.setting.space, self.setting.branches, [1.0, 1.0], self._population, seed=self._runs)
+        algorithm = NSGA2(SearchProblem(self.setting.space, self.setting.branches, (1.0, 1.0), self._population, self._runs))
         archs = algorithm.ask()
         algorithm.tell([[-rng.random(), costs(arch)['macs_g']] for arch in archs], [0.0] * len(archs))
 

@@ -35,7 +35,8 @@ from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.workers import Job, Outcome, SearchError, Workers
 from hyctas_mm.registry import LOOPS
 from hyctas_mm.report.html import write_report
-from hyctas_mm.search import COSTS, Archive, ArchNSGA2, Candidate, read_bounds, read_objectives
+from hyctas_mm.search import COSTS, Archive, Candidate, read_bounds, read_objectives
+from hyctas_mm.search.algorithms import NSGA2, SearchProblem
 from hyctas_mm.search.archive import ARCHIVE
 from hyctas_mm.search.demands import Demands
 from hyctas_mm.search.front import FRONT, front_indices, spread
@@ -71,8 +72,8 @@ class NSGA2SearchLoop(BaseLoop):
             all of them in one population.
         population: Candidates in the population and in each generation.
         generations: Generations, the first random one included: ``population * generations`` candidates for each number of branches.
-        crossover_prob: See :class:`~hyctas_mm.search.ArchNSGA2`.
-        mutation_prob: See :class:`~hyctas_mm.search.ArchNSGA2`.
+        crossover_prob: See :class:`~hyctas_mm.search.algorithms.NSGA2`.
+        mutation_prob: See :class:`~hyctas_mm.search.algorithms.NSGA2`.
         calibration_batches: Batches that the batch norm is recalibrated on.
         num_chosen: Networks exported from the front.
         latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
@@ -293,8 +294,8 @@ class NSGA2SearchLoop(BaseLoop):
     # The search -----------------------------------------------------------------------------------------------------------------
 
     def _search(self, track: int | None) -> None:
-        weights = [o.weight for o in self.objectives]
-        algorithm = ArchNSGA2(self.space, track, weights, self.population, self.seed, self._accept, **self.probs)
+        weights = tuple(o.weight for o in self.objectives)
+        algorithm = NSGA2(SearchProblem(self.space, track, weights, self.population, self.seed, self._accept), **self.probs)
         for generation in range(self.generations):
             archs = algorithm.ask()
             if not archs:

@@ -16,13 +16,13 @@ from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.search_loop import SETTINGS
-from hyctas_mm.search import Archive, ArchNSGA2, Candidate, Objective
+from hyctas_mm.search import Archive, Candidate, Objective
+from hyctas_mm.search.algorithms import NSGA2, Algorithm, RandomSearch, RegularisedEvolution, SearchProblem
 from hyctas_mm.search.archive import ARCHIVE, read_archive
-from hyctas_mm.search.baselines import RandomSearch, RegularisedEvolution, SearchAlgorithm
 from hyctas_mm.search.hypervolume import Frame, Points, band
 
-METHODS: Mapping[str, Callable[..., SearchAlgorithm]] = {
-    'NSGA-II': ArchNSGA2,
+METHODS: Mapping[str, Callable[..., Algorithm]] = {
+    'NSGA-II': NSGA2,
     'random search': RandomSearch,
     'regularised evolution': RegularisedEvolution,
 }
@@ -65,12 +65,13 @@ def compare_searches(
             f'--budget {budget} over {len(tracks)} track(s) with a population of {population}: nothing would evolve; '
             f'give --budget {2 * population * len(tracks)} or more, or a smaller --population'
         )
-    weights = [o.weight for o in evaluations.objectives]
+    weights = tuple(o.weight for o in evaluations.objectives)
     progress = Progress('searches', len(METHODS) * len(seeds))
     runs: dict[str, dict[str, list[Candidate]]] = {name: {} for name in METHODS}
     for seed in seeds:
         for name, method in METHODS.items():
-            algorithms = [method(space, track, weights, population=population, seed=seed, accept=evaluations.accept) for track in tracks]
+            problems = [SearchProblem(space, track, weights, population, seed, evaluations.accept) for track in tracks]
+            algorithms = [method(problem) for problem in problems]
             runs[name][str(seed)] = run_search(algorithms, evaluations, budget)
             progress.update(progress.done + 1, f'{name}, seed {seed}: {len(evaluations.archive)} architectures evaluated in all')
     return runs
@@ -110,7 +111,7 @@ def compare_on_supernet(
     return compare_searches(search.space, loop.branches, evaluations, seeds, budget, population), loop.objectives
 
 
-def run_search(algorithms: Sequence[SearchAlgorithm], evaluations: Evaluations, budget: int) -> list[Candidate]:
+def run_search(algorithms: Sequence[Algorithm], evaluations: Evaluations, budget: int) -> list[Candidate]:
     """Candidates of one run in order of evaluation, each once; the track with the fewest evaluations is always next.
 
     Args:
@@ -121,7 +122,7 @@ def run_search(algorithms: Sequence[SearchAlgorithm], evaluations: Evaluations, 
     found: dict[str, Candidate] = {}
     spent, idle = [0] * len(algorithms), [0] * len(algorithms)
     while len(found) < budget:
-        alive = [i for i, a in enumerate(algorithms) if not a.exhausted and idle[i] < IDLE_ASKS]
+        alive = [i for i in range(len(algorithms)) if idle[i] < IDLE_ASKS]
         if not alive:
             break
         track = min(alive, key=lambda i: spent[i])
@@ -134,7 +135,7 @@ def run_search(algorithms: Sequence[SearchAlgorithm], evaluations: Evaluations, 
         if asked:
             algorithms[track].tell([evaluations.demands.minimised(c) for c in asked], [evaluations.demands.violation(c) for c in asked])
         spent[track] += len(found) - before
-        idle[track] = 0 if len(found) > before else idle[track] + 1
+        idle[track] = IDLE_ASKS if not asked else 0 if len(found) > before else idle[track] + 1
     return list(found.values())
 
 
