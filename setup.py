@@ -68,7 +68,8 @@ setup(
     install_requires=['matplotlib', 'numpy', 'onnx', 'onnxruntime', 'onnxscript', 'pillow', 'pymoo>=0.6.1.5', 'rich', 'torch>=2.6'],
     extras_require={
         'dev': [
-            'furo', 'hypothesis', 'import-linter', 'mypy', 'myst-parser', 'pre-commit', 'pytest', 'ruff', 'sphinx>=8', 'tensorboard', 'types-PyYAML',
+            'furo', 'hypothesis', 'import-linter', 'mypy', 'myst-parser', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff', 'sphinx>=8', 'tensorboard',
+            'types-PyYAML',
         ],
     },
     zip_safe=False,

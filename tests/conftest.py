@@ -19,6 +19,7 @@ from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 
 warnings.filterwarnings('ignore')
+torch.set_num_threads(1)
 register_all_modules()
 settings.register_profile('suite', deadline=None, max_examples=60, derandomize=True)
 settings.load_profile('suite')

@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.archs import load_arch
-from hyctas_mm.engine.measuring import timing
+from hyctas_mm.costs import peak_memory
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location('benchmark', ROOT / 'tools' / 'benchmark.py')
@@ -98,11 +98,13 @@ def test_memory_of_training_steps(tmp_path: Path) -> None:
     assert small['memory_gb'] < large['memory_gb']
 
 
-def test_memory_is_checked_by_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(timing, 'in_fresh_process', lambda *args: asked.append(args) or 500_000_000)
-    (row,) = run(tmp_path, 'memory', SUBNET, '--batch', 4, '--device', 'cpu', '--check')['networks']
-    assert row['measured_gb'] == 0.5 and asked[0][-1] == torch.device('cpu') and '0.500' in capsys.readouterr().out
+@pytest.mark.slow
+@pytest.mark.skipif(not peak_memory.CLEAR_REFS.exists(), reason='only Linux tells a process its peak memory')
+def test_memory_is_checked_by_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a process of its own; what is not predicted is the kernels' scratch memory (benchmarks/README.md has 0.2 to 6.2 %)."""
+    (row,) = run(tmp_path, 'memory', SUBNET, '--batch', 8, '--device', 'cpu', '--check')['networks']
+    assert 0.92 < row['memory_gb'] / row['measured_gb'] < 1.01
+    assert f'{row["measured_gb"]:.3f}' in capsys.readouterr().out
 
 
 def test_memory_of_panoptic_networks(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.test_engine.conftest import config
+from tests.test_engine.test_handover import FAST
+from tests.test_engine.test_new_search_data import coco_panoptic
+from tests.test_engine.test_search_workers import free_port
+
+pytestmark = pytest.mark.slow
 BENCHMARKS = Path(__file__).parents[1] / 'benchmarks'
 
 
@@ -21,8 +28,8 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None:
-    monkeypatch.setattr(sys, 'argv', [name, *arguments])
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> None:
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
     runpy.run_path(str(BENCHMARKS / f'{name}.py'), run_name='__main__')
 
 
@@ -58,3 +65,71 @@ def test_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert [row['network'] for row in found['networks']] == ['hyctas-s (12, none)', 'fast-scnn']
     assert all(row[backend]['latency_ms'] > 0 for row in found['networks'] for backend in ('eager', 'channels_last'))
     assert len(found['problems']) == 2 and all('records the kernels of a GPU' in problem for problem in found['problems'])
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """The cells of what rich printed."""
+    return [[cell.strip() for cell in line.split('│')[1:-1]] for line in table.splitlines() if line.startswith('│')]
+
+
+def test_attention(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 2048 positions the naive form makes a matrix of 17 MB."""
+    run(monkeypatch, 'attention', '--sizes', '600x8', '--memory', '2048x8', '--batch', 1, '--rounds', 1, '--threads', 1, '--device', 'cpu')
+    (positions, channels, *times, difference), *memory = rows_of(capsys.readouterr().out)
+    assert (positions, channels) == ('600', '8') and all(float(cell) > 0 for cell in times) and float(difference) < 1e-5
+    assert [row[2] for row in memory] == ['forward', 'with backward'] and all(float(ours) + 16 < float(naive) for *_, ours, naive in memory)
+
+
+def test_scoring(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config('search', toy_root, tmp_path).dump(str(tmp_path / 'search.py'))
+    run(monkeypatch, 'scoring', tmp_path / 'search.py', '--candidates', 1, '--rounds', 1, '--threads', 1)
+    printed = capsys.readouterr().out
+    scores = re.search(r'mIoU ([\d.]+), ([\d.]+)', printed)  # calibrated on other crops each; test_scoring.py compares them on the same
+    assert scores and all(0 < float(score) < 100 for score in scores.groups()) and 'median ratio' in printed
+
+
+def test_supernet_step(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config('supernet', toy_root, tmp_path).dump(str(tmp_path / 'supernet.py'))
+    run(monkeypatch, 'supernet_step', tmp_path / 'supernet.py', '--archs', 1, '--batch', 2, '--rounds', 1, '--threads', 1, '--device', 'cpu')
+    rows = rows_of(capsys.readouterr().out)
+    assert [row[0] for row in rows] == ['smallest', 'largest', 'random 0'] and all(float(cell) > 0 for row in rows for cell in row[1:5])
+
+
+def test_panoptic(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ['--arch', 'hyctas-s', '--base-channels', 2, '--shape', 128, 256, '--instances', 6, '--rounds', 1]
+    run(monkeypatch, 'panoptic', *small, '--device', 'cpu')
+    assert '128x256, 6 instances, cpu' in capsys.readouterr().out
+
+
+def test_perfect_maps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One thing of 64 pixels on stuff of 6080: found whole, and the stuff with it unless less is asked for than its area."""
+    run(monkeypatch, 'perfect_maps', coco_panoptic(tmp_path), '--stuff-area', 0, 7000, '--top-k', 10)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith('val: 4 images')
+    assert lines[-2:] == ['| 0 | 10 | 7 | 100.00 | 100.00 | 100.00 | 0 |', '| 7000 | 10 | 7 | 50.00 | 100.00 | 0.00 | 4 |']
+
+
+def test_workers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The only process of its group; test_search_workers.py has several."""
+    for name, value in dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port(), RANK=0, WORLD_SIZE=1).items():
+        monkeypatch.setenv(name, str(value))
+    config('search', toy_root, tmp_path).dump(str(tmp_path / 'search.py'))
+    run(monkeypatch, 'workers', tmp_path / 'search.py', '--candidates', 2, '--rounds', 1)
+    assert re.search(r'round 0: 1 process [\d.]+ s, 1 processes [\d.]+ s', capsys.readouterr().out)
+
+
+def test_train_peers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path) -> None:
+    """Twice: what was trained is kept, and another training in the same folder is refused."""
+    config('subnet', toy_root, tmp_path / 'ours', **FAST).dump(str(tmp_path / 'recipe.py'))
+    recipe, small = tmp_path / 'recipe.py', ['--peers', 'fast-scnn', '--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', tmp_path / 'out']
+    run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 2)
+    kept = list((tmp_path / 'out' / 'subnets').glob('*/retrained.pth'))
+    before = [path.stat().st_mtime_ns for path in kept]
+    run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 2)
+    assert len(kept) == 2 and [path.stat().st_mtime_ns for path in kept] == before
+    found = json.loads((tmp_path / 'out' / 'peers.json').read_text())
+    assert [row['kind'] == 'peers' for row in found['networks']] == [False, True] and not found['problems']
+    assert all(0 <= row['score'] <= 100 and row['latency_ms'] > 0 for row in found['networks'])
+    assert (tmp_path / 'out' / 'peers.png').stat().st_size > 10_000
+    with pytest.raises(ValueError, match='was made for another training'):
+        run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 1)

@@ -78,14 +78,27 @@ def test_parameters_and_macs(model: dict[str, Any]) -> None:
     assert facts['MACs (G)'] == round((found['conv_macs'] + found['attention_macs']) / 1e9, 1)
 
 
-def test_results_stand_on_their_page() -> None:
+def table_of(page: str, column: str) -> list[dict[str, str]]:
+    """The rows of the page's first table that has the column, each by the names of its columns."""
+    for table in re.findall(r'(?:^\|.*\|\n)+', page, re.MULTILINE):
+        head, _, *rows = ([cell.strip() for cell in line.strip('|').split('|')] for line in table.splitlines())
+        if column in head:
+            return [dict(zip(head, row, strict=True)) for row in rows]
+    raise AssertionError(f'no table with the column {column!r}')
+
+
+def test_results_are_the_means_of_the_networks_on_their_page() -> None:
     with_results = [(path, model) for path, model in MODELS if 'Results' in model]
     folders = {path.parent.name for path in METAFILES}
     assert {path.parent.name for path, _ in with_results} == folders & {p.stem for p in (ROOT / 'docs' / 'results').glob('*.md')}
     for path, model in with_results:
         page = (ROOT / 'docs' / 'results' / f'{path.parent.name}.md').read_text()
-        for result in model['Results']:
-            assert result['Metrics'] and all(f'{value:.2f}' in page for value in result['Metrics'].values())
+        (metrics,) = (result['Metrics'] for result in model['Results'])
+        assert [name.split()[1] for name in metrics] == ['chosen', 'random']
+        for name, value in metrics.items():
+            column, role = f'{name.split()[0]} retrained, val', name.split()[1]
+            scores = [float(row[column]) for row in table_of(page, column) if row['role'].startswith(role)]
+            assert len(scores) > 2 and value == pytest.approx(sum(scores) / len(scores), abs=0.0101)
 
 
 def test_mim_reads_the_index() -> None:

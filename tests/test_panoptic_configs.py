@@ -146,6 +146,15 @@ def test_published_network(path: Path) -> None:
     assert cfg.default_hooks.checkpoint.save_best == 'PQ' and cfg.default_hooks.visualization.type == 'DetVisualizationHook'
 
 
+@pytest.mark.parametrize(
+    'path', [p for p in OURS if re.search('_(supernet|subnet|overfit-8)_|_1xb8-4k_', p.stem)], ids=lambda p: p.stem
+)
+def test_supernets_and_short_trainings_start_with_all_pixels(path: Path) -> None:
+    cfg = Config.fromfile(path)
+    loss = dict(type='HardestPixelsCELoss', fraction=0.2, anneal_steps=cfg.train_cfg.max_iters // 2)
+    assert cfg.model.panoptic_head.loss_semantic.to_dict() == loss
+
+
 @pytest.mark.parametrize('path', sorted(FOLDER.rglob('*ms-flip*.py')), ids=lambda p: p.stem)
 def test_several_sizes_and_flipping_change_the_test_only(path: Path) -> None:
     ours, theirs = (Config.fromfile(p).to_dict() for p in (path, path.with_name(path.name.replace('_ms-flip', ''))))

@@ -13,6 +13,7 @@ from mmengine.config import DictAction
 
 from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.mistakes import tells_mistakes
+from hyctas_mm.engine.pipeline import doubts_of
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.retraining import add_random, metric, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
@@ -51,6 +52,8 @@ def main() -> None:
     for number, (subnet, seed) in enumerate(runs):
         metrics = retrain(subnet, seed, inherit=args.inherit, options=args.cfg_options)
         progress.update(number + 1, f'{subnet.name} seed {seed} {score} {metric(metrics, score):.2f} %')
+    if warning := doubts_of(folder):
+        print(f'warning: {warning}')
     print(f'report: {write_report(folder)}')
 
 

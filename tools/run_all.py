@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from new_search import check_device, use_device
 
@@ -28,7 +29,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: that of new_search.py, else a GPU where there is one)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S', help='retrain every network once with each of these seeds')
     parser.add_argument('--random', type=int, default=0, metavar='N', help='also train N random architectures, each of the cost of a chosen one')
-    parser.add_argument('--inherit', action='store_true', help="start retraining from the supernet's weights instead of from scratch")
+    parser.add_argument(
+        '--inherit',
+        action=argparse.BooleanOptionalAction,
+        help="start retraining from the supernet's weights, or from scratch (default: what new_search.py chose, else from scratch)",
+    )
     args = parser.parse_args(argv)
     for name in ('supernet', 'search'):
         path = getattr(args, name) or args.work_dir / 'configs' / f'{name}.py'
@@ -43,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     warnings.filterwarnings('ignore')
     try:
-        use_device(args.device or noted_device(args.work_dir))
-        check_device(args.device or noted_device(args.work_dir))
+        device = args.device or noted(args.work_dir, 'device')
+        use_device(device)
+        check_device(device)
+        args.inherit = bool(noted(args.work_dir, 'inherit')) if args.inherit is None else args.inherit
     except ValueError as error:
         from hyctas_mm.engine.mistakes import tell  # imports what use_device must precede
 
@@ -52,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(args)
 
 
-def noted_device(work_dir: Path) -> str | None:
-    """The kind of device that the configs were made for."""
+def noted(work_dir: Path, key: str) -> Any:
+    """What new_search.py noted about the job, e.g. the kind of ``device`` that the configs were made for."""
     job = work_dir / 'job.json'
     try:
-        return json.loads(job.read_text(encoding='utf-8'))['device'] if job.is_file() else None
+        return json.loads(job.read_text(encoding='utf-8'))[key] if job.is_file() else None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{job}: not as tools/new_search.py wrote it ({error!r}); remove it and give --device') from None
 
@@ -65,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the job on the device that was chosen."""
     from rich.console import Console
 
-    from hyctas_mm.engine.pipeline import Job, run_pipeline
+    from hyctas_mm.engine.pipeline import Job, doubts_of, run_pipeline
     from hyctas_mm.engine.progress_view import make_view
     from hyctas_mm.engine.results_table import results_table
 
@@ -91,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         print(f'error in the step {view.step or "start"!r}: {in_one_line(error)} (details: {log})', file=sys.stderr)
         return 1
     Console().print(results_table(report.parent))
+    if warning := doubts_of(report.parent):
+        print(f'warning: {warning}')
     print(f'configs: {report.parent / "subnets" / "NETWORK" / "config.py"}')
     print(f'report:  {report}   ({(time.monotonic() - start) / 60:.1f} minutes)')
     return 0

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 venv=${1:-.venv-upstream}
 [ $# -gt 0 ] && shift
 bash tools/install.sh --stack upstream --dev "$venv"
-export PATH="$(cd "$venv/bin" && pwd):$PATH" OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+export PATH="$(cd "$venv/bin" && pwd):$PATH" OMP_NUM_THREADS=1
 python -c 'import mmcv, mmdet, mmengine, mmseg; print(*(f"{m.__name__} {m.__version__} " for m in (mmengine, mmcv, mmseg, mmdet)))'
 
 # The core is all that OpenMMLab's packages take part in:
@@ -17,4 +17,4 @@ not_core=(
     --ignore=tests/test_docs                    # site, notebook and messages, whose text is that of the default stack
     --ignore=tests/test_report/test_browser.py  # the page in a browser
 )
-exec python -m pytest -rs "${not_core[@]}" "$@"
+exec python -m pytest -n 2 --dist worksteal "${not_core[@]}" "$@"

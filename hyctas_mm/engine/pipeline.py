@@ -19,6 +19,7 @@ from hyctas_mm.engine.files import lock_folder, read_json
 from hyctas_mm.engine.onnx import export_onnx
 from hyctas_mm.engine.progress_view import View, make_view, with_view_hook
 from hyctas_mm.engine.retraining import metric, retrain, subnet_folders
+from hyctas_mm.report.doubts import better_weights, doubts
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search.archive import ARCHIVE
 
@@ -117,19 +118,30 @@ def retrain_networks(job: Job, search_dir: Path) -> None:
 
 
 def export_best(search_dir: Path) -> str:
-    """Exports the most accurate of the retrained chosen networks to ONNX, unless that is done; returns what to tell."""
+    """Exports the most accurate of the chosen networks with its better weights to ONNX, unless that is done; returns what to tell."""
     score = score_of(search_dir)
-    best = max(chosen_folders(search_dir), key=lambda folder: metric(read_json(folder / 'results.json')['retrained'], score))
+    results = {folder: read_json(folder / 'results.json') for folder in chosen_folders(search_dir)}
+
+    def value(folder: Path) -> float:
+        return max(metric(results[folder][key], score) for key in ('retrained', 'inherited') if key in results[folder])
+
+    best = max(results, key=value)
+    weights = better_weights(results[best], score)
     if (best / ONNX).exists():
         return str(best / ONNX)
     input_hw = read_json(search_dir / 'search.json')['input_hw']
     try:
         with quiet_runners():
-            result = export_onnx(best / 'config.py', best / 'retrained.pth', best / ONNX, input_hw)
+            result = export_onnx(best / 'config.py', best / weights, best / ONNX, input_hw)
     except Exception as error:  # the exporter raises whatever it meets; the job's networks are there without it
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return f'not exported: {reason}'
-    return f'{result.path}; largest difference to PyTorch {result.max_difference:.1e}'
+    return f'{result.path} of {weights}; largest difference to PyTorch {result.max_difference:.1e}'
+
+
+def doubts_of(search_dir: Path) -> str:
+    """A warning where the chosen networks of a finished job may be worth little; else empty."""
+    return doubts({folder.name: read_json(folder / 'results.json') for folder in chosen_folders(search_dir)}, score_of(search_dir))
 
 
 def chosen_folders(search_dir: Path) -> list[Path]:

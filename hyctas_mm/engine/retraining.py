@@ -19,6 +19,7 @@ from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import build_runner, read_config, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
 from hyctas_mm.registry import DATASETS
 from hyctas_mm.search import COSTS
@@ -30,7 +31,8 @@ RANDOM_TRIES = 2000
 def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
-    Writes ``results.json`` (``by_seed``, their mean as ``retrained``, and ``inherited`` where the folder has the supernet's weights); of the first
+    Writes ``results.json``: ``by_seed``, their mean as ``retrained``, ``inherited`` where the folder has the supernet's weights, and of the first
+    seed what :mod:`hyctas_mm.report.doubts` judges by: the scores of a ``constant`` prediction, and the classes ``never_predicted``. Of the first
     seed also ``retrained.pth`` and pictures into the search's ``predictions``.
 
     Args:
@@ -67,7 +69,11 @@ def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = 
     if first:
         meta = dict(archid=folder.name, dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo))
         torch.save(dict(meta=meta, state_dict=runner.model.state_dict()), folder / 'retrained.pth')
+    tested = ConstantPredictionHook()
+    runner.register_hook(tested)
     done[str(seed)] = _test(runner) | dict(iters=runner.max_iters)
+    if first:
+        results |= dict(constant=tested.found.scores(), never_predicted=tested.found.never_predicted())
     results['retrained'] = {name: float(np.mean([metrics[name] for metrics in done.values()])) for name in done[str(seed)]}
     write_json(folder / 'results.json', results)
     if first:

@@ -8,6 +8,7 @@ from html import escape
 from importlib.metadata import distributions
 from pathlib import Path
 
+from hyctas_mm.report.doubts import better_weights
 from hyctas_mm.report.pieces import code, scroll
 from hyctas_mm.report.result import SearchResult
 from hyctas_mm.report.subnets import Subnet
@@ -20,7 +21,8 @@ def commands_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
         if subnet.role == 'random':
             continue
         archid = subnet.arch.archid
-        commands = list(_commands(result, archid))
+        weights = better_weights(subnet.results, result.axes[1].name) if subnet.results else 'weights.pth'
+        commands = list(_commands(result, archid, weights))
         for index, (text, command) in enumerate(commands):
             name = f'<th scope="rowgroup" rowspan="{len(commands)}">{code(archid)}</th>' if index == 0 else ''
             rows.append(f'<tr>{name}<td>{escape(text)}</td><td><pre class="copy">{escape(command)}</pre></td></tr>')
@@ -32,14 +34,14 @@ def commands_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
     return f'<h2>Use them</h2>\n<p class="soft">{intro}</p>\n{table}'
 
 
-def _commands(result: SearchResult, archid: str) -> Iterator[tuple[str, str]]:
+def _commands(result: SearchResult, archid: str, weights: str) -> Iterator[tuple[str, str]]:
     folder = f'subnets/{archid}'
     package = _package(result.path / folder / 'config.py')
-    yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/weights.pth'
+    yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/{weights}'
     yield 'train it alone', f'mim train {package} {folder}/config.py'
     size = result.facts.get('input_hw')
     shape = ' '.join(map(str, size)) if isinstance(size, list) else 'HEIGHT WIDTH'
-    yield 'export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/weights.pth --shape {shape}'
+    yield 'export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/{weights} --shape {shape}'
     yield 'load it', f"from hyctas_mm.archs import load_arch; arch = load_arch('{folder}/arch.json')"
 
 

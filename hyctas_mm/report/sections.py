@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import stdev
 from urllib.parse import quote
 
+from hyctas_mm.report.doubts import doubts
 from hyctas_mm.report.draw_arch import draw_arch
 from hyctas_mm.report.evolution import cost_svgs, front_svgs, hypervolume_svg, steps_of
 from hyctas_mm.report.op_usage import op_usage_svg
@@ -97,14 +98,17 @@ def chosen_section(result: SearchResult, subnets: Sequence[Subnet]) -> str:
         row += [_retrained(subnet, score.name), count(subnet.retrained.get('iters'))] * retrained
         rows.append(row)
     notes = ["Scores in the search are those with the supernet's weights."]
-    notes.append('Retrained: trained alone from scratch.' if retrained else 'No retraining was run.')
+    start = "on from the supernet's weights" if any(s.results.get('inherit') for s in subnets) else 'from scratch'
+    notes.append(f'Retrained: trained alone {start}.' if retrained else 'No retraining was run.')
     if most := max(len(s.by_seed) for s in subnets):
         notes.append(f'With ±: mean and standard deviation of {most} trainings.' if most > 1 else '')
     if any(s.role == 'random' for s in subnets):
         notes.append('Random: drawn from the space without search, for comparison.')
     attributes = ['class="random"' if s.role == 'random' else f'data-id="{escape(s.arch.archid)}"' for s in subnets]
     text = escape(' '.join(filter(None, notes)))
-    return f'<h2>Chosen networks</h2>\n{table(head, rows, "Chosen networks", attributes)}\n<p class="soft">{text}</p>'
+    warning = doubts({s.arch.archid: s.results for s in subnets if s.role != 'random'}, score.name)
+    told = f'<p class="warning">{escape(warning)}</p>\n' if warning else ''
+    return f'<h2>Chosen networks</h2>\n{told}{table(head, rows, "Chosen networks", attributes)}\n<p class="soft">{text}</p>'
 
 
 def drawings_section(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> str:

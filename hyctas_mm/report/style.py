@@ -23,6 +23,7 @@ h2{font-size:1.25rem;margin:3rem 0 .8rem;padding-bottom:.35rem;border-bottom:1px
 h3{font-size:1rem;margin:0 0 .4rem}
 p{margin:.5rem 0;max-width:78ch}a{color:var(--link)}
 :focus-visible{outline:2px solid var(--link);outline-offset:2px}
+.warning{border-left:4px solid #c77700;padding:.3rem 0 .3rem .8rem}
 .soft,figcaption,.lead,.hint{color:var(--soft)}figcaption,.hint{font-size:.875rem;max-width:92ch;margin:.4rem 0 0}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;font-size:.86em}
 figure{margin:.6rem 0 1.2rem}

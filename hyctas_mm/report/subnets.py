@@ -26,6 +26,7 @@ class Subnet:
         inherited: Scores with the supernet's weights on the whole test set, if measured.
         retrained: Scores after training from scratch (and ``iters``), if that was done; the mean of several trainings.
         by_seed: Scores of each of those trainings.
+        results: All of its ``results.json``.
         files: Names of the files that exist in its folder.
     """
 
@@ -36,6 +37,7 @@ class Subnet:
     inherited: Mapping[str, float]
     retrained: Mapping[str, float]
     by_seed: tuple[Mapping[str, float], ...]
+    results: Mapping[str, Any]
     files: tuple[str, ...]
 
 
@@ -64,7 +66,7 @@ def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
     if not isinstance(seeds, Mapping):
         raise SearchFileError(f'{path}: "by_seed" must map seeds to scores, got {seeds!r}; delete the file and run tools/retrain.py again')
     by_seed = tuple(_numbers(scores, f'by_seed.{seed}', path) for seed, scores in seeds.items())
-    return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, files)
+    return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, data, files)
 
 
 def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:

@@ -85,7 +85,9 @@ def test_a_recorded_call_is_the_network() -> None:
 
 
 def test_onnxruntime_runs_the_network() -> None:
-    prepare_call(small_net(), torch.rand(1, 3, 8, 8), 'onnxruntime')()
+    net, x = small_net(), torch.rand(1, 3, 8, 8)
+    (output,) = prepare_call(net, x, 'onnxruntime')()
+    torch.testing.assert_close(torch.from_numpy(output.numpy()), net(x))
 
 
 def test_backends_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

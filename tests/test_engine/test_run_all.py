@@ -65,6 +65,10 @@ def test_an_interrupted_job_goes_on(work: Path, run_all: Any, monkeypatch: pytes
     assert all(name in caught.out for name in seen) and 'mIoU' in caught.out and 'report.html' in caught.out
     assert len(read_archive(work / 'search' / 'archive.jsonl')) == 12
     assert len(list((work / 'search' / 'subnets').glob('*/model.onnx'))) == 1
+    results = read_json(first / 'results.json')
+    assert 0 < results['constant']['mIoU'] < 30 and isinstance(results['never_predicted'], list)
+    assert 'warning: These networks may be of little worth' in caught.out
+    assert 'may be of little worth' in (work / 'search' / 'report.html').read_text()
 
 
 def test_seeds_and_random_networks(work: Path, run_all: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.logging import MessageHub
 
 from hyctas_mm.models.losses import HardestPixelsCELoss
 
@@ -42,3 +43,21 @@ def test_gradients_reach_the_hardest_only() -> None:
 def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match=f'fraction={fraction}'):
         HardestPixelsCELoss(fraction)
+
+
+def test_the_fraction_shrinks_from_all_pixels() -> None:
+    """By the Runner's step, so that accumulation, several heads in a step and a resumed training do not matter."""
+    loss, logits, label = HardestPixelsCELoss(0.2, anneal_steps=10), torch.randn(1, 3, 4, 5), torch.randint(0, 3, (1, 4, 5))
+    losses = F.cross_entropy(logits, label, reduction='none').flatten().sort(descending=True).values
+    hub = MessageHub.get_instance('annealed')
+    assert loss.current_fraction() == 0.2, 'without a step it is the last one'
+    for step, count in ((0, 20), (5, 12), (10, 4), (99, 4)):
+        hub.update_info('iter', step)
+        torch.testing.assert_close(loss(logits, label), losses[:count].mean())
+        assert HardestPixelsCELoss(0.2).current_fraction() == 0.2
+
+
+@pytest.mark.parametrize('steps', [-1, 0.5])
+def test_steps_out_of_range_are_refused(steps: float) -> None:
+    with pytest.raises(ValueError, match=f'anneal_steps={steps}; expected a whole number'):
+        HardestPixelsCELoss(anneal_steps=steps)

@@ -109,7 +109,7 @@ def network(genotype: ReleaseGenotype, base_channels: int, panoptic: bool, aux: 
     return MODELS.build(ConfigDict(type='EncoderDecoder', backbone=backbone, decode_head=dict(type='HyCTASHead', num_classes=19, **head)))
 
 
-@pytest.mark.parametrize('file', ['net_S_F4_mt0.npz', 'net_M_F4_mt1_panoptic.npz', 'net_L_F2_mt2_panoptic.npz'])
+@pytest.mark.parametrize('file', ['net_S_F4_mt0.npz', 'net_M_F4_mt1_panoptic.npz'])
 def test_evaluation(file: str) -> None:
     arrays, meta = load(file)
     genotype = genotype_of(meta['genotype'], LOW_LEVELS[meta['model_type']])
@@ -133,7 +133,7 @@ def test_evaluation(file: str) -> None:
         aggregation.training = True  # the module alone: its norms stay as they are
         fused = aggregation(features.branches)
     golden_cells = [key for key in arrays if key.startswith('cell/')]
-    assert 'L' in file or len(golden_cells) == len(cells)
+    assert len(golden_cells) == len(cells)
     for key in golden_cells:
         assert_golden(cells[key.removeprefix('cell/').replace('-', '_')], arrays[key], key)
     assert_golden(features.stem4, arrays['backbone/s4'], 's4')

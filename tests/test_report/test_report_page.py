@@ -203,6 +203,18 @@ def test_several_trainings_have_a_spread(search_dir: Path, fill_search: Fill) ->
         write_report(search_dir)
 
 
+def test_networks_of_little_worth_are_told_of(search_dir: Path, fill_search: Fill) -> None:
+    fill_search(search_dir, pictures=0)
+    archid = load_search(search_dir).chosen[0]
+    text = read(write_report(search_dir))
+    assert 'class="warning"' not in text and f'--checkpoint subnets/{archid}/retrained.pth' in text
+    path = search_dir / 'subnets' / archid / 'results.json'
+    path.write_text(json.dumps({'inherited': {'mIoU': 31.0}, 'retrained': {'mIoU': 2.5}, 'inherit': True}))
+    text = read(write_report(search_dir))
+    assert '<p class="warning">These networks may be of little worth' in text and f'(e.g. {archid}: mIoU 2.5, before 31.0)' in text
+    assert f'--checkpoint subnets/{archid}/weights.pth' in text and 'trained alone on from the supernet' in text
+
+
 @pytest.mark.parametrize(('installed', 'package'), [([], 'mmdetection'), (['mmdet'], 'mmdet')])
 def test_commands_are_those_of_the_package(
     search_dir: Path, fill_search: Fill, monkeypatch: pytest.MonkeyPatch, installed: list[str], package: str

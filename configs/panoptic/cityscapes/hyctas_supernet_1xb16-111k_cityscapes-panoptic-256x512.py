@@ -9,6 +9,11 @@ _base_ = [
 search_space = dict(layers=20, base_channels=8)
 model = dict(
     backbone=dict(search_space=search_space),
-    panoptic_head=dict(search_space=search_space, num_things_classes=8, num_stuff_classes=11),
+    panoptic_head=dict(
+        search_space=search_space,
+        num_things_classes=8,
+        num_stuff_classes=11,
+        loss_semantic=dict(anneal_steps=55_500),  # half of the schedule
+    ),
 )
 optim_wrapper = dict(clip_grad=dict(max_norm=5.0))  # see panoptic_186k.py

@@ -5,4 +5,7 @@ _base_ = [
     '../../_base_/models/hyctas_panoptic.py',
     '../../_base_/schedules/panoptic_sgd_poly.py',
 ]
-model = dict(test_cfg=dict(nms_kernel=41, stuff_area=4096, stuff_area_hw=(640, 640)))
+model = dict(
+    panoptic_head=dict(loss_semantic=dict(anneal_steps=2000)),  # half of the schedule
+    test_cfg=dict(nms_kernel=41, stuff_area=4096, stuff_area_hw=(640, 640)),
+)

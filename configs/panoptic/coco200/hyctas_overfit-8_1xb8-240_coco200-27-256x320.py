@@ -23,7 +23,13 @@ arch = dict(
 )
 model = dict(
     backbone=dict(arch=dict(**arch), base_channels=4),
-    panoptic_head=dict(arch=dict(**arch), base_channels=4, num_things_classes=12, num_stuff_classes=15),
+    panoptic_head=dict(
+        arch=dict(**arch),
+        base_channels=4,
+        num_things_classes=12,
+        num_stuff_classes=15,
+        loss_semantic=dict(anneal_steps=max_iters // 2),
+    ),
     test_cfg=dict(nms_kernel=15, stuff_area=300, stuff_area_hw=(480, 640)),
 )
 dataset = dict(ann_file='panoptic27_train.json', data_prefix=dict(img='images/train', seg='panoptic27_train'), indices=images)

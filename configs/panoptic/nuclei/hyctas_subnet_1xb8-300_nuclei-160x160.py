@@ -9,7 +9,9 @@ _base_ = [
 max_iters = 300
 model = dict(
     backbone=dict(base_channels=4),
-    panoptic_head=dict(base_channels=4, num_things_classes=1, num_stuff_classes=1),
+    panoptic_head=dict(
+        base_channels=4, num_things_classes=1, num_stuff_classes=1, loss_semantic=dict(anneal_steps=max_iters // 2)
+    ),
     test_cfg=dict(nms_kernel=5, top_k=400, stuff_area=0),
 )
 train_dataloader = dict(dataset=dict(indices=None))  # the weights that are judged may see every training image

@@ -6,11 +6,13 @@ _base_ = [
     '../../_base_/schedules/panoptic_sgd_poly.py',
 ]
 max_iters = 200
-# Adam and the loss of all pixels: so few steps leave clipped SGD and the hardest pixels little time.
+# So few steps leave clipped SGD little time.
 optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-3), clip_grad=dict(max_norm=5.0))
 model = dict(
     backbone=dict(base_channels=4),
-    panoptic_head=dict(base_channels=4, num_things_classes=4, num_stuff_classes=7, loss_semantic=dict(fraction=1.0)),
+    panoptic_head=dict(
+        base_channels=4, num_things_classes=4, num_stuff_classes=7, loss_semantic=dict(anneal_steps=max_iters // 2)
+    ),
     test_cfg=dict(nms_kernel=5, stuff_area_hw=(1024, 2048)),
 )
 param_scheduler = [

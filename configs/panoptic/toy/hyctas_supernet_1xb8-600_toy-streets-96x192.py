@@ -6,14 +6,19 @@ _base_ = [
     '../../_base_/models/hyctas_panoptic_supernet.py',
     '../../_base_/schedules/panoptic_sgd_poly.py',
 ]
+max_iters = 600
 search_space = dict(layers=6, base_channels=4, max_branches=1, low_levels=('s4',))
 model = dict(
     backbone=dict(search_space=search_space),
-    panoptic_head=dict(search_space=search_space, num_things_classes=4, num_stuff_classes=7, loss_semantic=dict(fraction=1.0)),
+    panoptic_head=dict(
+        search_space=search_space,
+        num_things_classes=4,
+        num_stuff_classes=7,
+        loss_semantic=dict(anneal_steps=max_iters // 2),
+    ),
     test_cfg=dict(nms_kernel=5, stuff_area_hw=(1024, 2048)),
 )
-max_iters = 600
-# Adam and the loss of all pixels: so few steps leave clipped SGD and the hardest pixels little time.
+# So few steps leave clipped SGD little time.
 optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-3), clip_grad=dict(max_norm=5.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),

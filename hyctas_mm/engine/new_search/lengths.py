@@ -8,8 +8,9 @@ from hyctas_mm.archs import SearchSpace
 
 TRACKS = 3
 """Numbers of branches, each searched by itself."""
-_SHARES = dict(supernet=0.45, search=0.3, retraining=0.25)
-_MIN_STEPS, _MIN_SUBNET_STEPS, _MIN_POPULATION, _MIN_GENERATIONS = 200, 100, 6, 3
+_SHARES = dict(supernet=0.4, search=0.25, retraining=0.35)
+_MIN_STEPS, _MIN_POPULATION, _MIN_GENERATIONS = 200, 6, 3
+_LEAST_SUBNET_STEPS, _LEAST_SUBNET_EPOCHS, _MOST_OF_LEAST = 300, 3, 600
 _MAX_EPOCHS, _MAX_SUBNET_EPOCHS = 600, 200  # the paper's 600 for its supernet
 _PART_SECONDS = 0.05
 
@@ -26,6 +27,7 @@ class Lengths:
         calibration_images: Images that a candidate's batch norm is recalibrated on.
         num_chosen: Networks that are retrained.
         latency_seconds: Time to measure each part of the latency table.
+        inherit: Whether retraining starts from the supernet's weights.
     """
 
     steps: int
@@ -35,6 +37,7 @@ class Lengths:
     calibration_images: int
     num_chosen: int
     latency_seconds: float = _PART_SECONDS
+    inherit: bool = True
 
     @property
     def candidates(self) -> int:
@@ -103,29 +106,45 @@ def usual_lengths(num_fit: int, batch: int, device_type: str) -> Lengths:
 
 
 def fit_hours(lengths: Lengths, hours: float, speed: Speed, num_fit: int, num_select: int, num_val: int, batch: int, space: SearchSpace) -> Lengths:
-    """Lengths that fill the hours: 45 % supernet, 30 % search, 25 % retraining.
+    """Lengths that fill the hours: 40 % supernet, 25 % search, 35 % retraining.
+
+    A network that ships is trained: rather fewer networks than too few steps for each.
 
     Raises:
         TooShort: Saying what the least takes.
     """
     seconds, epoch = 3600 * hours, num_fit / batch
     test = 2 * num_val * speed.image
+    least_steps = least_subnet_steps(epoch)
     steps = _within(_SHARES['supernet'] * seconds / speed.step, _MIN_STEPS, max(_MIN_STEPS, _MAX_EPOCHS * epoch))
     for_search = _SHARES['search'] * seconds - table_seconds(space, lengths)
     each = max(0.0, for_search / speed.candidate(lengths, num_select) / TRACKS)
     population = _within((2 * each) ** 0.5, _MIN_POPULATION, 40)  # twice as many as generations, as in the paper
     generations = _within(each / population, _MIN_GENERATIONS, 20)
-    left = _SHARES['retraining'] * seconds / lengths.num_chosen - test
-    subnet_steps = _within(left / speed.step, _MIN_SUBNET_STEPS, max(_MIN_SUBNET_STEPS, _MAX_SUBNET_EPOCHS * epoch))
-    fitted = replace(lengths, steps=steps, subnet_steps=subnet_steps, population=population, generations=generations)
+    for_retraining = _SHARES['retraining'] * seconds
+    num_chosen = _within(for_retraining / (least_steps * speed.step + test), 1, lengths.num_chosen)
+    left = (for_retraining / num_chosen - test) / speed.step
+    subnet_steps = _within(left, least_steps, max(least_steps, _MAX_SUBNET_EPOCHS * epoch))
+    fitted = replace(
+        lengths, steps=steps, subnet_steps=subnet_steps, population=population, generations=generations, num_chosen=num_chosen
+    )
     total = sum(e.seconds for e in estimate(fitted, speed, num_select, num_val, batch, space))
     if total > 1.3 * seconds:
-        least = f'{fitted.steps} supernet steps, {fitted.candidates} candidates and {lengths.num_chosen} networks of {fitted.subnet_steps} steps'
+        least = f'{fitted.steps} supernet steps, {fitted.candidates} candidates and {_networks(num_chosen)} of {fitted.subnet_steps} steps'
         raise TooShort(
             f'--hours {hours:g} is not enough: {least} take about {duration(total)}; '
             f'give at least --hours {total / 3600 + 0.05:.1f}, a smaller --size, or --quick for a try'
         )
     return fitted
+
+
+def least_subnet_steps(epoch: float) -> int:
+    """Steps below which a network is not worth retraining: three passes over the images, from 300 to 600 steps.
+
+    Args:
+        epoch: Steps of one pass.
+    """
+    return _within(_LEAST_SUBNET_EPOCHS * epoch, _LEAST_SUBNET_STEPS, _MOST_OF_LEAST)
 
 
 def estimate(lengths: Lengths, speed: Speed, num_select: int, num_val: int, batch: int, space: SearchSpace) -> list[Estimate]:
@@ -137,7 +156,7 @@ def estimate(lengths: Lengths, speed: Speed, num_select: int, num_val: int, batc
         Estimate('search', f'{lengths.candidates} candidates, scored on {num_select} images', search),
         Estimate(
             'retraining and test',
-            f'{lengths.num_chosen} networks of {lengths.subnet_steps} steps, tested on {num_val} images',
+            f'{_networks(lengths.num_chosen)} of {lengths.subnet_steps} steps, tested on {num_val} images',
             lengths.num_chosen * (lengths.subnet_steps * speed.step + test),
         ),
         Estimate('ONNX, report', 'the most accurate network, report.html', 20.0),
@@ -156,6 +175,10 @@ def duration(seconds: float) -> str:
         return f'{max(1, round(seconds))} s'
     minutes = round(seconds / 60)
     return f'{minutes} min' if minutes < 90 else f'{minutes // 60} h {minutes % 60} min'
+
+
+def _networks(count: int) -> str:
+    return f'{count} network{"s" if count > 1 else ""}'
 
 
 def _within(value: float, low: float, high: float) -> int:

@@ -171,11 +171,11 @@ def supernet(data: SemanticData | PanopticData, text: Text) -> str:
     space = text.plan.space
     usual = SearchSpace()
     options = ''.join(f', {name}={getattr(space, name)}' for name in WIDE if getattr(space, name) != getattr(usual, name))
-    lengths = text.lengths
-    return f"""# The supernet: {space.layers} layers, base channels {space.base_channels}, {lengths.steps} steps of {text.plan.batch} crops.
+    steps = text.lengths.steps
+    return f"""# The supernet: {space.layers} layers, base channels {space.base_channels}, {steps} steps of {text.plan.batch} crops.
 _base_ = {_bases(data, 'supernet')}
 search_space = dict(layers={space.layers}, base_channels={space.base_channels}{options})
-{_model(data, text, 'search_space=search_space')}{_schedule(data, text, lengths.steps)}custom_hooks = [dict(type='SampleArchHook', seed=0)]
+{_model(data, text, 'search_space=search_space', steps)}{_schedule(data, text, steps)}custom_hooks = [dict(type='SampleArchHook', seed=0)]
 find_unused_parameters = True
 """
 
@@ -186,7 +186,7 @@ def subnet(data: SemanticData | PanopticData, text: Text) -> str:
     steps = text.lengths.subnet_steps
     return f"""# The training of one chosen network from scratch: {steps} steps on all training images. The search puts an architecture in.
 _base_ = {_bases(data, 'network')}
-{_model(data, text, f'base_channels={text.plan.space.base_channels}')}train_dataloader = dict(dataset=dict({images}))
+{_model(data, text, f'base_channels={text.plan.space.base_channels}', steps)}train_dataloader = dict(dataset=dict({images}))
 {_schedule(data, text, steps)}"""
 
 
@@ -233,14 +233,19 @@ def _bases(data: SemanticData | PanopticData, kind: str) -> list[str]:
     return [f'./_base_/{prefix or "default_"}runtime.py', './data.py', f'./_base_/{model}.py', f'./_base_/{prefix}sgd_poly.py']
 
 
-def _model(data: SemanticData | PanopticData, text: Text, part: str) -> str:
+def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int) -> str:
     height, width = text.plan.geometry.crop_hw
     if isinstance(data, PanopticData):
         area = height * width // 100 if len(data.stuff) > 1 else 0
         kernel = min(41, max(5, int(data.thing_side / 4) * 2 + 1))
         return f"""model = dict(
     backbone=dict({part}),
-    panoptic_head=dict({part}, num_things_classes={len(data.things)}, num_stuff_classes={len(data.stuff)}),
+    panoptic_head=dict(
+        {part},
+        num_things_classes={len(data.things)},
+        num_stuff_classes={len(data.stuff)},
+        loss_semantic=dict(anneal_steps={steps // 2}),  # starts with all pixels, then the hardest ones more and more
+    ),
     test_cfg=dict(nms_kernel={kernel}, top_k=400, stuff_area={area}),
 )
 """

@@ -36,7 +36,9 @@ def check_free(work_dir: Path, overwrite: bool) -> None:
         raise FolderInUse(f'{work_dir} holds configs; run them with tools/run_all.py {work_dir}, choose another --work-dir, or give --overwrite')
 
 
-def write_configs(work_dir: Path, data: Data, plan: Plan, lengths: Lengths, machine: Machine, bases: Path, latency_ms: float | None = None) -> Path:
+def write_configs(
+    work_dir: Path, data: Data, plan: Plan, lengths: Lengths, machine: Machine, bases: Path, latency_ms: float | None = None
+) -> Path:
     """Writes ``supernet.py``, ``search.py``, ``subnet.py``, ``data.py`` and what they need.
 
     Args:
@@ -68,7 +70,8 @@ def write_configs(work_dir: Path, data: Data, plan: Plan, lengths: Lengths, mach
     _write(folder / 'supernet.py', texts.supernet(data, text))
     _write(folder / 'subnet.py', texts.subnet(data, text))
     _write(folder / 'search.py', texts.search(data, text, latency_ms))
-    write_json(work_dir / JOB, dict(device=machine.device.type, data_root=str(data.root), latency_ms=latency_ms))
+    job = dict(device=machine.device.type, data_root=str(data.root), latency_ms=latency_ms, inherit=lengths.inherit)
+    write_json(work_dir / JOB, job)
     return folder
 
 

@@ -1,0 +1,24 @@
+"""Compares a test with a prediction that is the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from hyctas_mm.evaluation.constant_prediction import ConstantPrediction
+
+
+class ConstantPredictionHook(Hook):
+    """Fills ``found`` with what a test predicts and what is true; each process of a distributed test sees its own images."""
+
+    found: ConstantPrediction
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        dataset = runner.test_loop.dataloader.dataset
+        self.found = ConstantPrediction(dataset.metainfo, getattr(dataset, 'ignore_index', 255))
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None) -> None:
+        self.found.process([sample.to_dict() for sample in outputs or ()])
