@@ -40,7 +40,7 @@ def main() -> None:
         search = OpenSearch(load_config(args), Path(folder))  # before the process group, as every process holds all images
         rng = np.random.default_rng(0)
         archs = [search.space.sample(rng) for _ in range(args.candidates)]
-        costs = search.costs(with_latency=False)
+        costs = search.sizes()
         jobs = [Job(arch, costs(arch)) for arch in archs]
 
         def score(job: Job) -> dict[str, float]:

@@ -56,6 +56,14 @@ def test_config(path: Path) -> None:
         assert 'arch' in cfg.model.backbone and net.backbone.set_drop_path(0.1) > 0
 
 
+@pytest.mark.parametrize('path', [p for p in CONFIGS if '_search' in p.stem], ids=lambda p: p.stem)
+def test_a_report_is_titled_by_the_data(path: Path) -> None:
+    """And not by the class that reads them."""
+    cfg = Config.fromfile(path)
+    assert cfg.dataset_name and not cfg.dataset_name.endswith('Dataset')
+    assert ('toy' in path.stem) == cfg.dataset_name.startswith('toy streets')
+
+
 @pytest.mark.parametrize('path', [p for p in OURS if FOLDER in p.parents], ids=lambda p: p.stem)
 def test_name(path: Path) -> None:
     """Batch, length and size in a config's name are those that it trains with."""

@@ -30,9 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('arch', help='a JSON file, or the name of a published architecture in the space')
     parser.add_argument('--out', required=True, help='folder to write')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
-    parser.add_argument(
-        '--calibrate', type=int, default=16, metavar='N', help='recalibrate the batch norm on N batches of training images (default 16, 0: keep)'
-    )
+    recalibrate = 'recalibrate the batch norm on N batches of training images (default 16; 0: keep, needs none)'
+    parser.add_argument('--calibrate', type=int, default=16, metavar='N', help=recalibrate)
     return parser.parse_args()
 
 
@@ -49,8 +48,12 @@ def main() -> None:
     subnet = cut_subnet(supernet.eval(), cfg.model.to_dict(), arch)
     if args.calibrate:
         np.random.seed(0)  # of the training pipeline
-        check_images(cfg.train_dataloader.dataset, 'train_dataloader')
-        dataset = DATASETS.build(dict(cfg.train_dataloader.dataset))
+        try:
+            check_images(cfg.train_dataloader.dataset, 'train_dataloader')
+            dataset = DATASETS.build(dict(cfg.train_dataloader.dataset))
+        except FileNotFoundError as error:
+            cure = "give --calibrate 0, which needs no images and keeps the supernet's own batch norm"
+            raise FileNotFoundError(f'{error}; or {cure}') from None
         generator = torch.Generator().manual_seed(0)
         loader = DataLoader(dataset, cfg.train_dataloader.batch_size, shuffle=True, collate_fn=pseudo_collate, generator=generator)
         recalibrate_bn(subnet, (batch for _, batch in zip(range(args.calibrate), loader, strict=False)))

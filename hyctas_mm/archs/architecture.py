@@ -287,6 +287,8 @@ def _pair_problems(arch: Architecture) -> Iterator[str]:
     for i in range(len(arch.branches)):
         for j in range(i):
             a, b = arch.branches[j], arch.branches[i]
+            if not a or not b:
+                continue  # told already, and an empty branch shares nothing
             if _num_downs(a) == _num_downs(b):
                 yield f'branches {j} and {i} both end at stride {STEM_STRIDE << _num_downs(a)}; at most one may end at each stride'
             shared = arch.shared_prefix(i, j)

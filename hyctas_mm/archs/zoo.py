@@ -36,6 +36,6 @@ def load_arch(arch: str | Path | Mapping[str, Any] | Architecture) -> Architectu
         raise FileNotFoundError(f'no architecture {str(arch)!r}: neither a file nor a published name ({", ".join(zoo_names())}); give one of these')
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # the latter of lists in thousands of lists
         raise ArchitectureError([f'not a JSON file ({error}); expected an arch.json as tools/search.py writes it'], str(path)) from None
     return Architecture.from_dict(data, source=str(path))

@@ -109,6 +109,9 @@ class CandidateCosts:
         table: Latency table, or None to leave the latency out.
         memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the memory out.
         memory_device: Where the networks will be trained, ``'cuda'`` or ``'cpu'``.
+
+    Attributes:
+        post_processing_ms: Part of every latency; 0 before :meth:`add_post_processing`.
     """
 
     def __init__(
@@ -122,7 +125,7 @@ class CandidateCosts:
         self.model_cfg, self.input_shape, self.table = model_cfg, tuple(input_shape), table
         self.memory_input, self.memory_device = memory_input, memory_device
         self._known: dict[str, dict[str, float]] = {}
-        self._post_processing_ms = 0.0
+        self.post_processing_ms = 0.0
 
     def __call__(self, arch: Architecture) -> dict[str, float]:
         """``params_m``, ``macs_g``, all of :func:`register_cost`, with a table ``latency_ms``, with a ``memory_input`` ``memory_gb`` (1e9 bytes)."""
@@ -135,7 +138,7 @@ class CandidateCosts:
         costs = dict(params_m=count_params(model) / 1e6, macs_g=count_macs(model, self.input_shape).total_g)
         costs |= {name: float(cost(model, self.input_shape)) for name, cost in _own_costs.items()}
         if self.table is not None:  # fuses the network
-            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + self._post_processing_ms
+            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + self.post_processing_ms
         if self.memory_input is not None:
             batch, crop_hw = self.memory_input
             with torch.device('meta'):
@@ -161,7 +164,7 @@ class CandidateCosts:
         if key not in self.table.post_processing_ms:
             self.table.post_processing_ms[key] = self._measure_post_processing(self.table, model, batches)
             self.table.save()
-        self._post_processing_ms = self.table.post_processing_ms[key]
+        self.post_processing_ms = self.table.post_processing_ms[key]
 
     @staticmethod
     def _measure_post_processing(table: LatencyTable, model: nn.Module, batches: Sequence[Mapping[str, Any]]) -> float:

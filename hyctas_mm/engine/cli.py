@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -106,3 +107,23 @@ def set_data_root(cfg: Config, root: str) -> None:
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(loader):
             cfg[loader]['dataset']['data_root'] = root
+
+
+def draw_toy_streets(description: str, draw: Callable[..., Path], place: str) -> None:
+    """What the converters that draw toy streets do, each in its form of the data.
+
+    Args:
+        description: For ``--help``.
+        draw: Draws them; takes a folder and what :func:`~hyctas_mm.datasets.toy_streets.generate_toy_streets` takes.
+        place: The folder that configs expect them in.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('out', metavar='OUT_DIR', help=f'e.g. {place}; a set that is there already is kept')
+    parser.add_argument('--num-train', type=int, default=96, help='training images, in three cities')
+    parser.add_argument('--num-val', type=int, default=32, help='validation images')
+    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), default=(128, 256), help='size in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args()
+    height, width = args.shape
+    root = draw(args.out, num_train=args.num_train, num_val=args.num_val, height=height, width=width, seed=args.seed)
+    print(f'{args.num_train} training and {args.num_val} validation images: {root}')

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
-from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import build_runner, read_config, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
+from hyctas_mm.engine.search_costs import finished_search_costs, read_settings
 from hyctas_mm.registry import DATASETS
 from hyctas_mm.search import COSTS
 from hyctas_mm.visualization import palette_of
@@ -144,15 +143,12 @@ def add_random(folder: Path, chosen: Sequence[Path], count: int, seed: int) -> N
         count: Number of random architectures.
         seed: Their seed.
     """
-    settings = read_json(folder / 'search.json')
+    settings = read_settings(folder)
     space = SearchSpace.from_dict(settings['search_space'])
     cfg = Config.fromfile(chosen[0] / 'config.py')  # before the costs, as it may import a user's own
     use_scope(cfg)
     cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
-    shape = (1, 3, *settings['input_hw'])
-    path = settings['latency_table'] or folder.with_name('latency_table.json')
-    table = LatencyTable(path, torch.device(get_device()), shape) if cost == 'latency_ms' else None
-    costs = CandidateCosts(cfg.model.to_dict(), shape, table)
+    costs = finished_search_costs(folder, cfg.model.to_dict())
     for number in range(count):
         twin = chosen[number % len(chosen)]
         arch = random_twin(arch_of(twin), cost, space, costs, np.random.default_rng([seed, number]))

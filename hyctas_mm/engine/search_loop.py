@@ -21,8 +21,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from hyctas_mm.archs import Architecture
-from hyctas_mm.costs import LatencyTable, device_name
+from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.costs import device_name
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.checkpoint import load_supernet
 from hyctas_mm.engine.cli import set_data_root
@@ -31,6 +31,7 @@ from hyctas_mm.engine.files import lock_folder, read_json, write_json
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.scoring import Scorer
+from hyctas_mm.engine.search_costs import POST_PROCESSING_MS, SETTINGS, search_costs
 from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.workers import Job, Outcome, SearchError, Workers
 from hyctas_mm.registry import LOOPS
@@ -42,7 +43,6 @@ from hyctas_mm.search.demands import Demands
 from hyctas_mm.search.front import FRONT, front_indices, spread
 from hyctas_mm.search.screening import read_screening
 
-SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
 FAILURES_IN_A_ROW = 3
 """Failing candidates after which the search stops: the fault is not theirs."""
 
@@ -210,14 +210,19 @@ class NSGA2SearchLoop(BaseLoop):
         settings = self._settings(digest)
         if is_main_process():
             self._open_folder(settings)
-            self._prepare_costs(model_cfg)
+            self.costs = self.prepare_costs(self.space, self.scorer, model_cfg)
+            write_json(self.folder / SETTINGS, settings | {POST_PROCESSING_MS: self.costs.post_processing_ms})
         return settings
 
-    def _prepare_costs(self, model_cfg: Mapping[str, Any]) -> None:
-        self.costs = CandidateCosts(model_cfg, (1, 3, *self.input_hw), self._latency_table(), self.memory_input, self.memory_device)
-        if self.costs.table is not None and self.costs.table.overhead_ms is None:
-            rng = np.random.default_rng(0)
-            self.costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
+    def prepare_costs(self, space: SearchSpace, scorer: Scorer, model_cfg: Mapping[str, Any]) -> CandidateCosts:
+        """Prices architectures as this search does; measures what it needs for that.
+
+        Args:
+            space: The search space.
+            scorer: Gives a network and images, to measure what comes after the network.
+            model_cfg: The supernet's model config.
+        """
+        costs = search_costs(self._pricing(space), self.folder, model_cfg, scorer.device, self.latency_seconds)
         if self.post_processing:
             test_cfg = self.runner.cfg.model.get('test_cfg') or {}
             if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
@@ -225,9 +230,9 @@ class NSGA2SearchLoop(BaseLoop):
                     'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; '
                     'leave one of them out'
                 )
-            self.costs.add_post_processing(
-                self.scorer.subnet(self.space.sample(np.random.default_rng(0))), self.scorer.first_batches(5), self._evaluation_cfg()
-            )
+            network = scorer.subnet(space.sample(np.random.default_rng(0)))
+            costs.add_post_processing(network, scorer.first_batches(5), self._evaluation_cfg())
+        return costs
 
     def _read_memory_input(self, given: Sequence[Any] | None) -> tuple[int, tuple[int, int]] | None:
         """``memory_input``, None where ``memory_gb`` is not asked for: pricing it takes half a second an architecture."""
@@ -240,29 +245,28 @@ class NSGA2SearchLoop(BaseLoop):
         batch, (height, width) = given
         return int(batch), (int(height), int(width))
 
-    def _latency_table(self) -> LatencyTable | None:
-        wanted = {o.name for o in self.objectives} | {b.name for b in self.bounds}
-        if 'latency_ms' not in wanted:
-            return None
-        path = self.latency_table or self.folder.with_name(LATENCY_TABLE)
-        return LatencyTable(path, self.device, (1, 3, *self.input_hw), self.latency_seconds)
+    def _pricing(self, space: SearchSpace) -> dict[str, Any]:
+        """The settings that :func:`search_costs` reads."""
+        return dict(
+            search_space=space.to_dict(),
+            objectives=[vars(o) for o in self.objectives],
+            bounds=[vars(b) for b in self.bounds],
+            input_hw=list(self.input_hw),
+            latency_table=self.latency_table,
+            memory_input=self.memory_input,
+            memory_device=self.memory_device,
+        )
 
     def _settings(self, digest: str) -> dict[str, Any]:
         settings = dict(
-            search_space=self.space.to_dict(),
+            **self._pricing(self.space),
             supernet_sha1=digest,
             images_sha1=self.scorer.images_sha1,
             evaluation=self._evaluation_cfg(),
-            latency_table=self.latency_table,
             post_processing=self.post_processing,
-            memory_input=self.memory_input,
-            memory_device=self.memory_device,
-            objectives=[vars(o) for o in self.objectives],
-            bounds=[vars(b) for b in self.bounds],
             branches=self.branches,
             population=self.population,
             generations=self.generations,
-            input_hw=list(self.input_hw),
             calibration_batches=self.calibration_batches,
             screening=self.screening and asdict(self.screening),
             amp=self.amp or None,  # as in searches begun before there was a choice

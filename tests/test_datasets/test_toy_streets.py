@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from numpy.typing import NDArray
 
 from hyctas_mm.datasets._toy_canvas import EGO_VEHICLE, ROAD, SKY
+from hyctas_mm.datasets.checks import check_images
 from hyctas_mm.datasets.toy_streets import (
     DRAWN_LABEL_IDS,
     IGNORE_TRAIN_ID,
@@ -24,6 +28,7 @@ from hyctas_mm.datasets.toy_streets import (
     render_scene,
 )
 
+ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {'num_train': 4, 'num_val': 2, 'height': 48, 'width': 96}
 SUFFIXES = ('leftImg8bit', 'gtFine_labelIds', 'gtFine_labelTrainIds', 'gtFine_instanceIds')
 
@@ -219,6 +224,19 @@ def test_mmseg_reads_the_set(tmp_path: Path) -> None:
             assert sample['img'].shape == (48, 96, 3)
             drawn = {LABEL_ID_TO_TRAIN_ID[label] for label in DRAWN_LABEL_IDS}
             assert set(np.unique(sample['gt_seg_map'])) <= drawn | {IGNORE_TRAIN_ID}
+
+
+def test_the_converter_draws_what_the_quickstarts_configs_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the folder that the commands are given in."""
+    monkeypatch.chdir(tmp_path)
+    script = ROOT / 'tools' / 'dataset_converters' / 'toy_streets.py'
+    command = [sys.executable, script, 'data/toy_streets', '--shape', '32', '64']
+    made = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert '96 training and 32 validation images: data/toy_streets' in made.stdout
+    for kind in ('supernet', 'search', 'subnet'):
+        cfg = Config.fromfile(ROOT / 'configs' / 'quickstart' / f'toy_streets_{kind}.py')
+        for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            check_images(cfg[loader].dataset, loader)
 
 
 def test_a_linear_model_fails() -> None:

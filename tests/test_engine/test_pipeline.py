@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 
@@ -17,6 +19,7 @@ from hyctas_mm.engine.pipeline import Job, run_pipeline
 from hyctas_mm.search.archive import read_archive
 from tests.test_engine.conftest import SPACE, config, run
 from tests.test_engine.test_handover import FAST
+from tools import export_subnet
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,8 +74,6 @@ def test_mim_trains_a_search_config_and_tests_what_it_exports(configs: Path, tmp
 
 
 def test_a_subnet_is_cut_out_by_command(configs: Path, supernet: Path, tmp_path: Path) -> None:
-    import numpy as np
-
     arch = SearchSpace(**SPACE).sample(np.random.default_rng(0), 2)
     (tmp_path / 'arch.json').write_text(json.dumps(arch.to_dict()))
     out = tmp_path / 'subnet'
@@ -82,6 +83,19 @@ def test_a_subnet_is_cut_out_by_command(configs: Path, supernet: Path, tmp_path:
     assert arch.archid in printed and {p.name for p in out.iterdir()} == {'arch.json', 'config.py', 'weights.pth', 'arch.svg'}
     table = command(sys.executable, 'tools/benchmark.py', out / 'config.py', '--shape', 32, 64, '--seconds', 0.05, '--rounds', 2)
     assert 'latency' in table
+
+
+def test_a_subnet_is_cut_out_without_images(
+    configs: Path, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    path, out = tmp_path / 'arch.json', tmp_path / 'subnet'
+    path.write_text(json.dumps(SearchSpace(**SPACE).sample(np.random.default_rng(0), 1).to_dict()))
+    arguments = [configs / 'supernet.py', supernet, path, '--out', out, '--data-root', tmp_path / 'nowhere']
+    monkeypatch.setattr(sys, 'argv', ['export_subnet.py', *map(str, arguments)])
+    assert export_subnet.main() == 2
+    assert re.search(r'nowhere.*; or give --calibrate 0, which needs no images', capsys.readouterr().err)
+    sys.argv += ['--calibrate', '0']
+    assert export_subnet.main() == 0 and (out / 'weights.pth').is_file()
 
 
 @pytest.mark.parametrize('tool', sorted(p.name for p in (ROOT / 'tools').glob('*.py')))

@@ -34,7 +34,8 @@ def test_files_of_a_search(searched: Path) -> None:
     for archid in front['chosen']:
         assert {p.name for p in (folder / 'subnets' / archid).iterdir()} >= {'arch.json', 'config.py', 'weights.pth', 'arch.svg'}
         assert load_arch(folder / 'subnets' / archid / 'arch.json').archid == archid
-    assert 'Pareto' in (folder / 'report.html').read_text()
+    report = (folder / 'report.html').read_text()
+    assert 'Pareto' in report and 'Architecture search on toy streets' in report
 
 
 def test_the_same_seed_gives_the_same_archive(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 # ADE20K (SceneParse150) for training a network: mmseg's folders and 640x640 augmentation. Label 0 is void and becomes 255, 1..150 become 0..149.
+dataset_name = 'ADE20K'  # for the report
 dataset_type = 'ADE20KDataset'
 data_root = 'data/ade/ADEChallengeData2016'
 num_classes = 150

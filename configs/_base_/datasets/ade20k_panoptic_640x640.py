@@ -1,5 +1,6 @@
 # ADE20K panoptic, 100 thing and 50 stuff classes, as mmdet's ade20k2coco.py writes it: mmseg's sizes of the short side, crops of 640x640. Padding has
 # the colour of the mean.
+dataset_name = 'ADE20K panoptic'  # for the report
 dataset_type = 'ADE20KPanoptic'
 data_root = 'data/ade/ADEChallengeData2016'
 crop_size = (640, 640)

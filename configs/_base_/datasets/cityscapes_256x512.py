@@ -1,4 +1,5 @@
 # Cityscapes for supernet training and search: images at a quarter of their resolution, as in the paper (section 4.2).
+dataset_name = 'Cityscapes'  # for the report
 dataset_type = 'CityscapesDataset'
 data_root = 'data/cityscapes'
 num_classes = 19

@@ -1,4 +1,5 @@
 # Cityscapes for training a network: mmseg's folders and augmentation, crops of 512x1024, whole images of 1024x2048 in the test.
+dataset_name = 'Cityscapes'  # for the report
 dataset_type = 'CityscapesDataset'
 data_root = 'data/cityscapes'
 num_classes = 19

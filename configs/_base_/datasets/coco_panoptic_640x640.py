@@ -1,5 +1,6 @@
 # COCO panoptic, 80 thing and 53 stuff classes, for training a network: the release's shortest edges from 320 to 960, crops of 640x640; in the test the
 # longer side is 640. Padding has the colour of the mean.
+dataset_name = 'COCO panoptic'  # for the report
 dataset_type = 'PanopticDataset'
 data_root = 'data/coco'
 crop_size = (640, 640)

@@ -1,4 +1,5 @@
 # COCO-Stuff 164k, 171 classes, for training a network: mmseg's folders and augmentation, at 640 in place of 512. Labels are *_labelTrainIds.png.
+dataset_name = 'COCO-Stuff 164k'  # for the report
 dataset_type = 'COCOStuffDataset'
 data_root = 'data/coco_stuff164k'
 num_classes = 171

@@ -1,6 +1,7 @@
 # Nuclei (Data Science Bowl 2018) in COCO-panoptic form: one thing class and background. Nuclei are small, so the Gaussians are narrow (sigma 4). Of the
 # 502 training images the first 460 train; the search scores on the other 42 (names are hashes, so their order is random); the 162 validation images
 # judge the result only.
+dataset_name = 'nuclei'  # for the report
 dataset_type = 'PanopticDataset'
 data_root = 'data/nuclei_panoptic'
 fit_images, select_images = list(range(460)), list(range(460, 502))

@@ -1,5 +1,6 @@
-# Toy streets in Cityscapes' layout (hyctas_mm/datasets/toy_streets.py): 128x256; 11 of Cityscapes' 19 classes occur. The first of three training
-# cities (a third of the images, indices 0..31) is held out to score candidates.
+# Toy streets in Cityscapes' layout (tools/dataset_converters/toy_streets.py): 128x256; 11 of Cityscapes' 19 classes
+# occur. The first of three training cities (a third of the images, indices 0..31) is held out to score candidates.
+dataset_name = 'toy streets'  # for the report
 dataset_type = 'CityscapesDataset'
 data_root = 'data/toy_streets'
 classes = (

@@ -5,18 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
-from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.evidence.score_objective import score_of
 from hyctas_mm.engine.evidence.trained_networks import TrainedNetworks
-from hyctas_mm.engine.files import read_json
-from hyctas_mm.engine.search_loop import LATENCY_TABLE, SETTINGS
+from hyctas_mm.engine.search_costs import finished_search_costs, read_settings
 from hyctas_mm.report.result import load_search
 from hyctas_mm.search import COSTS
 
@@ -44,10 +40,7 @@ class FinishedSearch:
         self.folder = self.result.path
         self.score = score_of(self.result.objectives).name
         self.evidence = self.folder.with_name('evidence')
-        self._settings = read_json(self.folder / SETTINGS)
-        if 'search_space' not in self._settings:
-            raise FileNotFoundError(f'{self.folder / SETTINGS} is missing or names no search space; it is written by tools/search.py: run the search')
-        self.space = SearchSpace.from_dict(self._settings['search_space'])
+        self.space = SearchSpace.from_dict(read_settings(self.folder)['search_space'])
 
     @cached_property
     def config(self) -> Config:
@@ -70,11 +63,8 @@ class FinishedSearch:
         return TrainedNetworks(folder, self.config, self.space.base_channels, iters, self.folder)
 
     def costs(self) -> CandidateCosts:
-        """Prices architectures, with latencies of the search's table where that was an objective."""
-        shape = (1, 3, *self._settings['input_hw'])
-        path = self._settings.get('latency_table') or self.folder.with_name(LATENCY_TABLE)
-        table = LatencyTable(path, torch.device(get_device()), shape) if self.cost == 'latency_ms' else None
-        return CandidateCosts(self.config.model.to_dict(), shape, table)
+        """Prices architectures as the search did."""
+        return finished_search_costs(self.folder, self.config.model.to_dict())
 
     def arch(self, name: str) -> Architecture:
         """An architecture by its archid in the archive, else by published name or file.

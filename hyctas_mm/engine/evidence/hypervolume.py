@@ -15,7 +15,7 @@ from hyctas_mm.engine.evidence.settings import check_settings
 from hyctas_mm.engine.files import read_json
 from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.search_loop import SETTINGS
+from hyctas_mm.engine.search_costs import SETTINGS
 from hyctas_mm.search import Archive, Candidate, Objective
 from hyctas_mm.search.algorithms import NSGA2, Algorithm, RandomSearch, RegularisedEvolution, SearchProblem
 from hyctas_mm.search.archive import ARCHIVE, read_archive
@@ -97,7 +97,7 @@ def compare_on_supernet(
         ValueError: If the folder holds evaluations of other weights or images, or the budget is too small.
     """
     loop, digest = search.loop, search.load(supernet)
-    costs = search.costs('latency_ms' in {o.name for o in loop.objectives} | {b.name for b in loop.bounds})
+    costs = search.costs()
     images = search.scorer.images_sha1
     demands = [vars(b) for b in loop.bounds]  # part of every line of the archive
     settings = dict(search_space=search.space.to_dict(), supernet_sha1=digest, images_sha1=images, input_hw=list(loop.input_hw), bounds=demands)

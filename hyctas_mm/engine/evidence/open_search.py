@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
 from mmengine.config import Config
 
 from hyctas_mm.archs import SearchSpace
-from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.checkpoint import load_supernet
 from hyctas_mm.engine.cli import build_runner, check_is_search
@@ -17,7 +15,7 @@ from hyctas_mm.engine.evidence.score_objective import score_of
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.scoring import Scorer
-from hyctas_mm.engine.search_loop import LATENCY_TABLE, NSGA2SearchLoop
+from hyctas_mm.engine.search_loop import NSGA2SearchLoop
 
 
 class OpenSearch:
@@ -64,15 +62,10 @@ class OpenSearch:
         """Gives the scorer the weights of a supernet; returns the file's SHA-1."""
         return load_supernet(self._model, supernet, self.space)
 
-    def costs(self, with_latency: bool) -> CandidateCosts:
-        """Prices architectures, with latencies from the search's table where they are wanted."""
-        shape = (1, 3, *self.loop.input_hw)
-        if not with_latency:
-            return CandidateCosts(self._model_cfg, shape)
-        path = self.loop.latency_table or self.loop.folder.with_name(LATENCY_TABLE)
-        table = LatencyTable(path, next(self._model.parameters()).device, shape, self.loop.latency_seconds)
-        costs = CandidateCosts(self._model_cfg, shape, table)
-        if table.overhead_ms is None:
-            rng = np.random.default_rng(0)
-            costs.fit_overhead([self.space.sample(rng) for _ in range(5)])
-        return costs
+    def costs(self) -> CandidateCosts:
+        """Prices architectures as the search does."""
+        return self.loop.prepare_costs(self.space, self.scorer, self._model_cfg)
+
+    def sizes(self) -> CandidateCosts:
+        """Params and MACs of architectures, for which nothing is measured."""
+        return CandidateCosts(self._model_cfg, (1, 3, *self.loop.input_hw))

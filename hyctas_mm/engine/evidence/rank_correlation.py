@@ -61,7 +61,7 @@ def measure_rank_correlation(
     networks = TrainedNetworks(folder, search.loop.subnet_config, search.space.base_channels, iters)
     scores = [_score_all(search, supernet, archs, folder) for supernet in supernets]  # before the trainings, which take longest
     accuracy = networks.train(archs, seeds, search.score)
-    result = summarise(archs, accuracy, dict(zip(supernets, scores, strict=True)), search.costs(with_latency=False))
+    result = summarise(archs, accuracy, dict(zip(supernets, scores, strict=True)), search.sizes())
     result |= dict(score=search.score, sample_seed=sample_seed, iters=networks.cfg.train_cfg.get('max_iters'), seeds=list(seeds))
     write_json(folder / RESULT, result)
     return result

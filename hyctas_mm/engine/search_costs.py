@@ -1,0 +1,81 @@
+"""How a search prices architectures: while it runs, and from its ``search.json`` when it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.device import get_device
+
+from hyctas_mm.archs import SearchSpace
+from hyctas_mm.costs import LatencyTable
+from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.files import read_json
+
+SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
+POST_PROCESSING_MS = 'post_processing_ms'
+
+
+def search_costs(
+    settings: Mapping[str, Any], folder: Path, model_cfg: Mapping[str, Any], device: torch.device, seconds: float = 0.1
+) -> CandidateCosts:
+    """Prices architectures as a search with these settings does, less what comes after the network.
+
+    Args:
+        settings: Of them ``search_space``, ``objectives``, ``bounds``, ``input_hw``, ``latency_table``,
+            ``memory_input`` and ``memory_device`` count.
+        folder: Folder of the search; its latency table lies beside it unless the settings name another.
+        model_cfg: Model config of its supernet, or of any of its networks.
+        device: Where latency is measured.
+        seconds: Time to measure each part that the table lacks.
+
+    Raises:
+        ValueError: If the latency table was measured under other conditions.
+    """
+    shape = (1, 3, *settings['input_hw'])
+    table = None
+    if 'latency_ms' in {wanted['name'] for key in ('objectives', 'bounds') for wanted in settings[key]}:
+        table = LatencyTable(settings['latency_table'] or folder.with_name(LATENCY_TABLE), device, shape, seconds)
+    memory = settings['memory_input']
+    memory_input = memory and (int(memory[0]), (int(memory[1][0]), int(memory[1][1])))
+    costs = CandidateCosts(model_cfg, shape, table, memory_input, settings['memory_device'])
+    if table is not None and table.overhead_ms is None:
+        space, rng = SearchSpace.from_dict(settings['search_space']), np.random.default_rng(0)
+        costs.fit_overhead([space.sample(rng) for _ in range(5)])
+    return costs
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """``search.json`` of a search that has begun.
+
+    Raises:
+        FileNotFoundError: If it is missing, or lacks what a search of this version writes.
+    """
+    settings = read_json(folder / SETTINGS)
+    missing = [key for key in ('search_space', POST_PROCESSING_MS) if key not in settings]
+    if missing:
+        raise FileNotFoundError(
+            f'{folder / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: '
+            'run the search (with --resume it keeps what was evaluated)'
+        )
+    return settings
+
+
+def finished_search_costs(folder: Path, model_cfg: Mapping[str, Any]) -> CandidateCosts:
+    """Prices architectures as the search in ``folder`` did, so that their costs may stand beside those of its archive.
+
+    Args:
+        folder: Folder of the search.
+        model_cfg: Model config of one of its networks.
+
+    Raises:
+        FileNotFoundError: If ``search.json`` cannot be used.
+        ValueError: If the latency table was measured under other conditions.
+    """
+    settings = read_settings(folder)
+    costs = search_costs(settings, folder, model_cfg, torch.device(get_device()))
+    costs.post_processing_ms = settings[POST_PROCESSING_MS]
+    return costs
