@@ -21,7 +21,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.candidate_costs import CandidateCosts, training_loss, training_network
 from hyctas_mm.engine.measuring.printing import conditions, report
 from hyctas_mm.engine.scoring import recalibrate_bn
-from hyctas_mm.engine.workers import Job, Workers
+from hyctas_mm.engine.workers import Workers
+from hyctas_mm.evaluators import Job, Outcome
 from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.search.algorithms import NSGA2, SearchProblem
 
@@ -125,6 +126,18 @@ class Point:
             torch.cuda.synchronize(self.device)
 
 
+class Scoring:
+    """An evaluator that scores at a point; the score is made up."""
+
+    def __init__(self, point: Point) -> None:
+        self.point = point
+
+    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            self.point.score(job.arch)
+            yield Outcome(dict(mIoU=0.0))
+
+
 def in_processes(rank: int, size: int, folder: str, rounds: int) -> None:
     """One of ``size`` processes that score eight candidates; the first writes the seconds."""
     torch.set_num_threads(1)
@@ -133,20 +146,15 @@ def in_processes(rank: int, size: int, folder: str, rounds: int) -> None:
     dist.init_process_group('gloo', init_method=f'file://{folder}/store{size}', rank=rank, world_size=size)
     torch.manual_seed(0)
     point = Point(Setting(), 8, torch.device('cpu'))
-
-    def score(job: Job) -> dict[str, float]:
-        point.score(job.arch)
-        return dict(mIoU=0.0)
-
     jobs = [Job(arch, dict(macs_g=1.0)) for arch in point.archs]
-    score(jobs[0])  # warm-up
+    point.score(jobs[0].arch)  # warm-up
     times = []
     for _ in range(rounds):
-        workers = Workers(score, Path(folder) / f'of{size}')
+        workers = Workers(Scoring(point), Path(folder) / f'of{size}')
         dist.barrier()
         start = time.perf_counter()
         if rank == 0:
-            list(workers.run(jobs))
+            list(workers.evaluate(jobs))
             workers.clear_pending()
             workers.stop()
         else:

@@ -16,6 +16,7 @@ def register_all_modules() -> None:
     import hyctas_mm.datasets
     import hyctas_mm.engine
     import hyctas_mm.evaluation
+    import hyctas_mm.evaluators
     import hyctas_mm.models
     import hyctas_mm.visualization
 

@@ -146,8 +146,7 @@ def run_hypervolume(args: argparse.Namespace) -> None:
         cfg = load_config(argparse.Namespace(config=args.sources[0], data_root=args.data_root, cfg_options=None, work_dir=args.work_dir))
         folder = Path(cfg.work_dir) / 'hypervolume'
         search = OpenSearch(cfg, folder / 'logs')
-        supernet = args.supernet or search.loop.supernet
-        runs, objectives = hypervolume.compare_on_supernet(search, supernet, folder, args.seeds, args.budget, args.population)
+        runs, objectives = hypervolume.compare_on_supernet(search, args.supernet, folder, args.seeds, args.budget, args.population)
     else:
         folder = Path(args.work_dir or '.')
         runs, objectives = hypervolume.read_runs(args.sources)

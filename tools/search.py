@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hyctas_mm.engine.cli import add_config_arguments, build_runner, check_is_search, load_config, use_launcher
+from hyctas_mm.engine.cli import add_config_arguments, build_runner, check_is_search, load_config, set_supernet, use_launcher
 from hyctas_mm.engine.mistakes import tells_mistakes
 
 
@@ -24,8 +24,8 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     check_is_search(cfg)
-    if args.supernet:
-        cfg.train_cfg.supernet = args.supernet
+    if args.supernet and not set_supernet(cfg, args.supernet):
+        raise ValueError(f'--supernet {args.supernet}: train_cfg.evaluator of {cfg.filename} takes no supernet; leave it out')
     cfg.resume = args.resume
     use_launcher(cfg, args.launcher)
     build_runner(cfg, 'train', 'val').train()

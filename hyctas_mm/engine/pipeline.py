@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from hyctas_mm.engine.cli import build_runner, read_config, set_data_root
+from hyctas_mm.engine.cli import build_runner, read_config, set_data_root, set_supernet
 from hyctas_mm.engine.files import lock_folder, read_json
 from hyctas_mm.engine.onnx import export_onnx
+from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.progress_view import View, make_view, with_view_hook
 from hyctas_mm.engine.retraining import metric, retrain, subnet_folders
 from hyctas_mm.report.doubts import better_weights, doubts
@@ -98,8 +96,8 @@ def train_supernet(job: Job) -> Path:
 
 def run_search(job: Job, checkpoint: Path) -> Path:
     """Searches, or continues the search; returns its folder."""
-    options = {'train_cfg.supernet': str(checkpoint)}
-    cfg = job.config(job.search, work_dir=str(job.work_dir), **options)
+    cfg = job.config(job.search, work_dir=str(job.work_dir))
+    set_supernet(cfg, checkpoint)
     cfg.resume = (job.work_dir / 'search' / ARCHIVE).exists()
     _runner(cfg).train()
     return job.work_dir / 'search'
@@ -159,14 +157,3 @@ def _runner(cfg: Config) -> Runner:
     cfg.custom_hooks = with_view_hook(cfg.get('custom_hooks'))
     with quiet_runners():
         return build_runner(cfg, 'train', 'val')
-
-
-@contextlib.contextmanager
-def quiet_runners() -> Iterator[None]:
-    """Runners that are built inside log to their files only; errors are raised anyway."""
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
-    for logger in MMLogger._instance_dict.values():
-        for handler in logger.handlers:
-            if type(handler) is logging.StreamHandler:
-                handler.setLevel(logging.CRITICAL + 1)  # its stream is closed now

@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.device import get_device
+from mmengine.runner import Runner
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.files import read_json
+from hyctas_mm.engine.scoring import evaluation_text, load_batches
+from hyctas_mm.files import read_json
+from hyctas_mm.search.evaluator import Evaluator
 
 SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
 POST_PROCESSING_MS = 'post_processing_ms'
+POST_PROCESSING_BATCHES = 5
 
 
 def search_costs(
@@ -46,6 +50,33 @@ def search_costs(
         space, rng = SearchSpace.from_dict(settings['search_space']), np.random.default_rng(0)
         costs.fit_overhead([space.sample(rng) for _ in range(5)])
     return costs
+
+
+def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evaluator, space: SearchSpace) -> None:
+    """Adds to the latencies what comes after a network, measured on a few validation images.
+
+    Args:
+        costs: Prices architectures.
+        runner: Has the validation images.
+        evaluator: Gives a network to measure with.
+        space: The search space, of which it is a member.
+
+    Raises:
+        ValueError: If that is no constant, or there is no network.
+    """
+    if costs.table is None:
+        return
+    test_cfg = runner.cfg.model.get('test_cfg') or {}
+    if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
+        raise ValueError(
+            'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; leave one of them out'
+        )
+    network = evaluator.network(space.sample(np.random.default_rng(0)))
+    if network is None:
+        raise ValueError(f'train_cfg.post_processing: {type(evaluator).__name__} has no network to measure it with; leave it out')
+    loader = runner.val_loop.dataloader
+    images = range(min(POST_PROCESSING_BATCHES * loader.batch_size, len(loader.dataset)))
+    costs.add_post_processing(network, list(load_batches(loader, images)), evaluation_text(runner.cfg))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

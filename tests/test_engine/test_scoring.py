@@ -48,7 +48,6 @@ def test_nothing_moves_to_a_cpu() -> None:
 def opened(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenSearch:
     folder = tmp_path_factory.mktemp('opened')
     found = OpenSearch(config('search', toy_root, folder, **{'train_cfg.supernet': str(supernet)}), folder)
-    found.load(supernet)
     return found
 
 

@@ -11,8 +11,8 @@ from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.evidence.score_objective import score_of
-from hyctas_mm.engine.evidence.trained_networks import TrainedNetworks
 from hyctas_mm.engine.search_costs import finished_search_costs, read_settings
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.report.result import load_search
 from hyctas_mm.search import COSTS
 

@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.engine.evidence.evaluations import Evaluations
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.evidence.settings import check_settings
-from hyctas_mm.engine.files import read_json
-from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.search_costs import SETTINGS
+from hyctas_mm.engine.workers import Workers
+from hyctas_mm.files import read_json
 from hyctas_mm.search import Archive, Candidate, Objective
-from hyctas_mm.search.algorithms import NSGA2, Algorithm, RandomSearch, RegularisedEvolution, SearchProblem
 from hyctas_mm.search.archive import ARCHIVE, read_archive
+from hyctas_mm.search.driver import SearchDriver
+from hyctas_mm.search.folder import SETTINGS
 from hyctas_mm.search.hypervolume import Frame, Points, band
 
-METHODS: Mapping[str, Callable[..., Algorithm]] = {
-    'NSGA-II': NSGA2,
-    'random search': RandomSearch,
-    'regularised evolution': RegularisedEvolution,
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    'NSGA-II': dict(type='NSGA2'),
+    'random search': dict(type='RandomSearch'),
+    'regularised evolution': dict(type='RegularisedEvolution'),
 }
-IDLE_ASKS = 50
-"""Asks in a row that bring nothing new, after which a search has ended."""
+"""Configs of what is compared, by the name that a person sees."""
+IDLE_GENERATIONS = 50
+"""Generations in a row that bring nothing new, after which a search has ended."""
 
 Runs = Mapping[str, Mapping[str, Sequence[Candidate]]]
 """For each method and each of its runs (seeds) the candidates in order of evaluation."""
 
 
 def compare_searches(
-    space: SearchSpace,
+    build: Callable[..., SearchDriver],
     tracks: Sequence[int | None],
-    evaluations: Evaluations,
     seeds: Sequence[int],
     budget: int,
     population: int,
+    methods: Mapping[str, Mapping[str, Any]] = METHODS,
 ) -> dict[str, dict[str, list[Candidate]]]:
     """Runs every method with every seed.
 
@@ -47,12 +47,13 @@ def compare_searches(
     a repeated one costs nothing in a search either.
 
     Args:
-        space: The search space.
+        build: A :class:`SearchDriver` that lacks ``algorithm``, ``population`` and ``seed``; all have one archive, so that the first to ask has an
+            architecture evaluated and the others find it.
         tracks: Numbers of branches searched separately, ``[None]`` for all jointly. The budget is divided among them.
-        evaluations: Where candidates are evaluated; shared by all runs.
         seeds: Seeds.
         budget: Evaluations of each run.
         population: Population of each track.
+        methods: Configs of algorithms by name.
 
     Returns:
         The candidates by method and seed.
@@ -65,26 +66,24 @@ def compare_searches(
             f'--budget {budget} over {len(tracks)} track(s) with a population of {population}: nothing would evolve; '
             f'give --budget {2 * population * len(tracks)} or more, or a smaller --population'
         )
-    weights = tuple(o.weight for o in evaluations.objectives)
-    progress = Progress('searches', len(METHODS) * len(seeds))
-    runs: dict[str, dict[str, list[Candidate]]] = {name: {} for name in METHODS}
+    progress = Progress('searches', len(methods) * len(seeds))
+    runs: dict[str, dict[str, list[Candidate]]] = {name: {} for name in methods}
     for seed in seeds:
-        for name, method in METHODS.items():
-            problems = [SearchProblem(space, track, weights, population, seed, evaluations.accept) for track in tracks]
-            algorithms = [method(problem) for problem in problems]
-            runs[name][str(seed)] = run_search(algorithms, evaluations, budget)
-            progress.update(progress.done + 1, f'{name}, seed {seed}: {len(evaluations.archive)} architectures evaluated in all')
+        for name, algorithm in methods.items():
+            driver = build(algorithm=algorithm, population=population, seed=seed)
+            runs[name][str(seed)] = run_search(driver, tracks, budget)
+            progress.update(progress.done + 1, f'{name}, seed {seed}: {len(driver.archive)} architectures evaluated in all')
     return runs
 
 
 def compare_on_supernet(
-    search: OpenSearch, supernet: str, folder: Path, seeds: Sequence[int], budget: int, population: int
+    search: OpenSearch, supernet: str | None, folder: Path, seeds: Sequence[int], budget: int, population: int
 ) -> tuple[dict[str, dict[str, list[Candidate]]], tuple[Objective, ...]]:
-    """Compares the methods on a supernet, with the objectives, bounds and tracks of a search config.
+    """Compares the methods, and the search's own algorithm if it is another one, as a search config judges, demands and prices.
 
     Args:
         search: The search.
-        supernet: Its checkpoint.
+        supernet: Checkpoint in place of the config's.
         folder: Keeps the evaluations that all runs share, in ``archive.jsonl``; what is there is not evaluated again.
         seeds: Seeds.
         budget: Evaluations of each run.
@@ -96,47 +95,41 @@ def compare_on_supernet(
     Raises:
         ValueError: If the folder holds evaluations of other weights or images, or the budget is too small.
     """
-    loop, digest = search.loop, search.load(supernet)
-    costs = search.costs()
-    images = search.scorer.images_sha1
-    demands = [vars(b) for b in loop.bounds]  # part of every line of the archive
-    settings = dict(search_space=search.space.to_dict(), supernet_sha1=digest, images_sha1=images, input_hw=list(loop.input_hw), bounds=demands)
-    check_settings(folder, settings)
-
-    def score(arch: Architecture) -> dict[str, float]:
-        with quiet_runners():
-            return search.scorer.score(arch)
-
-    evaluations = Evaluations(score, costs, loop.objectives, loop.bounds, Archive(folder / ARCHIVE))
-    return compare_searches(search.space, loop.branches, evaluations, seeds, budget, population), loop.objectives
+    loop, evaluator = search.loop, search.evaluator(supernet)
+    identity = dict(type=type(evaluator).__name__, **evaluator.identity())
+    bounds = [vars(b) for b in loop.bounds]  # part of every line of the archive
+    check_settings(folder, dict(search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.input_hw), bounds=bounds))
+    workers, archive = Workers(evaluator, folder), Archive(folder / ARCHIVE)
+    build = partial(
+        SearchDriver, space=search.space, evaluator=workers, prices=loop.prepare_costs(evaluator), demands=loop.demands, archive=archive
+    )
+    own = loop.algorithm_cfg['type']
+    methods = METHODS if own in {m['type'] for m in METHODS.values()} else {**METHODS, own: loop.algorithm_cfg}
+    return compare_searches(build, loop.branches, seeds, budget, population, methods), loop.objectives
 
 
-def run_search(algorithms: Sequence[Algorithm], evaluations: Evaluations, budget: int) -> list[Candidate]:
+def run_search(driver: SearchDriver, tracks: Sequence[int | None], budget: int) -> list[Candidate]:
     """Candidates of one run in order of evaluation, each once; the track with the fewest evaluations is always next.
 
     Args:
-        algorithms: One for each track.
-        evaluations: Where candidates are evaluated.
+        driver: The search.
+        tracks: Its tracks.
         budget: Evaluations of all tracks together.
     """
     found: dict[str, Candidate] = {}
-    spent, idle = [0] * len(algorithms), [0] * len(algorithms)
+    runs = [driver.search(track) for track in tracks]
+    spent, idle = [0] * len(runs), [0] * len(runs)
     while len(found) < budget:
-        alive = [i for i in range(len(algorithms)) if idle[i] < IDLE_ASKS]
+        alive = [i for i in range(len(runs)) if idle[i] < IDLE_GENERATIONS]
         if not alive:
             break
-        track = min(alive, key=lambda i: spent[i])
-        before, asked = len(found), []
-        for arch in algorithms[track].ask():
-            if len(found) == budget:
-                return list(found.values())
-            asked.append(evaluations(arch))
-            found.setdefault(arch.archid, asked[-1])
-        if asked:
-            algorithms[track].tell([evaluations.demands.minimised(c) for c in asked], [evaluations.demands.violation(c) for c in asked])
+        track, before = min(alive, key=lambda i: spent[i]), len(found)
+        generation = next(runs[track], None)
+        for candidate in generation.candidates if generation else ():
+            found.setdefault(candidate.archid, candidate)
         spent[track] += len(found) - before
-        idle[track] = IDLE_ASKS if not asked else 0 if len(found) > before else idle[track] + 1
-    return list(found.values())
+        idle[track] = IDLE_GENERATIONS if generation is None else 0 if len(found) > before else idle[track] + 1
+    return list(found.values())[:budget]
 
 
 def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidate]]], tuple[Objective, ...]]:

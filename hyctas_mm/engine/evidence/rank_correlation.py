@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -15,10 +16,10 @@ from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.evidence.correlation import MEASURES, Interval, correlate, differences, intervals
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.evidence.settings import check_settings
-from hyctas_mm.engine.evidence.trained_networks import TrainedNetworks, mean_of_seeds
-from hyctas_mm.engine.files import read_json, write_json
-from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
+from hyctas_mm.evaluators import InheritedWeights
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_of_seeds
+from hyctas_mm.files import read_json, write_json
 
 RESULT = 'rank_correlation.json'
 
@@ -59,7 +60,11 @@ def measure_rank_correlation(
     check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
     archs = sample_archs(search.space, num_archs, sample_seed)
     networks = TrainedNetworks(folder, search.loop.subnet_config, search.space.base_channels, iters)
-    scores = [_score_all(search, supernet, archs, folder) for supernet in supernets]  # before the trainings, which take longest
+    evaluator = search.evaluator(supernets[0])
+    if not isinstance(evaluator, InheritedWeights):
+        raise ValueError(f'the search judges by {type(evaluator).__name__}; supernets are compared with InheritedWeights')
+    # before the trainings, which take longest
+    scores = [_score_all(evaluator, supernet, search.score, archs, folder) for supernet in supernets]
     accuracy = networks.train(archs, seeds, search.score)
     result = summarise(archs, accuracy, dict(zip(supernets, scores, strict=True)), search.sizes())
     result |= dict(score=search.score, sample_seed=sample_seed, iters=networks.cfg.train_cfg.get('max_iters'), seeds=list(seeds))
@@ -117,22 +122,23 @@ def _between_seeds(archs: Sequence[Architecture], accuracy: Mapping[str, Mapping
     return {name: _number(float(np.mean([f[name] for f in found]))) for name in MEASURES} if found else None
 
 
-def _score_all(search: OpenSearch, supernet: str, archs: Sequence[Architecture], folder: Path) -> dict[str, float]:
+def _score_all(
+    evaluator: InheritedWeights, supernet: str, score: str, archs: Sequence[Architecture], folder: Path
+) -> dict[str, float]:
     """Scores by archid, each kept as soon as it is known."""
-    digest = search.load(supernet)
-    scorer = search.scorer
-    key = hashlib.sha1(f'{digest} {scorer.images_sha1}'.encode()).hexdigest()[:12]  # other weights or other images score anew
+    evaluator.load(supernet)
+    identity = evaluator.identity()
+    key = hashlib.sha1(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]  # other weights or images: anew
     path = folder / 'scores' / f'{key}.json'
-    known = read_json(path) or dict(supernet_sha1=digest, images_sha1=scorer.images_sha1, scores={})
+    known = read_json(path) or dict(identity, scores={})
     known['supernet'] = supernet
     progress = Progress(f'scored with {supernet}', len(archs))
     for number, arch in enumerate(archs):
         if arch.archid not in known['scores']:
-            with quiet_runners():
-                known['scores'][arch.archid] = scorer.score(arch)
+            known['scores'][arch.archid] = evaluator.scorer.score(evaluator.network(arch))
             write_json(path, known)
         progress.update(number + 1)
-    return {arch.archid: known['scores'][arch.archid][search.score] for arch in archs}
+    return {arch.archid: known['scores'][arch.archid][score] for arch in archs}
 
 
 def _as_dicts(found: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hyctas_mm.engine.files import read_json, write_json
+from hyctas_mm.files import differences, read_json, write_json
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -18,7 +18,6 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     path = folder / 'settings.json'
     there, here = read_json(path), json.loads(json.dumps(settings))
-    differing = [f'{key} is {there.get(key)!r} there, {value!r} here' for key, value in here.items() if there and there.get(key) != value]
-    if differing:
+    if there and (differing := differences({key: there.get(key) for key in here}, here)):
         raise ValueError(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
     write_json(path, here)

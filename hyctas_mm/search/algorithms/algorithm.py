@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import numpy.typing as npt
 
 from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.search.named import build_named
 
 Accept = Callable[[Architecture], bool]
 
@@ -78,12 +78,4 @@ def build_algorithm(cfg: Mapping[str, Any], problem: SearchProblem) -> Algorithm
     Raises:
         ValueError: If it names none that is registered, or gives options that it does not take.
     """
-    options = dict(cfg)
-    name = options.pop('type', None)
-    if name not in ALGORITHMS:
-        raise ValueError(f'train_cfg.algorithm: type={name!r}; expected one of {", ".join(sorted(ALGORITHMS))}, or register your own')
-    try:
-        inspect.signature(ALGORITHMS[name]).bind(problem, **options)
-    except TypeError as error:
-        raise ValueError(f'train_cfg.algorithm: {name}: {error}; its docstring lists its arguments') from None
-    return ALGORITHMS[name](problem, **options)
+    return build_named(ALGORITHMS, cfg, 'train_cfg.algorithm', problem)

@@ -1,4 +1,4 @@
-"""Networks trained from scratch, each once: what the experiments compare."""
+"""Networks trained from scratch, each once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mmengine.config import Config
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.export import subnet_config, write_architecture
-from hyctas_mm.engine.pipeline import quiet_runners
-from hyctas_mm.engine.progress import Progress
+from hyctas_mm.engine.progress import Progress, quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
+from hyctas_mm.files import differences
 
 SCHEDULE_LENGTHS = ('begin', 'end', 'T_max', 'step_size')
 
@@ -47,7 +47,7 @@ class TrainedNetworks:
         Returns:
             The metric by archid and seed.
         """
-        folders = {arch.archid: self._folder_of(arch) for arch in archs}  # all of them first: what does not fit is told before hours pass
+        folders = {arch.archid: self.folder_of(arch) for arch in archs}  # all of them first: what does not fit is told before hours pass
         results: dict[str, dict[int, float]] = {archid: {} for archid in folders}
         progress = Progress('networks trained', len(seeds) * len(folders))
         for seed in seeds:
@@ -58,7 +58,7 @@ class TrainedNetworks:
                 progress.update(progress.done + 1, f'{archid} seed {seed} {score} {results[archid][seed]:.2f}')
         return results
 
-    def _folder_of(self, arch: Architecture) -> Path:
+    def folder_of(self, arch: Architecture) -> Path:
         """The architecture's folder, written if there is none.
 
         Raises:
@@ -76,9 +76,9 @@ class TrainedNetworks:
 
     def _differing(self, folder: Path, arch: Architecture) -> str:
         """What an existing folder's config has differently; '' if nothing."""
-        there = _plain(Config.fromfile(folder / 'config.py').to_dict())
-        here = _plain(subnet_config(self.cfg, arch, self.base_channels).to_dict())
-        return '; '.join(_differences(there, here))
+        there = plain(Config.fromfile(folder / 'config.py').to_dict())
+        here = plain(subnet_config(self.cfg, arch, self.base_channels).to_dict())
+        return '; '.join(differences(there, here))
 
 
 def with_iters(cfg: Config, iters: int) -> Config:
@@ -116,12 +116,6 @@ def mean_of_seeds(results: Mapping[int, float]) -> float:
     return statistics.fmean(results.values())
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
+    """A config as JSON has it."""
     return json.loads(json.dumps(content, default=str))
-
-
-def _differences(there: Any, here: Any, path: str = '') -> list[str]:
-    if isinstance(there, dict) and isinstance(here, dict):
-        keys = sorted({*there, *here})
-        return [text for key in keys for text in _differences(there.get(key), here.get(key), f'{path}.{key}' if path else key)]
-    return [] if there == here else [f'{path} is {there!r} there, {here!r} here']
