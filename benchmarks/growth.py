@@ -82,6 +82,7 @@ class Point:
     def __init__(self, setting: Setting, archs: int, device: torch.device, population: int = 20) -> None:
         self.setting, self.archs, self.device, self.cfg = setting, setting.archs(archs), device, setting.model_cfg()
         self._population, self._runs = population, 0
+        self.costs = CandidateCosts(self.cfg, (1, 3, *setting.input_hw))
         with device:
             self.model = training_network(self.cfg)
             self.batch = dict(inputs=[torch.zeros(3, *setting.input_hw, dtype=torch.uint8) for _ in range(CALIBRATION)])
@@ -106,12 +107,12 @@ class Point:
 
     def search(self) -> None:
         """One generation; its candidates cost what they cost, and their accuracy is made up."""
-        self._runs += 1  # another seed, other candidates: prices are remembered
+        self._runs += 1  # another seed, other candidates: prices are remembered, as are their blocks
         rng = np.random.default_rng(self._runs)
-        costs = CandidateCosts(self.cfg, (1, 3, *self.setting.input_hw))
-        algorithm = NSGA2(SearchProblem(self.setting.space, self.setting.branches, (1.0, 1.0), self._population, self._runs))
+        problem = SearchProblem(self.setting.space, self.setting.branches, (1.0, 1.0), self._population, self._runs)
+        algorithm = NSGA2(problem)
         archs = algorithm.ask()
-        algorithm.tell([[-rng.random(), costs(arch)['macs_g']] for arch in archs], [0.0] * len(archs))
+        algorithm.tell([[-rng.random(), self.costs(arch)['macs_g']] for arch in archs], [0.0] * len(archs))
 
     def seconds(self, kind: str) -> float:
         """Of one architecture."""

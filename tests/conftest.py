@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import runpy
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yapf.yapflib.yapf_api
 from hypothesis import settings
 from mmengine.registry import init_default_scope
 from mmseg.utils import register_all_modules
@@ -18,8 +22,9 @@ from mmseg.utils import register_all_modules
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 
+ROOT = Path(__file__).parents[1]
+
 warnings.filterwarnings('ignore')
-torch.set_num_threads(1)
 register_all_modules()
 settings.register_profile('suite', deadline=None, max_examples=60, derandomize=True)
 settings.load_profile('suite')
@@ -34,11 +39,39 @@ WIDE = dict(
 )
 
 
+# mmengine has every config that it logs or writes laid out by yapf, which takes a sixth of a small training or search.
+yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
+
+
+def pytest_collection_finish() -> None:
+    """mmengine collects garbage at every data set that it builds; what is there to stay need not be looked through each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
+    torch.set_num_threads(1)
     init_default_scope('mmseg')  # a panoptic test before may have left mmdet's
+
+
+def run_script(monkeypatch: pytest.MonkeyPatch, path: str, *arguments: object) -> int | str:
+    """Runs a script of ours in this process, where everything is imported already, and returns its exit status.
+
+    Args:
+        monkeypatch: pytest's.
+        path: E.g. ``'tools/train.py'``.
+        *arguments: Its arguments.
+    """
+    monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
+    monkeypatch.syspath_prepend(str((ROOT / path).parent))
+    try:
+        runpy.run_path(str(ROOT / path), run_name='__main__')
+    except SystemExit as end:
+        return end.code or 0
+    return 0
 
 
 compiles = pytest.mark.skipif(not shutil.which(os.environ.get('CXX', 'g++')), reason='torch.compile needs a C++ compiler on a CPU')

@@ -38,13 +38,6 @@ def refused(capsys: pytest.CaptureFixture[str], *args: object) -> str:
     return capsys.readouterr().err
 
 
-@pytest.fixture(autouse=True)
-def kept_threads() -> Any:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 # latency --------------------------------------------------------------------------------------------------------------------------
 
 

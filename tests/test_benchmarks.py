@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from tests.test_engine.conftest import config
-from tests.test_engine.test_handover import FAST
+from tests.conftest import ROOT, run_script
+from tests.test_engine.conftest import FAST, config
 from tests.test_engine.test_new_search_data import coco_panoptic
 from tests.test_engine.test_search_workers import free_port
 
 pytestmark = pytest.mark.slow
-BENCHMARKS = Path(__file__).parents[1] / 'benchmarks'
-
-
-@pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> None:
-    monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
-    runpy.run_path(str(BENCHMARKS / f'{name}.py'), run_name='__main__')
+    assert run_script(monkeypatch, f'benchmarks/{name}.py', *arguments) == 0
 
 
-@pytest.mark.parametrize('name', sorted(p.stem for p in BENCHMARKS.glob('*.py')))
+@pytest.mark.parametrize('name', sorted(p.stem for p in (ROOT / 'benchmarks').glob('*.py')))
 def test_help(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(monkeypatch, name, '--help')
-    assert caught.value.code == 0 and 'usage' in capsys.readouterr().out
+    run(monkeypatch, name, '--help')
+    assert 'usage' in capsys.readouterr().out
 
 
 def test_inference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,6 +41,13 @@ def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.
     assert [(row['axis'], row['x']) for row in rows] == [('layers', 4), ('layers', 5), ('branches', 1), ('megapixels', 64 * 64 / 1e6)]
     assert all(row[kind] > 0 for row in rows for kind in ('training', 'scoring', 'search'))
     assert (tmp_path / 'growth.png').stat().st_size > 10_000 and 'exponent' in capsys.readouterr().out
+
+
+def test_prices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    out = tmp_path / 'prices.json'
+    run(monkeypatch, 'prices', '--prices', '6', '--built', '1', '--shape', '64', '64', '--json', str(out))
+    rows = json.loads(out.read_text())['spaces']
+    assert len(rows) == 2 and all(row['blocks'] > 20 and row['built'] > row['once_more'] for row in rows.values())
 
 
 def test_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,10 +29,10 @@ from hyctas_mm.datasets.panoptic.segment_ids import rgb_from_ids, seg_map_from_i
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 from hyctas_mm.engine.cli import set_data_root
 from hyctas_mm.models.backbones.hyctas import HyCTASBackbone
+from tests.conftest import ROOT, run_script
 from tests.test_datasets.panoptic_fixtures import segment, write_cityscapes
 from tests.test_drop_in import differences
 
-ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'configs' / 'panoptic'
 CONFIGS = sorted(FOLDER.rglob('*.py'))
 FPN = next(p for p in CONFIGS if p.parent.name == 'panoptic_fpn')
@@ -372,10 +370,9 @@ def test_supernet_and_search(path: Path, roots: dict[str, Path], tmp_path: Path)
     assert ours == theirs
 
 
-def test_converter_draws_toy_streets(tmp_path: Path) -> None:
-    script = ROOT / 'tools' / 'dataset_converters' / 'toy_streets_panoptic.py'
-    command = [sys.executable, str(script), str(tmp_path / 'toy'), '--num-train', '3', '--num-val', '1', '--shape', '64', '128']
-    subprocess.run(command, check=True, capture_output=True)
+def test_converter_draws_toy_streets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, small = 'tools/dataset_converters/toy_streets_panoptic.py', ('--num-train', 3, '--num-val', 1, '--shape', 64, 128)
+    assert run_script(monkeypatch, script, tmp_path / 'toy', *small) == 0
     categories = json.loads((tmp_path / 'toy' / 'panoptic_train.json').read_text())['categories']
     assert {category['name'] for category in categories} == set(TOY_NAMES) and sum(category['isthing'] for category in categories) == 4
 

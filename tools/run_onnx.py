@@ -23,10 +23,15 @@ def main(model: str, source: str, target: str) -> None:
     if image is None:
         refuse(f'{source} is no image that OpenCV reads; give a PNG or JPEG file')
     height, width = image.shape[:2]
+    any_size, least = 'size' in net['dynamic'], net['smallest']
+    pads_to_one = net['multiple'] > 1 and not any_size
     down, right = -height % net['multiple'], -width % net['multiple']  # to pad; 0 where the file pads by itself
-    size, any_size, least = [height + down, width + right], 'size' in net['dynamic'], net['smallest']
-    if min(size) < least if any_size else size != net['input_hw']:
-        accepted = f'from {least} x {least} up' if any_size else '{} x {} only'.format(*net['input_hw'])
+    if pads_to_one:
+        down, right = net['input_hw'][0] - height, net['input_hw'][1] - width
+    size = [height + down, width + right]
+    if min(down, right) < 0 or (min(size) < least if any_size else size != net['input_hw']):
+        accepted = f'from {least} x {least} up' if any_size else '{} x {}'.format(*net['input_hw'])
+        accepted = f'up to {accepted}' if pads_to_one else accepted if any_size else f'{accepted} only'
         refuse(f'{source} has {height} x {width} pixels; {model} takes {accepted}: resize the image, or export with --dynamic size')
     x = image[..., ::-1] if net['channel_order'] == 'rgb' else image
     if not net['preprocessing']:

@@ -41,6 +41,9 @@ _BLOCK = 3  # genes of a block before its layers
 class SearchSpace:
     """A multi-branch space (paper sections 3.2 to 3.4).
 
+    NOTE(paper): it describes convolution, light convolution, attention and skip, but lists neither ops nor widths. The default ops are those that the
+    release's genotypes can name, the default widths those that they have.
+
     Args:
         layers: Longest branch, 4..20 cells. Depth is searched through ``skip``.
         ops: Candidate ops by name. Without ``'skip'`` every branch has exactly ``layers`` cells.
@@ -50,7 +53,7 @@ class SearchSpace:
         stem_widths: Candidate widths of the stem; one value in the paper's space.
         head_widths: Candidate widths of the head; one value in the paper's space.
         low_levels: Candidate low-level fusions of the head.
-        head_attentions: Whether the head has its attention block; one value in the paper's space.
+        head_attentions: Whether the head has its attention block, which is the release's and always there.
         branch_probs: Probability of 1, 2, 3 branches in :meth:`sample` (paper section 4.2).
 
     Raises:

@@ -1,6 +1,7 @@
 """What a network costs. Works on any module; knows nothing of ours but the ``cost_unit`` mark."""
 
 from hyctas_mm.costs.backends import BACKENDS, prepare_call
+from hyctas_mm.costs.blocks import Blocks, Counts, count
 from hyctas_mm.costs.latency import CLOCKS, Latency, measure_interleaved, measure_latency
 from hyctas_mm.costs.latency_table import LatencyTable, device_name
 from hyctas_mm.costs.macs import Macs, count_macs
@@ -12,6 +13,8 @@ from hyctas_mm.costs.table_check import TableCheck, check_table
 __all__ = [
     'BACKENDS',
     'CLOCKS',
+    'Blocks',
+    'Counts',
     'Latency',
     'LatencyTable',
     'Macs',
@@ -19,6 +22,7 @@ __all__ = [
     'TableCheck',
     'TrainingMemory',
     'check_table',
+    'count',
     'count_macs',
     'count_params',
     'device_name',

@@ -70,7 +70,14 @@ class LatencyTable:
         missing = self._missing(parts)
         if missing:
             self._add(missing, self._measure(model, parts, len(missing)))
-        return sum(self.parts[part.key] for part in parts) + (self.overhead_ms or 0.0) * len(parts)
+        return self._sum([part.key for part in parts])
+
+    def look_up(self, keys: Sequence[str]) -> float | None:
+        """What :meth:`predict` gives for a network of these parts, in their order; None if one was not measured yet."""
+        return self._sum(keys) if all(key in self.parts for key in keys) else None
+
+    def _sum(self, keys: Sequence[str]) -> float:
+        return sum(self.parts[key] for key in keys) + (self.overhead_ms or 0.0) * len(keys)
 
     def fill(self, models: Iterable[nn.Module], rounds: int = 3, few: float = 0.01, window: int = 20) -> Iterator[tuple[int, int]]:
         """Measures the parts of networks until new ones have become rare, then again in further rounds.

@@ -6,9 +6,10 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from hyctas_mm.costs.parts import run_blank
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,20 @@ class Macs:
         return (self.convs + self.attention) / 1e9
 
 
-def count_macs(model: nn.Module, input_shape: Sequence[int]) -> Macs:
-    """Counts the multiply-accumulates of ``model(x)`` in its present mode.
+def count_macs(model: nn.Module, *shapes: Sequence[int]) -> Macs:
+    """Counts the multiply-accumulates of a forward pass in the model's present mode.
 
     Args:
         model: On any device; counted is a copy on the meta device, where nothing is computed, no key is padded and every kernel is known.
-        input_shape: (N, 3, H, W).
+        shapes: Of each input, (N, C, H, W).
 
     Returns:
         Norms, activations and resizing count nothing, as in the paper.
     """
-    if next(model.parameters()).device.type != 'meta':
+    if any(parameter.device.type != 'meta' for parameter in model.parameters()):
         model = copy.deepcopy(model).to('meta')
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty(*input_shape, device='meta'))
-    products = {str(op): flops // 2 for op, flops in counter.get_flop_counts()['Global'].items()}
+    with FlopCounterMode(display=False) as counter:
+        run_blank(model, shapes)
+    products = {str(op): flops // 2 for op, flops in counter.get_flop_counts().get('Global', {}).items()}
     attention = sum(count for op, count in products.items() if 'bmm' in op or 'attention' in op)
     return Macs(convs=sum(products.values()) - attention, attention=attention)

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from hyctas_mm.costs.latency import Stopwatch, warm_up
 
@@ -36,21 +38,39 @@ class Part:
         return f'{type(self.module).__name__} {"+".join("x".join(map(str, s)) for s in self.shapes)} {digest}'
 
 
-def collect_parts(model: nn.Module, input_shape: Sequence[int]) -> list[Part]:
+def collect_parts(model: nn.Module, *shapes: Sequence[int]) -> list[Part]:
     """The parts of one forward pass in the order they are called.
 
     Args:
         model: Best built under ``torch.device('meta')``, so that nothing is computed.
-        input_shape: (N, 3, H, W).
+        shapes: Of each input, (N, C, H, W).
     """
     parts: list[Part] = []
 
     def record(module: nn.Module, args: tuple[Any, ...]) -> None:
         parts.append(Part(module, tuple(tuple(a.shape) for a in args if isinstance(a, Tensor))))
 
-    with _hooked(model, before=record), torch.no_grad():
-        model(torch.empty(*input_shape, device=next(model.parameters()).device))
+    with _hooked(model, before=record):
+        run_blank(model, shapes)
     return parts
+
+
+def run_blank(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Any:
+    """The outputs of a model for inputs without content, on its device; on the meta device if it has no parameters."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device('meta'))
+    inputs = [torch.empty(*shape, device=device) for shape in shapes]
+    with torch.no_grad(), _QuickResizing():
+        return model(*inputs)
+
+
+class _QuickResizing(TorchFunctionMode):
+    """Resizes on the meta device by making an empty map, for which PyTorch runs hundreds of small operations."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is F.interpolate and args and args[0].device.type == 'meta' and isinstance(kwargs.get('size'), tuple):
+            return args[0].new_empty(*args[0].shape[:2], *kwargs['size'])
+        return func(*args, **kwargs)
 
 
 def time_parts(model: nn.Module, x: Tensor, watch: Stopwatch, seconds: float, passes: int = 7) -> list[float]:

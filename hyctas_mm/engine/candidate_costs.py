@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, PixelData
@@ -18,7 +20,7 @@ from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.costs import LatencyTable, count_macs, count_params, measure_latency, predict_training_memory
+from hyctas_mm.costs import Blocks, Counts, LatencyTable, count, measure_latency, predict_training_memory
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
 from hyctas_mm.search.objectives import declare_cost
@@ -103,6 +105,10 @@ def training_loss(model: nn.Module, batch: int, crop_hw: tuple[int, int]) -> Ten
 class CandidateCosts:
     """Params and MACs of architectures, and where asked for latency and training memory; each architecture is priced once.
 
+    The first network is built, the others are counted from their blocks, see :class:`~hyctas_mm.costs.Blocks`. Built
+    all the same are networks with a part that the latency table lacks, those that the training memory or a cost of
+    :func:`register_cost` is asked of, and all of them where a backbone or head does not say what its blocks are.
+
     Args:
         model_cfg: The supernet's model config.
         input_shape: Shape of the input, (1, 3, H, W).
@@ -112,6 +118,7 @@ class CandidateCosts:
 
     Attributes:
         post_processing_ms: Part of every latency; 0 before :meth:`add_post_processing`.
+        blocks: The blocks known so far; None before the first price.
     """
 
     def __init__(
@@ -126,6 +133,7 @@ class CandidateCosts:
         self.memory_input, self.memory_device = memory_input, memory_device
         self._known: dict[str, dict[str, float]] = {}
         self.post_processing_ms = 0.0
+        self.blocks: Blocks | None = None
 
     def __call__(self, arch: Architecture) -> dict[str, float]:
         """``params_m``, ``macs_g``, all of :func:`register_cost`, with a table ``latency_ms``, with a ``memory_input`` ``memory_gb`` (1e9 bytes)."""
@@ -134,18 +142,31 @@ class CandidateCosts:
         return self._known[arch.archid]
 
     def _price(self, arch: Architecture) -> dict[str, float]:
-        model = shipped_network(self.model_cfg, arch)
-        costs = dict(params_m=count_params(model) / 1e6, macs_g=count_macs(model, self.input_shape).total_g)
-        costs |= {name: float(cost(model, self.input_shape)) for name, cost in _own_costs.items()}
-        if self.table is not None:  # fuses the network
-            costs['latency_ms'] = self.table.predict(fuse_conv_bn(model)) + self.post_processing_ms
+        network = cache(partial(shipped_network, self.model_cfg, arch))  # built where it is needed
+        own = {name: float(cost(network(), self.input_shape)) for name, cost in _own_costs.items()}
+        counts = self._count(arch, network)  # may fuse the network
+        costs = dict(params_m=counts.params / 1e6, macs_g=counts.macs.total_g) | own
+        if self.table is not None:
+            latency = self.table.look_up(counts.parts)
+            latency = self.table.predict(fuse_conv_bn(network())) if latency is None else latency
+            costs['latency_ms'] = latency + self.post_processing_ms
         if self.memory_input is not None:
             batch, crop_hw = self.memory_input
             with torch.device('meta'):
-                network = training_network(subnet_model_cfg(self.model_cfg, arch))
+                trained = training_network(subnet_model_cfg(self.model_cfg, arch))
             loss = partial(training_loss, batch=batch, crop_hw=crop_hw)
-            costs['memory_gb'] = predict_training_memory(network, loss, self.memory_device).total_gb
+            costs['memory_gb'] = predict_training_memory(trained, loss, self.memory_device).total_gb
         return costs
+
+    def _count(self, arch: Architecture, network: Callable[[], nn.Module]) -> Counts:
+        ship = fuse_conv_bn if self.table is not None else None
+        if self.blocks is None:
+            self.blocks = Blocks(network(), arch, self.input_shape, ship)
+            if self.blocks.problem:
+                text = f'every candidate is built to be counted, which takes long: {self.blocks.problem}'
+                print_log(text, 'current', logging.WARNING)
+            return self.blocks.first
+        return count(network(), [self.input_shape], ship) if self.blocks.problem else self.blocks.count(arch)
 
     def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]], settings: str = '') -> None:
         """Adds to every latency what comes after the network: upsampling, classes, and grouping into instances.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import random
@@ -17,6 +18,7 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from hyctas_mm.datasets.checks import check_not_empty
 from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
@@ -38,14 +40,25 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
     model.eval()
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
         norm.train()
+    averages = [_average_cumulatively(norm) for norm in norms]
     for batch in batches:
         inputs = model.data_preprocessor(batch, False)['inputs']
         model(inputs, mode='tensor')
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, momentum, average in zip(norms, momenta, averages, strict=True):
+        average.remove()
         norm.momentum = momentum
     model.eval()
+
+
+def _average_cumulatively(norm: nn.Module) -> RemovableHandle:
+    """Makes a batch norm average over all batches, as ``momentum=None`` does by asking the device for their number."""
+    calls = itertools.count(1)
+
+    def count(module: nn.Module, _: Any) -> None:
+        module.momentum = 1 / next(calls)
+
+    return norm.register_forward_pre_hook(count)
 
 
 class Scorer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 from mmengine.runner import Runner
+from torch import nn
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.deploy.whole_net import pad_divisor
 from hyctas_mm.engine.scoring import evaluation_text, load_batches
 from hyctas_mm.files import read_json
 from hyctas_mm.search.evaluator import Evaluator
@@ -50,6 +52,25 @@ def search_costs(
         space, rng = SearchSpace.from_dict(settings['search_space']), np.random.default_rng(0)
         costs.fit_overhead([space.sample(rng) for _ in range(5)])
     return costs
+
+
+def check_padding(model: nn.Module, input_hw: Sequence[int]) -> None:
+    """Costs at a size that images are padded from would not be those of what ships.
+
+    Args:
+        model: A network, with its data preprocessor.
+        input_hw: Height and width that costs are asked at.
+
+    Raises:
+        ValueError: Naming the size to ask at.
+    """
+    multiple = pad_divisor(model)
+    if any(side % multiple for side in input_hw):
+        height, width = (-(-side // multiple) * multiple for side in input_hw)
+        raise ValueError(
+            f'train_cfg: input_hw={tuple(input_hw)}, but images are padded to multiples of {multiple} '
+            f'(data_preprocessor); costs are those of what ships there: give input_hw=({height}, {width})'
+        )
 
 
 def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evaluator, space: SearchSpace) -> None:

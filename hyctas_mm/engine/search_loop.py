@@ -21,7 +21,7 @@ from hyctas_mm.costs import device_name
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.export import export_subnet, read_subnet_config
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
-from hyctas_mm.engine.search_costs import POST_PROCESSING_MS, add_post_processing, search_costs
+from hyctas_mm.engine.search_costs import POST_PROCESSING_MS, add_post_processing, check_padding, search_costs
 from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.search_progress import SearchProgress, track_name
 from hyctas_mm.engine.workers import Workers, agree
@@ -210,6 +210,7 @@ class SearchLoop(BaseLoop):
         if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
             raise ValueError(f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space')
         self._progress.say(f'search space: {self.space.size():.3g} architectures')
+        check_padding(self._model, self.input_hw)
         self.evaluator = self.build_evaluator()
         settings = self._settings()
         if is_main_process():

@@ -48,7 +48,8 @@ class IoUOnDevice(IoUMetric):
         else:
             counts = torch.bincount(cell.flatten(), minlength=size)
         matrix = counts[:-1].view(num_classes + 1, num_classes)  # (truth, prediction)
-        intersect, pred, truth = matrix.diagonal(), matrix.sum(0), matrix[:-1].sum(1)
+        intersect = matrix.diagonal().clone()  # a view would keep the matrix of every image
+        pred, truth = matrix.sum(0), matrix[:-1].sum(1)
         return intersect, pred + truth - intersect, pred, truth
 
     def compute_metrics(self, results: list) -> dict[str, float]:

@@ -1,4 +1,8 @@
-"""Mask AP of things by pycocotools. Instances are kept as run lengths; nothing is written to disk."""
+"""Mask AP of things by pycocotools. Instances are kept as run lengths; nothing is written to disk.
+
+NOTE(paper): Table 4 does not say which evaluator its AP on Cityscapes is of. Cityscapes' own (cityscapesscripts) ignores instances below 100
+pixels and limits no number of detections, so its AP and this one differ.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ nothing unusual.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 Channels = int | Sequence[tuple[int, int]]
 """Input channels: a number, or for concatenated maps one ``(active, full)`` pair per map, each in a slot of its full size."""
+
+MakeBlock = Callable[..., Callable[..., Any]]
+"""What ``compose`` is given: ``block(make, *args)(*shapes)`` stands for ``make(*args)(*maps)``."""
 
 MAX_SLOTS = 3
 """A cell of the supernet may be used by up to three branches of one network; each use has batch norm statistics of its own."""

@@ -1,7 +1,7 @@
 """Where maps of different strides meet.
 
-NOTE(release): the paper's Figure 1 draws fusing nodes between all layers; the release fuses only after the last cell, along each branch. There a
-node is present or absent (the paper's binary gate) according to the strides the branch has.
+NOTE(paper): section 3.2 has searchable nodes between all cells, which fuse branches of different resolutions and behave as binary gates. Here, as in
+the release, there are none: branches exchange no maps before the head. The head fuses the maps of each branch, then the branches.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from hyctas_mm.registry import MODELS
 @MODELS.register_module()
 class HyCTASNode(nn.Module):
     """Fuses a coarse map into the finer one of the same branch (paper section 3.2, "feature aggregation").
+
+    NOTE(release): the paper says "the other feature map"; that it is the same branch's is the release's.
 
     The coarse map's channels are adjusted by a 1x1 convolution, it is upsampled, put before the finer map, and a 3x3 convolution fuses the
     two. Neither convolution has an activation.
@@ -55,8 +57,9 @@ class HyCTASNode(nn.Module):
 
 
 class ChannelFusion(nn.Module):
-    """Fuses concatenated maps: 1x1 convolution, then channel attention from the global average (paper section 3.2).
+    """Fuses concatenated maps: 1x1 convolution, then channel attention from the global average.
 
+    NOTE(release): the paper has no such fusion; its aggregation ends with the 3x3 convolution of :class:`HyCTASNode`.
     Training needs two images or more in a batch, as the attention's batch norm sees one value per image.
     """
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from hyctas_mm.archs import SearchSpace
@@ -108,6 +111,32 @@ def test_auxiliary_heads_are_trained_too(wide_space: SearchSpace) -> None:
             net = training_network(subnet_model_cfg(cfg, arch))
         found.append(predict_training_memory(net, partial(training_loss, batch=2, crop_hw=(64, 128))).step)
     assert found[0] < found[1]
+
+
+def predicted(model_cfg: dict, scope: str | None = None) -> float:
+    with torch.device('meta'):
+        net = training_network(model_cfg, scope)
+    return predict_training_memory(net, partial(training_loss, batch=2, crop_hw=(64, 64))).step
+
+
+def test_a_loss_that_counts_the_pixels_it_averages_over(wide_space: SearchSpace) -> None:
+    """As those of COCO do, by asking for a number, which the meta device does not have."""
+    arch = wide_space.sample(np.random.default_rng(0), 1)
+    found = []
+    for options in ({}, dict(avg_non_ignore=True)):
+        cfg = supernet_cfg()
+        cfg['decode_head']['loss_decode'] |= options
+        found.append(predicted(subnet_model_cfg(cfg, arch)))
+    assert found[0] == pytest.approx(found[1], rel=0.02)
+
+
+def test_the_panoptic_config_of_coco() -> None:
+    pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
+    folder = Path(__file__).parents[2] / 'configs' / 'panoptic' / 'coco'
+    cfg = Config.fromfile(next(folder.glob('hyctas-l_8xb8-200k_coco-*.py')))
+    init_default_scope('mmdet')
+    cfg.model.backbone.base_channels = cfg.model.panoptic_head.base_channels = 2
+    assert predicted(cfg.model) > 1e6
 
 
 def test_networks_without_labels_are_refused() -> None:

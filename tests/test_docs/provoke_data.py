@@ -358,7 +358,7 @@ def _(place: Place) -> None:
 
 @provokes('own-hours')
 def _(place: Place) -> None:
-    speed = Speed(step=0.4, calibration_image=0.01, image=0.02, pricing=0.1)
+    speed = Speed(step=0.4, calibration_image=0.01, image=0.02)
     fit_hours(usual_lengths(1260, 8, 'cpu'), 0.01, speed, 1260, 140, 100, 8, SearchSpace(layers=8))
 
 

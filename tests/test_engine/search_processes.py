@@ -1,10 +1,13 @@
 """Runs searches in processes that are killed, or that share the work; started by test_search_workers.py as a program of its own.
 
 It imports everything, computes nothing, and forks: a process is then there at once, and no thread of the tests' own process is inherited.
+Each line of its input is a command, a JSON list of a function's name and arguments; each is answered by a line of output.
 """
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import random
 import signal
@@ -17,13 +20,19 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from mmseg.utils import register_all_modules
 
+from hyctas_mm.engine.candidate_costs import CandidateCosts
+from tests import conftest  # noqa: F401  registers all modules
 from tests.evaluators import judged_by
+from tests.synthetic import synthetic_costs
 from tests.test_engine.conftest import SCREENED, config, run
+
+PATIENCE_S = 900
+"""After this time of one command the program ends."""
 
 
 def fast_search(toy_root: str, supernet: str, work_dir: str) -> None:
+    CandidateCosts._price = lambda self, arch: dict(synthetic_costs(arch), params_m=1.0)  # type: ignore[method-assign]
     options = {'train_cfg.supernet': supernet, 'train_cfg.population': 5, 'train_cfg.generations': 5}
     run(judged_by('ScoreOfId', config('search', Path(toy_root), Path(work_dir), resume=True, **options)))
 
@@ -39,7 +48,6 @@ def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
         os.dup2(output, 1)
         os.dup2(output, 2)
         torch.set_num_threads(1)
-        register_all_modules()
         function(*args)
         code = 0
     except BaseException:
@@ -50,7 +58,7 @@ def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
         os._exit(code)
 
 
-def kill_at_random(toy_root: str, supernet: str, folder: str, kills: str) -> None:
+def kill_at_random(toy_root: str, supernet: str, folder: str, kills: int) -> str:
     """Searches under a killer. Whenever one comes to its end, another begins, until so many were killed.
 
     One in four is killed while it prepares, the others after their first candidate: at a random instant, however fast the machine.
@@ -63,11 +71,11 @@ def kill_at_random(toy_root: str, supernet: str, folder: str, kills: str) -> Non
         started.unlink(missing_ok=True)
         pid = in_child(fast_search, toy_root, supernet, str(Path(folder) / f'run{number}'), log=log)
         early, wait = killed % 4 == 0, rng.uniform(0, 1)
-        deadline = time.monotonic() + (wait if early else 600) if killed < int(kills) else float('inf')
+        deadline = time.monotonic() + (wait if early else 600) if killed < kills else float('inf')
         done = 0
         while not done and time.monotonic() < deadline:
             done, status = os.waitpid(pid, os.WNOHANG)
-            if killed < int(kills) and not early and started.exists():
+            if killed < kills and not early and started.exists():
                 early, deadline = True, time.monotonic() + wait / 2
             time.sleep(0.001)
         if not done:
@@ -77,14 +85,14 @@ def kill_at_random(toy_root: str, supernet: str, folder: str, kills: str) -> Non
             continue
         if os.waitstatus_to_exitcode(status):
             sys.exit(log.read_text())
-        if killed >= int(kills):
+        if killed >= kills:
             break
         number += 1
-    print(f'{killed} killed, {number + 1} finished')
+    return f'{killed} killed, {number + 1} finished'
 
 
-def one_rank(rank: int, size: int, port: str, toy_root: str, supernet: str, work_dir: str, trouble: str) -> None:
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=port, RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank))
+def one_rank(rank: int, size: int, port: int, toy_root: str, supernet: str, work_dir: str, trouble: str) -> None:
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank))
     dist.init_process_group('gloo')
     cfg = config('search', Path(toy_root), Path(work_dir), **{'train_cfg.supernet': supernet, 'resume': True})
     cfg.launcher = 'pytorch'
@@ -98,13 +106,17 @@ def one_rank(rank: int, size: int, port: str, toy_root: str, supernet: str, work
     run(cfg)
 
 
-def ranks(toy_root: str, supernet: str, work_dir: str, size: str, port: str, trouble: str = '') -> None:
-    """Searches with so many processes; prints how each ended."""
-    logs = [Path(work_dir) / f'rank{rank}.txt' for rank in range(int(size))]
+def ranks(toy_root: str, supernet: str, work_dir: str, size: int, port: int, trouble: str = '') -> str:
+    """Searches with so many processes; how each ended."""
+    logs = [Path(work_dir) / f'rank{rank}.txt' for rank in range(size)]
     Path(work_dir).mkdir(parents=True, exist_ok=True)
-    pids = [in_child(one_rank, r, int(size), port, toy_root, supernet, work_dir, trouble, log=log) for r, log in enumerate(logs)]
-    print(' '.join(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) for pid in pids))
+    pids = [in_child(one_rank, r, size, port, toy_root, supernet, work_dir, trouble, log=log) for r, log in enumerate(logs)]
+    return ' '.join(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) for pid in pids)
 
 
 if __name__ == '__main__':
-    dict(kill=kill_at_random, ranks=ranks)[sys.argv[1]](*sys.argv[2:])
+    gc.freeze()  # mmengine collects garbage at every data set that it builds
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        signal.alarm(PATIENCE_S)
+        print('answer', dict(kill=kill_at_random, ranks=ranks)[name](*arguments), flush=True)

@@ -17,19 +17,7 @@ from hyctas_mm.engine.predictions import overlay, spread_indices
 from hyctas_mm.engine.retraining import random_twin, retrain, subnet_folders
 from hyctas_mm.report.html import write_report
 from tests.conftest import supernet_cfg
-
-FAST = {
-    'train_cfg.max_iters': 2,
-    'param_scheduler': None,
-    'train_dataloader.num_workers': 0,
-    'train_dataloader.persistent_workers': False,
-    'train_dataloader.batch_size': 2,
-    'train_dataloader.dataset.indices': 8,
-    'test_dataloader.num_workers': 0,
-    'test_dataloader.persistent_workers': False,
-    'train_dataloader.dataset.pipeline.4.crop_size': (64, 64),
-    'model.data_preprocessor.size': (64, 64),
-}
+from tests.test_engine.conftest import FAST
 
 
 @pytest.fixture(scope='module')

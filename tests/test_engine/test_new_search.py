@@ -8,13 +8,20 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmcv.image import rescale_size
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.archs.extremes import smallest
 from hyctas_mm.engine.cli import use_scope
+from hyctas_mm.engine.deploy import OnnxNet
+from hyctas_mm.engine.deploy.images import fit, image_of, open_dataset
 from hyctas_mm.engine.new_search import lengths as timing
 from hyctas_mm.engine.new_search import sizing
 from hyctas_mm.engine.new_search.data import SemanticData, Sizes
@@ -24,10 +31,13 @@ from hyctas_mm.engine.new_search.panoptic import look_at_panoptic
 from hyctas_mm.engine.new_search.semantic import look_at_semantic
 from hyctas_mm.engine.new_search.sizing import Machine, SizingError, choose_geometry, choose_plan, supernet_model
 from hyctas_mm.engine.new_search.write import FolderInUse, check_free, write_configs
+from hyctas_mm.engine.onnx import ExportOptions, export_onnx
 from hyctas_mm.engine.scoring import image_paths
+from hyctas_mm.models.subnet import subnet_model_cfg
 from hyctas_mm.registry import DATASETS, MODELS
 from hyctas_mm.search.archive import read_archive
 from tests.test_engine.conftest import run
+from tests.test_engine.onnx_fixtures import ARCH, save
 from tests.test_engine.test_new_search_data import CLASSES, coco_panoptic, folder, pair
 
 ROOT = Path(__file__).parents[2]
@@ -69,11 +79,33 @@ def written(work_dir: Path, data: Any, like: str | None = None, space: SearchSpa
         ((1024, 2048), 'cuda', None, (1024, 2048), ((1024, 2048), (672, 1344), False)),
         ((512, 683), 'cuda', 'ade20k', None, ((512, 683), (512, 512), False)),
         ((227, 320), 'cpu', None, (114, 160), ((112, 160), (64, 96), True)),
+        ((506, 640), 'cpu', 'coco-panoptic', (192, 192), ((160, 192), (128, 128), True)),
+        ((640, 480), 'cpu', 'coco-panoptic', None, ((480, 384), (352, 352), True)),
+        ((250, 300), 'cpu', 'coco-panoptic', None, ((256, 320), (224, 224), False)),
     ],
 )
 def test_geometry(hw: tuple[int, int], device: str, like: str | None, size: Any, wanted: Any) -> None:
     geometry = choose_geometry(Sizes(hw, True), device, like, size)
     assert (geometry.input_hw, geometry.crop_hw, geometry.resize) == wanted
+
+
+@given(
+    hw=st.tuples(st.integers(32, 3000), st.integers(32, 3000)),
+    size=st.none() | st.tuples(st.integers(32, 1024), st.integers(32, 1024)),
+)
+def test_a_panoptic_network_is_measured_at_the_size_that_its_usual_image_is_padded_to(hw: Any, size: Any) -> None:
+    geometry = choose_geometry(Sizes(hw, True), 'cpu', 'coco-panoptic', size)
+    width, height = rescale_size(hw[::-1], geometry.input_hw[::-1]) if geometry.resize else hw[::-1]
+    assert tuple(-(-side // sizing.PAD) * sizing.PAD for side in (height, width)) == geometry.input_hw
+    if geometry.resize and size:
+        longer = hw.index(max(hw))
+        assert height <= max(size[0], 32) and width <= max(size[1], 32) and geometry.input_hw[longer] <= size[longer]
+
+
+def test_images_are_padded_as_the_sizes_expect() -> None:
+    for name in ('hyctas_panoptic', 'hyctas_panoptic_supernet'):
+        model = Config.fromfile(BASES / '_base_' / 'models' / f'{name}.py').model
+        assert model.data_preprocessor.pad_size_divisor == sizing.PAD
 
 
 def test_memory_decides_batch_and_space(data: SemanticData) -> None:
@@ -113,7 +145,7 @@ def test_the_wide_space_is_asked_for(tmp_path: Path, data: SemanticData) -> None
 
 
 def test_hours_decide_the_lengths() -> None:
-    space, speed = SearchSpace(layers=8, base_channels=6), Speed(step=0.4, calibration_image=0.01, image=0.02, pricing=0.1)
+    space, speed = SearchSpace(layers=8, base_channels=6), Speed(step=0.4, calibration_image=0.01, image=0.02)
     usual = timing.usual_lengths(1260, 8, 'cpu')
     assert usual.steps == 3780 and usual.candidates == 180
     for hours in (1.0, 4.0):
@@ -174,7 +206,7 @@ def test_the_configs_run_wherever_their_folder_is(tmp_path: Path, data: Semantic
     (tmp_path / 'here').rename(tmp_path / 'there')
     configs = tmp_path / 'there' / 'configs'
     speed = measure_speed(configs, torch.device('cpu'))
-    assert min(speed.step, speed.calibration_image, speed.image, speed.pricing) > 0
+    assert min(speed.step, speed.calibration_image, speed.image) > 0
     for name, work_dir in (('supernet', 'supernet'), ('search', '.')):
         cfg = Config.fromfile(configs / f'{name}.py')
         for loader in (cfg.train_dataloader, cfg.val_dataloader):
@@ -208,6 +240,28 @@ def test_panoptic_configs_run(tmp_path: Path) -> None:
     assert sets['supernet'] == sets['search'] and not sets['supernet'] & select and sets['supernet'] | select == sets['subnet']
     assert cfgs['search'].train_cfg.objectives == ['PQ', 'latency_ms']
     assert measure_speed(configs, torch.device('cpu')).image > 0
+
+
+def test_a_panoptic_network_is_exported_at_the_size_it_is_measured_at(tmp_path: Path) -> None:
+    pytest.importorskip('mmdet')
+    data = look_at_panoptic(coco_panoptic(tmp_path / 'data', hw=(100, 160)))
+    geometry = choose_geometry(data.sizes, 'cpu', 'coco-panoptic', (104, 104))
+    plan = sizing.Plan(geometry, SearchSpace(layers=4, base_channels=2), 4, 0.1)
+    configs = write_configs(tmp_path / 'work', data, plan, TINY, CPU, BASES)
+    input_hw = tuple(Config.fromfile(configs / 'search.py').train_cfg.input_hw)
+    cfg = Config.fromfile(configs / 'subnet.py')
+    cfg.model = subnet_model_cfg(cfg.model, ARCH, 2)
+    result = export_onnx(*save(cfg, tmp_path / 'network'), tmp_path / 'model.onnx', input_hw, ExportOptions(images=2))
+    assert result.real_images == 2 and result.max_difference < 1e-3
+    sample = open_dataset(cfg, 'val')[0]
+    image, seen = image_of(sample), MODELS.build(cfg.model).data_preprocessor(pseudo_collate([sample]), False)['inputs']
+    assert image.shape == (60, 96, 3) and tuple(seen.shape) == (1, 3, *input_hw) == (1, 3, 64, 96)
+    net = OnnxNet(tmp_path / 'model.onnx', threads=1)
+    assert fit(image, net.description) is image, 'no image of the usual size is distorted'
+    assert np.allclose(net.prepare(image), seen.numpy(), atol=1e-5)
+    turned = fit(np.rot90(image), net.description)
+    assert turned.shape == (64, 40, 3), 'its ratio is kept'
+    assert net(turned)['logits'].shape[2:] == (64, 40)
 
 
 def test_a_folder_in_use_is_kept(tmp_path: Path, data: SemanticData) -> None:

@@ -188,21 +188,23 @@ def test_images_are_dealt_out_once() -> None:
         make_split(['a', 'b', 'c'], None)
 
 
-def coco_panoptic(root: Path, count: int = 20) -> Path:
+def coco_panoptic(root: Path, count: int = 20, hw: tuple[int, int] = (64, 96)) -> Path:
     """Images of one red thing of 8x8 on background, as COCO lays them out."""
+    height, width = hw
     for split, number in (('train', count), ('val', 4)):
         images, annotations = [], []
         for index in range(number):
             stem = f'{split}{index:03}'
             path = root / 'images' / split / f'{stem}.jpg'
             path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), np.zeros((64, 96, 3), np.uint8))
-            ids = np.full((64, 96, 3), (2, 0, 0), np.uint8)
+            cv2.imwrite(str(path), np.zeros((*hw, 3), np.uint8))
+            ids = np.full((*hw, 3), (2, 0, 0), np.uint8)
             ids[:8, :8] = (3, 0, 0)
             (root / f'panoptic_{split}').mkdir(exist_ok=True)
             Image.fromarray(ids).save(root / f'panoptic_{split}' / f'{stem}.png')
-            images.append(dict(id=index, file_name=f'{stem}.jpg', height=64, width=96))
-            segments = [dict(id=2, category_id=7, area=6080, bbox=[0, 0, 96, 64]), dict(id=3, category_id=5, area=64, bbox=[0, 0, 8, 8])]
+            images.append(dict(id=index, file_name=f'{stem}.jpg', height=height, width=width))
+            ground = dict(id=2, category_id=7, area=height * width - 64, bbox=[0, 0, width, height])
+            segments = [ground, dict(id=3, category_id=5, area=64, bbox=[0, 0, 8, 8])]
             annotations.append(dict(image_id=index, file_name=f'{stem}.png', segments_info=[dict(s, iscrowd=0) for s in segments]))
         categories = [dict(id=7, name='ground', isthing=0), dict(id=5, name='blob', isthing=1)]
         (root / f'panoptic_{split}.json').write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))

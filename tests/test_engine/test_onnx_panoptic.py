@@ -118,6 +118,19 @@ def test_the_example_groups_instances_without_torch(everything_inside: OnnxNet, 
             assert f'{name}: {(panoptic % 1000 == label).mean():.1%}' in done.stdout
 
 
+def test_a_file_of_one_size_pads_smaller_images(fixed: OnnxNet, network: tuple[Path, Path], tmp_path: Path) -> None:
+    image = an_image(network)
+    for name, changed in (('small', image[:50, :100]), ('large', cv2.resize(image, (128, 97)))):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), changed)
+    done = run_example(fixed.session._model_path, tmp_path / 'small.png', tmp_path / 'out.png')
+    instances = len(np.unique(grouped(fixed, image[:50, :100]) // 1000)) - 1
+    assert done.returncode == 0 and f'{instances} instances' in done.stdout
+    done = run_example(fixed.session._model_path, tmp_path / 'large.png', tmp_path / 'out.png')
+    assert done.returncode == 2 and 'takes up to 96 x 128: resize' in done.stderr
+    with pytest.raises(ValueError, match='takes up to 96 x 128 pixels'):
+        fixed(cv2.resize(image, (128, 97)))
+
+
 def test_int8_keeps_the_centres_and_is_scored_by_panoptic_quality(fixed: OnnxNet, network: tuple[Path, Path], tmp_path: Path) -> None:
     cfg = Config.fromfile(network[0])
     use_scope(cfg)

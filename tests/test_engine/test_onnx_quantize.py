@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import onnx
@@ -18,9 +16,10 @@ from hyctas_mm.engine.deploy import OnnxNet, QuantizeOptions, quantize, score
 from hyctas_mm.engine.deploy.images import open_dataset, spread_images
 from hyctas_mm.engine.deploy.quantize import last_nodes
 from hyctas_mm.engine.onnx import ExportOptions, export_onnx
+from tests.conftest import run_script
 from tests.test_engine.onnx_fixtures import save, semantic_config
 
-ROOT = Path(__file__).parents[2]
+TOOL = 'tools/quantize_onnx.py'
 
 
 @pytest.fixture(scope='module')
@@ -68,25 +67,29 @@ def test_the_metric_is_the_frameworks(exported: tuple[Path, Path], quantized: Pa
     assert abs(score(quantized, cfg)['aAcc'] - found['aAcc']) < 5
 
 
-def test_the_command_reports_loss_and_gain(exported: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_command_reports_loss_and_gain(
+    exported: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, model = exported
     shutil.copy(model, tmp_path / 'model.onnx')
-    done = tool(tmp_path / 'model.onnx', config, '--images', 2, '--val-images', 2)
-    assert done.returncode == 0, done.stderr
-    assert 'calibrated on 2 training images' in done.stdout and 'mIoU lost: ' in done.stdout and 'latency: ' in done.stdout
+    assert run_script(monkeypatch, TOOL, tmp_path / 'model.onnx', config, '--images', 2, '--val-images', 2) == 0
+    printed = capsys.readouterr().out
+    assert 'calibrated on 2 training images' in printed and 'mIoU lost: ' in printed and 'latency: ' in printed
     result = json.loads((tmp_path / 'model.int8.json').read_text())
     assert result['metrics'].keys() == {'model.onnx', 'model.int8.onnx'} and result['calibration_images'] == 2
 
 
-def test_without_calibration_images_it_is_refused(exported: tuple[Path, Path], tmp_path: Path) -> None:
+def test_without_calibration_images_it_is_refused(
+    exported: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, model = exported
     with pytest.raises(ValueError, match='no calibration images; quantisation needs training images'):
         quantize(model, tmp_path / 'int8.onnx', [])
     cfg = Config.fromfile(config)
     cfg.train_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
     cfg.dump(str(tmp_path / 'config.py'))
-    done = tool(model, tmp_path / 'config.py', '--out', tmp_path / 'int8.onnx')
-    assert done.returncode == 2 and 'no images: train_dataloader: no folder' in done.stderr and not (tmp_path / 'int8.onnx').exists()
+    assert run_script(monkeypatch, TOOL, model, tmp_path / 'config.py', '--out', tmp_path / 'int8.onnx') == 2
+    assert 'no images: train_dataloader: no folder' in capsys.readouterr().err and not (tmp_path / 'int8.onnx').exists()
 
 
 def test_bad_input_is_refused(exported: tuple[Path, Path], quantized: Path, tmp_path: Path) -> None:
@@ -105,8 +108,3 @@ def test_the_last_nodes_are_those_that_no_convolution_follows() -> None:
     nodes = [node('Conv', 'x', 'a'), node('Relu', 'a', 'b'), node('Conv', 'b', 'c'), node('Resize', 'c', 'd'), node('Conv', 'b', 'e')]
     graph = helper.make_graph(nodes, 'g', [], [])
     assert sorted(last_nodes(graph)) == ['c', 'd', 'e']
-
-
-def tool(*args: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / 'tools' / 'quantize_onnx.py', *args]
-    return subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=900)

@@ -105,6 +105,12 @@ def test_post_processing_is_part_of_the_latency(root: Path, supernet: Path, sear
     assert both and all(with_it[a] - without[a] == pytest.approx(post_processing_ms) for a in both)
 
 
+def test_costs_at_a_size_that_does_not_ship_are_refused(root: Path, tmp_path: Path) -> None:
+    cfg = config('search', root, tmp_path, **{'train_cfg.supernet': 'none.pth', 'train_cfg.input_hw': (64, 100)})
+    with pytest.raises(ValueError, match=r'images are padded to multiples of 32 .* give input_hw=\(64, 128\)'):
+        run(cfg)
+
+
 def test_a_chosen_network_runs_by_itself_and_retrains(searched: Path) -> None:
     front = json.loads((searched / 'search' / 'front.json').read_text())
     folder = searched / 'search' / 'subnets' / front['chosen'][0]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -29,10 +27,10 @@ from hyctas_mm.engine.release_checkpoint import (
     write_converted,
 )
 from hyctas_mm.models.release_weights import aliases, release_name
+from tests.conftest import ROOT, run_script
 from tests.goldens import LOW_LEVELS, tensors
 from tests.test_engine.conftest import config, run
 
-ROOT = Path(__file__).parents[2]
 SPACE = SearchSpace(layers=7, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=(8, 12), head_widths=(6, 12), low_levels=LOW_LEVELS)
 
 
@@ -66,15 +64,16 @@ def test_settings_are_read_off_the_shapes(seed: int) -> None:
     assert inferred.genotype.order == order and inferred.genotype.arch.low_level == arch.low_level
 
 
-def test_a_golden_checkpoint_computes_the_golden_logits(tmp_path: Path) -> None:
+def test_a_golden_checkpoint_computes_the_golden_logits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Through the files, as a user does: the training golden without its panoptic heads."""
     state = {k: v for k, v in tensors('train_M_F2_mt1_panoptic_aux.npz', 'sd/').items() if not k.startswith('ins_head')}
     torch.save(dict(epoch=3, state_dict={f'module.{k}': v for k, v in state.items()}), tmp_path / 'src.pth')
     (tmp_path / 'm.json').write_text(json.dumps(write_release(load_arch('hyctas-m'))))
-    command = [sys.executable, 'tools/model_converters/hyctas2mmseg.py', tmp_path / 'src.pth', tmp_path / 'out' / 'm.pth']
-    done = subprocess.run([*command, '--genotype', tmp_path / 'm.json'], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert 'base channels 2, 19 classes, semantic head, auxiliary heads' in done.stdout
+    files = (tmp_path / 'src.pth', tmp_path / 'out' / 'm.pth', '--genotype', tmp_path / 'm.json')
+    assert run_script(monkeypatch, 'tools/model_converters/hyctas2mmseg.py', *files) == 0
+    assert 'base channels 2, 19 classes, semantic head, auxiliary heads' in capsys.readouterr().out
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['m.pth', 'm.py']
     cfg = Config.fromfile(tmp_path / 'out' / 'm.py')
     net = MODELS.build(cfg.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.runner import ValLoop
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.scoring import Scorer, keep_on_device
+from hyctas_mm.engine.scoring import Scorer, keep_on_device, recalibrate_bn
 from tests.test_engine.conftest import config
 
 GPU = torch.device('cuda', 0)
@@ -42,6 +45,45 @@ def test_nothing_moves_to_a_cpu() -> None:
     before = [image for batch in there for image in batch['inputs']]
     assert keep_on_device(there, torch.device('cpu'))
     assert all(a is b for a, b in zip(before, (image for batch in there for image in batch['inputs']), strict=True))
+
+
+class ItemCalls(TorchDispatchMode):
+    """Counts how often a number is asked for, which on a GPU waits for all that was begun."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_recalibrated_statistics_are_those_of_a_cumulative_average_bit_by_bit() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm, self.twice = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4, momentum=0.3)
+            self.data_preprocessor = lambda batch, training: batch
+
+        def forward(self, inputs: Tensor, mode: str) -> Tensor:
+            return self.twice(self.twice(self.norm(self.conv(inputs))).relu())
+
+    net, images = Net(), [dict(inputs=torch.randn(2, 3, 8, 8)) for _ in range(7)]
+    expected = copy.deepcopy(net)
+    for norm in (expected.norm, expected.twice):
+        norm.momentum = None
+    with torch.no_grad():
+        for batch in images:
+            expected.train()(**batch, mode='tensor')
+    with ItemCalls() as calls:
+        recalibrate_bn(net, images)
+    assert calls.count == 0
+    assert (net.norm.momentum, net.twice.momentum) == (0.1, 0.3) and not net.norm.training
+    wanted = expected.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in net.state_dict().items())
+    before = copy.deepcopy(net.state_dict())
+    net.train()(**images[0], mode='tensor')
+    moved = 0.9 * before['norm.running_mean'] + 0.1 * net.conv(images[0]['inputs']).mean((0, 2, 3))
+    assert torch.allclose(net.norm.running_mean, moved), 'trained on with the momentum that it had'
 
 
 @pytest.fixture(scope='module')

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,23 @@ from tests.test_engine.test_search_loop import lines
 ROOT = Path(__file__).parents[2]
 
 
-def processes(*args: object, timeout: int = 900) -> str:
-    import yapf.yapflib.yapf_api  # noqa: F401  writes its grammar cache at first use, which two processes must not do at once
+Processes = Callable[..., str]
 
-    command = [sys.executable, '-m', 'tests.test_engine.search_processes', *map(str, args)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout.strip().splitlines()[-1]
+
+@pytest.fixture(scope='module')
+def processes() -> Iterator[Processes]:
+    """Gives commands to the program search_processes.py."""
+    command = [sys.executable, '-m', 'tests.test_engine.search_processes']
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+
+        def ask(name: str, *arguments: Path | int | str) -> str:
+            program.stdin.write(json.dumps([name, *(str(a) if isinstance(a, Path) else a for a in arguments)]) + '\n')
+            program.stdin.flush()
+            answer = next((line for line in program.stdout if line.startswith('answer ')), None)
+            assert answer, 'the program ended without an answer'
+            return answer.removeprefix('answer ').strip()
+
+        yield ask
 
 
 def free_port() -> int:
@@ -38,7 +49,7 @@ def fronts(work_dir: Path) -> list:
     return [content['front'], content['chosen'], content['fronts_by_track']]
 
 
-def test_fifty_kills_change_nothing(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+def test_fifty_kills_change_nothing(processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     assert processes('kill', toy_root, supernet, tmp_path / 'killed', 50).startswith('50 killed')
     processes('kill', toy_root, supernet, tmp_path / 'whole', 0)
     whole = tmp_path / 'whole' / 'run0'
@@ -49,20 +60,22 @@ def test_fifty_kills_change_nothing(toy_root: Path, supernet: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize('size', [2, 4])
-def test_any_number_of_processes_gives_the_archive_of_one(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, size: int) -> None:
+def test_any_number_of_processes_gives_the_archive_of_one(
+    processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, size: int
+) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, size, free_port()) == ' '.join(['0'] * size)
     assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
     assert not list((tmp_path / 'search').glob('pending/*'))
 
 
-def test_screening_in_two_processes_gives_the_archive_of_one(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+def test_screening_in_two_processes_gives_the_archive_of_one(processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     run(config('search', toy_root, tmp_path / 'one', **{'train_cfg.supernet': str(supernet)}, **SCREENED))
     assert processes('ranks', toy_root, supernet, tmp_path / 'two', 2, free_port(), 'screening') == '0 0'
     assert lines(tmp_path / 'two') == lines(tmp_path / 'one')
     assert any('mIoU' not in c.metrics for c in read_archive(tmp_path / 'two' / 'search' / 'archive.jsonl'))
 
 
-def test_a_process_that_raises_marks_its_candidate(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+def test_a_process_that_raises_marks_its_candidate(processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'raise') == '0 0'
     found = read_archive(tmp_path / 'search' / 'archive.jsonl')
     failed = [c for c in found if c.violations]
@@ -71,7 +84,9 @@ def test_a_process_that_raises_marks_its_candidate(toy_root: Path, supernet: Pat
     assert all(alone[c.archid] == c.metrics for c in found if c not in failed and c.archid in alone)
 
 
-def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(
+    processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
+) -> None:
     codes = processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'die')
     assert codes == '1 -9'
     assert 'another process of the search died' in (tmp_path / 'rank0.txt').read_text()
@@ -81,7 +96,7 @@ def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(toy_root: Pat
     assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
 
 
-def test_processes_with_other_configs_refuse_to_start(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+def test_processes_with_other_configs_refuse_to_start(processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'disagree') == '1 1'
     assert 'the processes disagree: seed is 0 on process 0, 7 on process 1' in (tmp_path / 'rank0.txt').read_text()
 

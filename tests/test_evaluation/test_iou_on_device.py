@@ -26,6 +26,12 @@ def test_areas_are_those_of_mmseg(seed: int, classes: int, height: int, width: i
         assert ours.tolist() == expected.tolist()
 
 
+def test_an_image_leaves_its_areas_and_nothing_else() -> None:
+    pred, label = torch.zeros(2, 4, 4, dtype=torch.int64)
+    areas = IoUOnDevice.intersect_and_union(pred, label, 150, 255)
+    assert [area.untyped_storage().nbytes() for area in areas] == [150 * 8] * 4
+
+
 @pytest.mark.parametrize('metrics', [['mIoU'], ['mIoU', 'mDice', 'mFscore']])
 def test_metrics_are_those_of_mmseg(metrics: list[str]) -> None:
     theirs = IoUMetric(iou_metrics=metrics, ignore_index=7, nan_to_num=0, prefix='val')

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
+from mmengine.structures import PixelData
+from mmseg.models.decode_heads import decode_head
+from mmseg.structures import SegDataSample
 
 from hyctas_mm.archs import SearchSpace, load_arch, zoo_names
 from hyctas_mm.models import HyCTASBackbone, HyCTASHead
 from tests.conftest import supernet_cfg
+
+OHEM = dict(type='OHEMPixelSampler', thresh=0.7)
 
 
 @pytest.mark.parametrize('name', zoo_names())
@@ -107,12 +114,37 @@ def test_fasterseg_has_the_published_parameters() -> None:
     assert count_params(HyCTASBackbone(arch=arch, base_channels=12)) + count_params(aggregation) - gate_norms + head == 3_454_643
 
 
+@pytest.mark.parametrize(
+    ('loss', 'sampler'),
+    [
+        (dict(type='CrossEntropyLoss', avg_non_ignore=True), None),
+        ([dict(type='CrossEntropyLoss')] * 2 + [dict(type='HardestPixelsCELoss', loss_name='loss_hard')], OHEM),
+    ],
+)
+def test_auxiliary_losses_are_mmsegs_without_the_accuracy(loss: Any, sampler: Any, monkeypatch: Any) -> None:
+    arch = SearchSpace(layers=4, base_channels=2).sample(np.random.default_rng(0), 3)
+    backbone = HyCTASBackbone(arch=arch, base_channels=2, outputs='branches').train()
+    options = dict(num_classes=3, aux_weight=0.5, loss_decode=loss, sampler=sampler)
+    head = HyCTASHead(arch=arch, base_channels=2, **options).train()
+    features = backbone(torch.randn(2, 3, 64, 64))
+    labels = torch.randint(0, 3, (2, 1, 64, 64)).index_fill_(2, torch.tensor([0, 1]), 255)
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
+    maps = head.predict_maps(features)
+    expected = {name: head.loss_by_feat(outputs['semantic'], samples) for name, outputs in maps.items()}
+    computed: list[float] = []
+    accuracy = decode_head.accuracy
+    monkeypatch.setattr(decode_head, 'accuracy', lambda *args, **more: computed.append(0) or accuracy(*args, **more))
+    found = head.loss(features, samples, None)
+    assert len(computed) == 1 and torch.equal(found['acc_seg'], expected['main']['acc_seg'])
+    names = [name for name in expected['main'] if 'loss' in name]
+    assert len(found) == 3 * len(names) + 1
+    for name in names:
+        assert torch.equal(found[name], expected['main'][name])
+        for aux in ('aux16', 'aux32'):
+            assert torch.equal(found[f'{aux}.{name}'], 0.5 * expected[aux][name])
+
+
 def test_auxiliary_losses_have_their_weight() -> None:
-    from mmengine.structures import PixelData
-    from mmseg.structures import SegDataSample
-
-    from hyctas_mm.models import HyCTASBackbone, HyCTASHead
-
     shared = dict(arch='hyctas-s', base_channels=2)
     backbone = HyCTASBackbone(outputs='branches', **shared).train()
     samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 5, (1, 64, 64)))) for _ in range(2)]

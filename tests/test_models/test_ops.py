@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hyctas_mm.models.layers import ConvBN, SlimBatchNorm2d, SlimConv2d
-from hyctas_mm.models.ops import SelfAttention, build_op
+from hyctas_mm.models.ops import SelfAttention, attention, build_op
 from hyctas_mm.registry import OPS
 
 BN = dict(type='BN')
@@ -64,6 +64,12 @@ def test_attention_keeps_no_matrix_of_positions() -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.numel()) or t, lambda t: t):
         attention(x).sum().backward()
     assert max(saved) <= 16 * 4096
+
+
+def test_what_is_wide_enough_is_not_copied() -> None:
+    x = torch.randn(1, 1, 5, 16)
+    assert attention._widen(x, 16) is x
+    assert attention._widen(x, 24).shape == (1, 1, 5, 24)
 
 
 def test_slim_convolution_of_concatenated_maps() -> None:

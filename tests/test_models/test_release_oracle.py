@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,10 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, write_release
+from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release, write_release
 from hyctas_mm.engine.release_checkpoint import ReleaseNetwork, convert_state, infer_network, model_cfg
 from hyctas_mm.models.release_weights import aliases, release_name
-from tests.goldens import LOW_LEVELS
+from tests.goldens import LOW_LEVELS, golden_file
 from tests.release_oracle import Oracle
 
 pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
@@ -60,7 +61,18 @@ def random_state(network: ReleaseNetwork) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize('seed', range(24))
 def test_any_network_of_the_release(seed: int) -> None:
-    network, corners = random_network(seed)
+    check(*random_network(seed), seed)
+
+
+@pytest.mark.parametrize('name', ['S', 'M', 'L'])
+def test_the_published_networks(name: str) -> None:
+    """The architectures as published, at a small width; of L there are no tensors of the release."""
+    published = json.loads(golden_file(f'shapes_{name}.json').read_text())['genotype']
+    check(ReleaseNetwork(read_release(published, low_level='s4'), 2, 19, True, True), False, 0)
+
+
+def check(network: ReleaseNetwork, corners: bool, seed: int) -> None:
+    """Every map of the network in training and evaluation against the oracle's."""
     torch.manual_seed(seed)
     state, genotype = random_state(network), write_release(network.genotype.arch, network.genotype.order)
     inferred = infer_network(state, genotype)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,9 @@ from mmengine.structures import InstanceData, PixelData
 
 from hyctas_mm.datasets.panoptic import toy_streets_panoptic
 from hyctas_mm.visualization import PanopticVisualizer, panoptic_overlay
+from tests.conftest import ROOT, run_script
 from tests.test_datasets.panoptic_fixtures import segment
 
-ROOT = Path(__file__).parents[2]
 CONFIG = next((ROOT / 'configs' / 'panoptic' / 'toy').glob('hyctas_subnet_*.py'))
 META = dict(classes=('cat', 'sky'), thing_classes=('cat',), stuff_classes=('sky',), palette=[(250, 0, 0), (0, 0, 250)])
 
@@ -90,18 +88,15 @@ def test_classes_are_needed(tmp_path: Path) -> None:
         picture(PanopticVisualizer(), sample(), tmp_path)
 
 
-def test_the_test_command_draws(tmp_path: Path) -> None:
+def test_the_test_command_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``tools/test.py --show-dir`` with a panoptic config: one picture of truth and prediction for each image."""
     root = toy_streets_panoptic(tmp_path / 'toy', num_train=3, num_val=2, height=64, width=128)
     cfg = Config.fromfile(CONFIG)
     with DefaultScope.overwrite_default_scope('mmdet'):
         torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'weights.pth')
     options = ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False', 'test_dataloader.batch_size=2']
-    command = [sys.executable, 'tools/test.py', str(CONFIG), str(tmp_path / 'weights.pth'), '--data-root', str(root)]
-    command += ['--work-dir', str(tmp_path / 'work'), '--show-dir', str(tmp_path / 'pictures'), '--out', str(tmp_path / 'metrics.json')]
-    command += ['--cfg-options', *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    folders = ('--data-root', root, '--work-dir', tmp_path / 'work', '--show-dir', tmp_path / 'pictures', '--out', tmp_path / 'metrics.json')
+    assert run_script(monkeypatch, 'tools/test.py', CONFIG, tmp_path / 'weights.pth', *folders, '--cfg-options', *options) == 0
     pictures = sorted((tmp_path / 'pictures').iterdir())
     assert [p.name for p in pictures] == [p.name for p in sorted((root / 'leftImg8bit' / 'val').rglob('*.png'))]
     assert all(mmcv.imread(str(p)).shape == (64, 256, 3) for p in pictures)

@@ -1,4 +1,4 @@
-# Cityscapes for supernet training and search: images at a quarter of their resolution, as in the paper (section 4.2).
+# Cityscapes for supernet training and search: images of 256x512, the paper's size (section 4.2): a quarter of their sides.
 dataset_name = 'Cityscapes'  # for the report
 dataset_type = 'CityscapesDataset'
 data_root = 'data/cityscapes'
@@ -8,6 +8,7 @@ load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type=
 train_pipeline = [
     *load,
     dict(type='RandomResize', scale=(512, 256), ratio_range=(0.5, 2.0), keep_ratio=True),
+    # NOTE(paper): cat_max_ratio and PhotoMetricDistortion are mmseg's, as in the training
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),

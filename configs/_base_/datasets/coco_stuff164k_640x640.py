@@ -9,6 +9,7 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     *annotations,
     dict(type='RandomResize', scale=(2560, 640), ratio_range=(0.5, 2.0), keep_ratio=True),
+    # NOTE(paper): it scales, crops and flips as Panoptic-DeepLab does; cat_max_ratio and PhotoMetricDistortion are mmseg's
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),

@@ -72,10 +72,16 @@ class NetDescription:
         return tuple(dict.fromkeys((*self.output_names, *self.raw_outputs)))
 
     @property
+    def pads_to_one(self) -> bool:
+        """Whether the file has one size and its config pads, so that smaller images are padded to it."""
+        return self.multiple > 1 and 'size' not in self.dynamic
+
+    @property
     def accepted(self) -> str:
         """The sizes that the file takes, in words."""
         if 'size' not in self.dynamic:
-            return '{} x {} pixels (height x width)'.format(*self.input_hw)
+            up_to = 'up to ' if self.pads_to_one else ''
+            return up_to + '{} x {} pixels (height x width)'.format(*self.input_hw)
         text = f'heights and widths from {SMALLEST} pixels up'
         return text if self.multiple == 1 else f'{text} that are multiples of {self.multiple}'
 
@@ -93,6 +99,18 @@ class NetDescription:
             raise ValueError(
                 f'an image of {height} x {width} pixels; the network takes {self.accepted}: resize the image, or export with --dynamic size'
             )
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """The size that an image is padded to for the file: its only one where the config pads, or the next multiples.
+
+        Raises:
+            ValueError: Naming the sizes that it takes.
+        """
+        if self.pads_to_one and height <= self.input_hw[0] and width <= self.input_hw[1]:
+            return self.input_hw
+        down, right = (-side % self.multiple for side in (height, width))
+        self.check_size(height + down, width + right)
+        return height + down, width + right
 
     def check(self) -> None:
         """Refuses a description that contradicts itself.

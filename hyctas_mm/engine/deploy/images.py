@@ -58,8 +58,15 @@ def image_of(item: Mapping[str, Any]) -> Image:
 
 
 def fit(image: Image, description: NetDescription) -> Image:
-    """An image at a size that the network takes: resized to a fixed one, or up to the smallest."""
-    height, width = description.input_hw if 'size' not in description.dynamic else (max(SMALLEST, size) for size in image.shape[:2])
+    """An image at a size that the network takes: into a fixed one that is padded to, to another, or up to the least."""
+    height, width = image.shape[:2]
+    if description.pads_to_one:  # its ratio is kept, as it was in training
+        share = min(1.0, description.input_hw[0] / height, description.input_hw[1] / width)
+        height, width = (max(1, int(side * share)) for side in (height, width))
+    elif 'size' in description.dynamic:
+        height, width = max(SMALLEST, height), max(SMALLEST, width)
+    else:
+        height, width = description.input_hw
     return image if (height, width) == image.shape[:2] else cv2.resize(image, (width, height)).astype(np.uint8)
 
 

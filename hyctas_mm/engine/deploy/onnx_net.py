@@ -41,7 +41,8 @@ class OnnxNet:
         """The file's input for an image.
 
         Args:
-            image: uint8 (H, W, 3), BGR as OpenCV reads it. For files that do not pad by themselves it is padded here.
+            image: uint8 (H, W, 3), BGR as OpenCV reads it. For files that do not pad by themselves it is padded here,
+                to the file's size if it has only one.
 
         Returns:
             uint8 or float32, a batch of one.
@@ -51,8 +52,8 @@ class OnnxNet:
         """
         net = self.description
         x = image[..., ::-1] if net.channel_order == 'rgb' else image
-        padding = [(0, -size % net.multiple) for size in image.shape[:2]]
-        net.check_size(*(size + after for size, (_, after) in zip(image.shape[:2], padding, strict=True)))
+        height, width = net.padded(*image.shape[:2])
+        padding = ((0, height - image.shape[0]), (0, width - image.shape[1]))
         if not net.preprocessing:
             x = ((x - np.asarray(net.mean, np.float32)) / np.asarray(net.std, np.float32)).astype(np.float32)
             x = np.pad(x, (*padding, (0, 0)))

@@ -11,7 +11,7 @@ TRACKS = 3
 _SHARES = dict(supernet=0.4, search=0.25, retraining=0.35)
 _MIN_STEPS, _MIN_POPULATION, _MIN_GENERATIONS = 200, 6, 3
 _LEAST_SUBNET_STEPS, _LEAST_SUBNET_EPOCHS, _MOST_OF_LEAST = 300, 3, 600
-_MAX_EPOCHS, _MAX_SUBNET_EPOCHS = 600, 200  # the paper's 600 for its supernet
+_MAX_EPOCHS, _MAX_SUBNET_EPOCHS = 600, 200  # 600 as in our Cityscapes supernet
 _PART_SECONDS = 0.05
 
 
@@ -59,17 +59,15 @@ class Speed:
         step: A training step with its images.
         calibration_image: A candidate's recalibration, for each image.
         image: Scoring an image.
-        pricing: MACs and parameters of a candidate.
     """
 
     step: float
     calibration_image: float
     image: float
-    pricing: float
 
     def candidate(self, lengths: Lengths, num_select: int) -> float:
-        """Seconds of a candidate."""
-        return self.pricing + self.calibration_image * lengths.calibration_images + self.image * num_select
+        """Seconds of a candidate; its price takes milliseconds."""
+        return self.calibration_image * lengths.calibration_images + self.image * num_select
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class TooShort(ValueError):
 
 
 def usual_lengths(num_fit: int, batch: int, device_type: str) -> Lengths:
-    """Lengths by number of images: those of our runs on two CPU cores (IDD-Lite), and a good part of the paper's on a GPU.
+    """Lengths by number of images: those of our runs on two CPU cores (IDD-Lite); several times as long on a GPU.
 
     Args:
         num_fit: Training images of the supernet.

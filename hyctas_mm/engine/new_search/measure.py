@@ -19,7 +19,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.new_search.lengths import Speed
@@ -91,17 +90,15 @@ def _scoring(cfg: Config, model: nn.Module, space: SearchSpace, step: float) -> 
     def subnet(arch: Architecture) -> nn.Module:
         return scorer.recalibrated(cut_subnet(model, cfg.model.to_dict(), arch))
 
-    costs = CandidateCosts(cfg.model.to_dict(), (1, 3, *cfg.train_cfg.input_hw))
     rng = np.random.default_rng(0)
     times = []
     scorer.score(subnet(space.sample(rng)))  # loads kernels
     for arch in [space.sample(rng) for _ in range(_ARCHS)]:
         cut = _seconds(lambda arch=arch: subnet(arch))  # type: ignore[misc]
         whole = _seconds(lambda arch=arch: scorer.score(subnet(arch)))  # type: ignore[misc]
-        priced = _seconds(lambda arch=arch: costs(arch))  # type: ignore[misc]
-        times.append((cut / train.batch_size, max(whole - cut, 0.01 * whole) / len(val.dataset), priced))
-    calibration, image, pricing = (float(value) for value in np.mean(times, axis=0))
-    return Speed(step, calibration, image, pricing)
+        times.append((cut / train.batch_size, max(whole - cut, 0.01 * whole) / len(val.dataset)))
+    calibration, image = (float(value) for value in np.mean(times, axis=0))
+    return Speed(step, calibration, image)
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -28,12 +28,14 @@ SPACES = ((16, 8), (12, 8), (8, 6), (6, 4))
 WIDE = dict(stem_widths=(4, 8, 12), head_widths=(4, 8, 12), low_levels=('none', 's4'), head_attentions=(False, True))
 """What the paper's space keeps fixed. Stem and head are most of a small network: a search that cannot make them smaller finds no fast ones."""
 MOST_PIXELS = dict(cpu=180_000, cuda=524_288)
-"""Images with more are made smaller: 360x480 on a CPU, 512x1024 on a GPU, as the paper searches at a quarter of Cityscapes' pixels."""
+"""Images with more are made smaller: 360x480 on a CPU, 512x1024 on a GPU, the size of the paper's crops of Cityscapes."""
 BATCHES = dict(cpu=(8, 4, 2), cuda=(16, 8, 4, 2))
 MEMORY_SHARE = 0.8
 """Part of the memory that the prediction may fill: it does not count scratch memory and waste."""
 TOO_SLOW = 1.5
 """A space whose median network takes this many times the latency budget is left for a smaller one."""
+PAD = 32
+"""To multiples of which panoptic images are padded: ``pad_size_divisor`` of their model configs."""
 SMALL_THING = 32
 """Side in pixels of things below which panoptic logits are made at stride 4."""
 
@@ -72,7 +74,8 @@ class Geometry:
     """Sizes in pixels, (height, width).
 
     Attributes:
-        input_hw: What networks are tested, and their latency measured, at.
+        input_hw: What networks compute on, latency is measured at and an exported file takes. Images are fitted into it,
+            their ratio kept; panoptic ones are then padded to multiples of 32, the usual ones to just this.
         crop_hw: What they are trained on.
         resize: Whether images are made smaller to fit into ``input_hw``.
         scale_wh: What ``RandomResize`` takes before cropping, (width, height).
@@ -115,18 +118,23 @@ def choose_geometry(sizes: Sizes, device_type: str, like: str | None = None, siz
         size: Height and width to test at, in place of what the device allows.
     """
     height, width = sizes.typical_hw
+    panoptic = like == 'coco-panoptic'
     share = 1.0
     if size:
         share = min(1.0, size[0] / height, size[1] / width)
     elif height * width > 1.2 * MOST_PIXELS[device_type]:
         share = (MOST_PIXELS[device_type] / (height * width)) ** 0.5
     resize = share < 1
-    if resize:
+    if resize and panoptic:  # the longer side fills what is padded
+        share = _floor32(round(max(height, width) * share)) / max(height, width)
+        height, width = (max(1, round(side * share)) for side in (height, width))
+    elif resize:
         height, width = (max(32, round(side * share / 8) * 8) for side in (height, width))
     short = min(height, width)
-    if like in ('ade20k', 'coco-panoptic'):
+    input_hw = (_ceil32(height), _ceil32(width)) if panoptic else (height, width)
+    if panoptic or like == 'ade20k':
         crop = (_floor32(short), _floor32(short))
-        return Geometry((height, width), crop, resize, (4 * short, short), (0.5, 2.0))
+        return Geometry(input_hw, crop, resize, (4 * short, short), (0.5, 2.0))
     if like == 'cityscapes':
         return Geometry((height, width), (_floor32(height), _floor32(width)), resize, (width, height), (0.5, 2.0))
     return Geometry((height, width), (_floor32(height * 2 / 3), _floor32(width * 2 / 3)), resize, (width, height), (0.75, 1.5))
@@ -237,6 +245,10 @@ def _needs_stride_4(data: Data) -> bool:
 
 def _floor32(side: float) -> int:
     return max(32, int(side) // 32 * 32)
+
+
+def _ceil32(side: int) -> int:
+    return -(-side // PAD) * PAD
 
 
 def _hw(hw: tuple[int, int]) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture, PlacedCell, SearchSpace, load_arch, num_channels
-from hyctas_mm.models.layers import ConvBN
+from hyctas_mm.models.layers import ConvBN, MakeBlock
 from hyctas_mm.models.ops import Op, build_op
 from hyctas_mm.registry import MODELS
 
+T = TypeVar('T')
 STRIDES = (8, 16, 32)
 RELEASE_INIT = (
     dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu'),
@@ -134,9 +135,13 @@ class HyCTASBackbone(BaseModule):
             self.set_arch(self.search_space.sample(np.random.default_rng(0), self.search_space.max_branches))
 
     def _build_fixed(self, arch: Architecture, norm_cfg: Mapping[str, Any]) -> None:
-        self.arch = arch
+        self.arch, self._norm_cfg = arch, norm_cfg
         self.stem = Stem(arch.stem_width, self.base_channels, norm_cfg)
-        self.cells = nn.ModuleDict({p.name: build_op(p.cell.op, *self._cell_channels(p), p.cell.down, norm_cfg) for p in arch.cells})
+        self.cells = nn.ModuleDict({p.name: build_op(*self._fixed_op(p)) for p in arch.cells})
+
+    def _fixed_op(self, placed: PlacedCell) -> tuple[Any, ...]:
+        """The arguments of ``build_op`` for a cell of a fixed network."""
+        return (placed.cell.op, *self._cell_channels(placed), placed.cell.down, self._norm_cfg)
 
     def _build_supernet(self, space: SearchSpace, norm_cfg: Mapping[str, Any], cell_cfg: Mapping[str, Any]) -> None:
         self.stem = Stem(max(space.stem_widths), space.base_channels, norm_cfg, slim=True)
@@ -210,35 +215,47 @@ class HyCTASBackbone(BaseModule):
             As chosen by ``outputs``. Maps at stride s have H/s x W/s positions, odd sizes rounded up or down by the ops.
         """
         stem4, stem8 = self.stem(x)
-        features = BranchFeatures(stem4, stem8, self._run_cells(stem8))
-        return features if self.outputs == 'branches' else self._pyramid(features)
+        return self._outputs(self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, self._op)))
 
-    def _run_cells(self, stem8: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        maps = [[stem8] for _ in self.arch.branches]
-        for placed in self.arch.cells:
-            y = self._op(placed)(maps[placed.branches[0]][-1])
-            for branch in placed.branches:
-                if placed.cell.down:
-                    maps[branch].append(y)
-                else:
-                    maps[branch][-1] = y
-        return tuple(map(tuple, maps))
+    def compose(self, arch: Architecture, x: Any, block: MakeBlock) -> Any:
+        """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
+        stem4, stem8 = block(Stem, arch.stem_width, self.base_channels, self._norm_cfg)(x)
+        branches = _run_cells(arch, stem8, lambda placed: block(build_op, *self._fixed_op(placed)))
+        return self._outputs(arch, BranchFeatures(stem4, stem8, branches))
 
-    def _pyramid_sources(self) -> list[tuple[int, int]]:
-        """For stride 8, 16, ...: (branch, index of its map). The branch that ends there, else the one that ends closest below."""
-        ends = self.arch.output_strides
-        strides = [s for s in STRIDES if s <= ends[-1]]
-        return [(next(b for b, end in enumerate(ends) if end >= s), level) for level, s in enumerate(strides)]
-
-    def _pyramid(self, features: BranchFeatures) -> tuple[Tensor, ...]:
-        return (features.stem4, *(features.branches[b][level] for b, level in self._pyramid_sources()))
+    def _outputs(self, arch: Architecture, features: BranchFeatures) -> BranchFeatures | tuple[Tensor, ...]:
+        if self.outputs == 'branches':
+            return features
+        return (features.stem4, *(features.branches[b][level] for b, level in _pyramid_sources(arch)))
 
     @property
     def out_strides(self) -> tuple[int, ...]:
-        return (4, *(STRIDES[level] for _, level in self._pyramid_sources()))
+        return (4, *(STRIDES[level] for _, level in _pyramid_sources(self.arch)))
 
     @property
     def out_channels(self) -> tuple[int, ...]:
         stem4 = Stem.channels(self.arch.stem_width, self.base_channels)[1]
-        widths = [(STRIDES[level], self.arch.feature_widths(b)[level]) for b, level in self._pyramid_sources()]
+        widths = [(STRIDES[level], self.arch.feature_widths(b)[level]) for b, level in _pyramid_sources(self.arch)]
         return (stem4, *(num_channels(stride, width, self.base_channels) for stride, width in widths))
+
+
+def _run_cells(
+    arch: Architecture, stem8: T, op: Callable[[PlacedCell], Callable[[T], T]]
+) -> tuple[tuple[T, ...], ...]:
+    """Passes the stem's map, or its shape, through the cells; returns each branch's last map at stride 8, 16, ..."""
+    maps = [[stem8] for _ in arch.branches]
+    for placed in arch.cells:
+        y = op(placed)(maps[placed.branches[0]][-1])
+        for branch in placed.branches:
+            if placed.cell.down:
+                maps[branch].append(y)
+            else:
+                maps[branch][-1] = y
+    return tuple(map(tuple, maps))
+
+
+def _pyramid_sources(arch: Architecture) -> list[tuple[int, int]]:
+    """For stride 8, 16, ...: (branch, index of its map): the branch that ends there, else the one closest below."""
+    ends = arch.output_strides
+    strides = [s for s in STRIDES if s <= ends[-1]]
+    return [(next(b for b, end in enumerate(ends) if end >= s), level) for level, s in enumerate(strides)]

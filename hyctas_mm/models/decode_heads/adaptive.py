@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,7 +14,9 @@ from hyctas_mm.archs import Architecture, SearchSpace, load_arch, num_channels
 from hyctas_mm.models.backbones.hyctas import STRIDES, BranchFeatures, Stem
 from hyctas_mm.models.decode_heads.aggregation import Aggregation, branch_channels, full_branch_channels
 from hyctas_mm.models.decode_heads.trunk import Trunk
+from hyctas_mm.models.layers import MakeBlock
 
+T = TypeVar('T')
 Arch = str | Path | Mapping[str, Any] | Architecture
 Tasks = Mapping[str, Mapping[str, int]]
 """For ``'semantic'`` and ``'instance'`` the channels of each prediction, by name."""
@@ -83,13 +86,14 @@ class AdaptiveHead(nn.Module):
         return Aggregation(strides, maps, channels, self.aux_weight > 0, node_cfg=self._node_cfg, **self._options)
 
     def _trunk(self, in_channels: int, stem: tuple[int, int], low_level: str, attention: bool) -> nn.ModuleDict:
+        return nn.ModuleDict(self._by_task(Trunk, in_channels, stem, low_level, attention))
+
+    def _by_task(
+        self, make: Callable[..., T], in_channels: int, stem: tuple[int, int], low_level: str, attention: bool
+    ) -> dict[str, T]:
         """One trunk for each task."""
-        return nn.ModuleDict(
-            {
-                task: Trunk(in_channels, stem, outputs, low_level, attention, task=task, dropout_ratio=self._dropout, **self._options)
-                for task, outputs in self._tasks.items()
-            }
-        )
+        options = dict(low_level=low_level, attention=attention, dropout_ratio=self._dropout, **self._options)
+        return {task: make(in_channels, stem, outputs, task=task, **options) for task, outputs in self._tasks.items()}
 
     def _build_fixed(self, arch: Architecture) -> None:
         channels, stem = self._channels(arch.head_width), self._stem_channels(arch.stem_width)
@@ -153,6 +157,13 @@ class AdaptiveHead(nn.Module):
         """Removes the auxiliary trunks of a fixed network."""
         self.aux = nn.ModuleDict()
         self.aggregation.fuse16 = self.aggregation.fuse32 = None
+
+    def compose_maps(self, arch: Architecture, features: BranchFeatures, block: MakeBlock) -> dict[str, Any]:
+        """The main trunks' part of :meth:`predict_maps` in the network of ``arch``, with shapes in place of maps."""
+        fused = self.aggregation.compose(arch, self.base_channels, features.branches, block)
+        channels, stem = fused[1], self._stem_channels(arch.stem_width)
+        trunk = self._by_task(partial(block, Trunk), channels, stem, arch.low_level, arch.head_attention)
+        return {out: x for part in trunk.values() for out, x in part(fused, features.stem4, features.stem8).items()}
 
     # Computing ----------------------------------------------------------------------------------------------------------------
 

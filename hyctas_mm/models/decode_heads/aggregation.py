@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture, num_channels
-from hyctas_mm.models.layers import resize
+from hyctas_mm.models.layers import MakeBlock, resize
 from hyctas_mm.models.nodes import ChannelFusion
 from hyctas_mm.registry import MODELS
 
+T = TypeVar('T')
 STRIDES = (8, 16, 32)
 
 
@@ -46,21 +47,9 @@ class Aggregation(nn.Module):
     ) -> None:
         super().__init__()
         self.strides, self.full_maps, self.full = strides, maps, channels
-        self.align_corners = align_corners
-        self.nodes = nn.ModuleDict()
-        for stride, sizes in zip(strides, maps, strict=True):
-            for level in range(len(sizes) - 2, -1, -1):  # from the coarsest pair to stride 8
-                self.nodes[f'{stride}_{STRIDES[level]}'] = MODELS.build(
-                    dict(
-                        node_cfg,
-                        coarse=channels[level + 1],
-                        fine=sizes[level],
-                        out_channels=channels[level],
-                        norm_cfg=dict(norm_cfg),
-                        slim=slim,
-                        align_corners=align_corners,
-                    )
-                )
+        self.align_corners, self._norm_cfg = align_corners, norm_cfg
+        self._node_cfg = dict(node_cfg, slim=slim, align_corners=align_corners)
+        self.nodes = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in self._nodes(strides, maps, channels)})
         size = channels[0] * len(strides)
         self.fuse8 = ChannelFusion([(channels[0], channels[0])] * len(strides), size, norm_cfg, slim)
         self.fuse16 = self.fuse32 = None
@@ -69,6 +58,28 @@ class Aggregation(nn.Module):
             self.fuse16 = ChannelFusion(inputs, channels[1], norm_cfg, slim)
         if aux and strides[-1] == 32:
             self.fuse32 = ChannelFusion(channels[2], channels[2], norm_cfg, slim)
+
+    def _nodes(
+        self, strides: tuple[int, ...], maps: list[list[int]], channels: tuple[int, ...]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Name and config of each node."""
+        for stride, sizes in zip(strides, maps, strict=True):
+            for level in range(len(sizes) - 2, -1, -1):  # from the coarsest pair to stride 8
+                sized = dict(coarse=channels[level + 1], fine=sizes[level], out_channels=channels[level])
+                yield f'{stride}_{STRIDES[level]}', dict(self._node_cfg, **sized, norm_cfg=dict(self._norm_cfg))
+
+    def compose(
+        self, arch: Architecture, base_channels: int, branches: tuple[tuple[T, ...], ...], block: MakeBlock
+    ) -> Any:
+        """What :meth:`forward` does for ``arch`` outside of training, with shapes in place of maps."""
+        strides = arch.output_strides
+        channels = tuple(num_channels(stride, arch.head_width, base_channels) for stride in STRIDES)
+        nodes = dict(self._nodes(strides, branch_channels(arch, base_channels), channels))
+        fine: list[Any] = _fuse_up(strides, branches, lambda name: block(MODELS.build, nodes[name]))
+        size = channels[0] * len(strides)
+        fuse8 = block(ChannelFusion, [(channels[0], channels[0])] * len(strides), size, self._norm_cfg)
+        batch, _, height, width = fine[0]
+        return fuse8((batch, sum(shape[1] for shape in fine), height, width))
 
     def activate(self, maps: list[list[int]], channels: tuple[int, ...]) -> None:
         """Chooses the channels of a slimmable aggregation."""
@@ -84,7 +95,7 @@ class Aggregation(nn.Module):
 
     def forward(self, branches: tuple[tuple[Tensor, ...], ...]) -> list[Tensor]:
         """Returns the fused map at stride 8; in training with auxiliary maps also those at 16 and 32 where there are any."""
-        fine = [self._fuse_up(stride, maps) for stride, maps in zip(self.strides, branches, strict=True)]
+        fine = _fuse_up(self.strides, branches, lambda name: self.nodes[name])
         outputs = [self.fuse8(self._concat(fine))]
         if self.training and self.fuse16 is not None:
             outputs.append(self.fuse16(self._concat([maps[1] for maps in branches if len(maps) > 1])))
@@ -92,16 +103,23 @@ class Aggregation(nn.Module):
             outputs.append(self.fuse32(branches[-1][2]))
         return outputs
 
-    def _fuse_up(self, stride: int, maps: tuple[Tensor, ...]) -> Tensor:
-        x = maps[-1]
-        for level in range(len(maps) - 2, -1, -1):
-            x = self.nodes[f'{stride}_{STRIDES[level]}'](x, maps[level])
-        return x
-
     def _concat(self, maps: list[Tensor]) -> Tensor:
         # NOTE(release): branches that went down by different ops may differ by one position where the size is odd; it crashes there.
         size = maps[0].shape[2:]
         return torch.cat([resize(x, size, self.align_corners) for x in maps], dim=1)
+
+
+def _fuse_up(
+    strides: tuple[int, ...], branches: tuple[tuple[T, ...], ...], node: Callable[[str], Callable[[T, T], T]]
+) -> list[T]:
+    """Each branch's map at stride 8, or its shape, fused node by node from its coarsest."""
+    fine = []
+    for stride, maps in zip(strides, branches, strict=True):
+        x = maps[-1]
+        for level in range(len(maps) - 2, -1, -1):
+            x = node(f'{stride}_{STRIDES[level]}')(x, maps[level])
+        fine.append(x)
+    return fine
 
 
 def branch_channels(arch: Architecture, base_channels: int) -> list[list[int]]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
-from hyctas_mm.archs import SearchSpace, num_channels
+from hyctas_mm.archs import Architecture, SearchSpace, num_channels
 from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
+from hyctas_mm.models.layers import MakeBlock, resize
 from hyctas_mm.registry import MODELS
 
 
@@ -65,11 +66,26 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         """Logits of the main head, (B, classes, H/8, W/8), at stride 4 with low-level fusion."""
         return self.predict_maps(inputs)['main']['semantic']
 
+    def compose(self, arch: Architecture, features: BranchFeatures, block: MakeBlock) -> Any:
+        """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
+        return self.compose_maps(arch, features, block)['semantic']
+
     def loss(self, inputs: BranchFeatures, batch_data_samples: SampleList, train_cfg: Any) -> dict[str, Tensor]:
         """Losses of the main head and, as ``aux16.*`` and ``aux32.*``, of the auxiliary heads times ``aux_weight``."""
         maps = self.predict_maps(inputs)
         losses = self.loss_by_feat(maps.pop('main')['semantic'], batch_data_samples)
         for name, outputs in maps.items():
-            extra = self.loss_by_feat(outputs['semantic'], batch_data_samples)
-            losses.update({f'{name}.{k}': v * self.aux_weight for k, v in extra.items() if 'loss' in k})
+            extra = self._losses(outputs['semantic'], batch_data_samples)
+            losses.update({f'{name}.{k}': v * self.aux_weight for k, v in extra.items()})
         return losses
+
+    def _losses(self, logits: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """As mmseg's ``loss_by_feat`` but for the accuracy, which costs time and is told of the main head only."""
+        labels = self._stack_batch_gt(batch_data_samples)  # (B, 1, H, W)
+        logits = resize(logits, labels.shape[2:], self.align_corners)
+        weight = None if self.sampler is None else self.sampler.sample(logits, labels)
+        found: dict[str, Tensor] = {}
+        for loss in self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]:
+            value = loss(logits, labels.squeeze(1), weight=weight, ignore_index=self.ignore_index)
+            found[loss.loss_name] = found[loss.loss_name] + value if loss.loss_name in found else value
+        return found

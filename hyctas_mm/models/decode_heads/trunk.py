@@ -34,6 +34,7 @@ def widest(in_channels: int, function: Callable[[int], int], slim: bool) -> int:
 class HyCTASHeadAttention(nn.Module):
     """The head's attention: the attention op with identity bypass, the attention itself at half the resolution.
 
+    NOTE(paper): the paper's head has none, this is the release's.
     NOTE(release): the result is resized to the input's size, not to twice the half, so odd sizes work.
     """
 

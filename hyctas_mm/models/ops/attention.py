@@ -1,4 +1,4 @@
-"""The paper's memory-efficient self-attention (section 3.3, Figure 2)."""
+"""Memory-efficient self-attention (paper section 3.3, Figure 2) as the release computes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class SelfAttention(nn.Module):
     Queries and keys have an eighth of the channels, at least 1. Of maps that are not small no N x N matrix is kept: memory grows linearly with the
     positions.
 
-    NOTE(paper): the paper says multi-head. The release has one head, no positional term and no 1/sqrt(d) scale, and so have we.
+    NOTE(paper): the paper says multi-head and no more. One head, the narrow queries and keys, ``gamma``, no positional term and no 1/sqrt(d) scale
+    are the release's.
     """
 
     def __init__(self, channels: int, slim: bool = False) -> None:
@@ -75,7 +76,7 @@ def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _widen(x: Tensor, width: int) -> Tensor:
-    return F.pad(x, (0, width - x.shape[-1]))
+    return F.pad(x, (0, width - x.shape[-1])) if x.shape[-1] < width else x  # padded by nothing it would be copied
 
 
 @register_op('attention')
@@ -85,6 +86,10 @@ class Attention(Op):
     The bypass is the identity where the widths agree, a 1x1 convolution where they do not, and a strided 3x3 convolution going down; there
     the attention works at the input's resolution and is average-pooled after. NOTE(release): an odd size is rounded up going down, where
     the release crashes.
+
+    NOTE(paper): there the first convolution reduces the channels and the second increases them, so that the attention is a bottleneck, and the bypass
+    is always a convolution. In the release, and here, the first brings them to the output's width, and only queries and keys are narrow.
+
     A slimmable op holds the 1x1 bypass for every width and uses it where the fixed op would have one.
     """
 

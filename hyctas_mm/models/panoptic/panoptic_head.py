@@ -10,10 +10,10 @@ from mmdet.structures import SampleList
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from hyctas_mm.archs import SearchSpace
+from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
-from hyctas_mm.models.layers import resize
+from hyctas_mm.models.layers import MakeBlock, resize
 from hyctas_mm.models.panoptic.losses import center_loss, offset_loss
 from hyctas_mm.models.panoptic.post_processing import PanopticMaps
 from hyctas_mm.registry import MODELS
@@ -85,6 +85,10 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
     def forward(self, inputs: BranchFeatures) -> dict[str, Tensor]:
         """The main trunks' maps ``semantic``, ``center`` and ``offset`` at stride 8, at stride 4 with low-level fusion."""
         return self.predict_maps(inputs)['main']
+
+    def compose(self, arch: Architecture, features: BranchFeatures, block: MakeBlock) -> Any:
+        """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
+        return self.compose_maps(arch, features, block)
 
     def upsample(self, maps: Mapping[str, Tensor], size: tuple[int, int], input_hw: tuple[int, int] | None = None) -> PanopticMaps:
         """Brings the raw maps to an image's height and width; offsets become pixels of that size.

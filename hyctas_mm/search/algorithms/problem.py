@@ -55,7 +55,7 @@ class ArchCrossover(Crossover):
 
 
 class ArchMutation(Mutation):
-    """Mutation of the search space, with the paper's probability of 0.02 for each gene."""
+    """Mutation of the search space. NOTE(paper): it gives a probability of 0.02 and does not say of what; here each gene is drawn anew with it."""
 
     def __init__(self, prob: float = 0.02) -> None:
         super().__init__(prob=1.0)
