@@ -30,8 +30,8 @@ from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.evidence.perturb import measure_perturbations
 from hyctas_mm.engine.evidence.random_baseline import measure_random_baseline
 from hyctas_mm.engine.evidence.rank_correlation import measure_rank_correlation
-from hyctas_mm.engine.files import write_json
 from hyctas_mm.engine.mistakes import tells_mistakes
+from hyctas_mm.files import write_json
 from hyctas_mm.search.objectives import format_value, label_of
 
 

@@ -17,11 +17,10 @@ from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.deploy.whole_net import pad_divisor
 from hyctas_mm.engine.scoring import evaluation_text, load_batches
-from hyctas_mm.files import read_json
 from hyctas_mm.search.evaluator import Evaluator
+from hyctas_mm.search.folder import POST_PROCESSING_MS, SearchFolder
 
-SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
-POST_PROCESSING_MS = 'post_processing_ms'
+LATENCY_TABLE = 'latency_table.json'
 POST_PROCESSING_BATCHES = 5
 
 
@@ -100,34 +99,17 @@ def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evalua
     costs.add_post_processing(network, list(load_batches(loader, images)), evaluation_text(runner.cfg))
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """``search.json`` of a search that has begun.
-
-    Raises:
-        FileNotFoundError: If it is missing, or lacks what a search of this version writes.
-    """
-    settings = read_json(folder / SETTINGS)
-    missing = [key for key in ('search_space', POST_PROCESSING_MS) if key not in settings]
-    if missing:
-        raise FileNotFoundError(
-            f'{folder / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: '
-            'run the search (with --resume it keeps what was evaluated)'
-        )
-    return settings
-
-
-def finished_search_costs(folder: Path, model_cfg: Mapping[str, Any]) -> CandidateCosts:
-    """Prices architectures as the search in ``folder`` did, so that their costs may stand beside those of its archive.
+def finished_search_costs(search: SearchFolder, model_cfg: Mapping[str, Any]) -> CandidateCosts:
+    """Prices architectures as a finished search did, so that their costs may stand beside those of its archive.
 
     Args:
-        folder: Folder of the search.
+        search: The search.
         model_cfg: Model config of one of its networks.
 
     Raises:
-        FileNotFoundError: If ``search.json`` cannot be used.
+        FileNotFoundError: If its settings cannot be used.
         ValueError: If the latency table was measured under other conditions.
     """
-    settings = read_settings(folder)
-    costs = search_costs(settings, folder, model_cfg, torch.device(get_device()))
-    costs.post_processing_ms = settings[POST_PROCESSING_MS]
+    costs = search_costs(search.settings, search.path, model_cfg, torch.device(get_device()))
+    costs.post_processing_ms = search.settings[POST_PROCESSING_MS]
     return costs

@@ -21,19 +21,18 @@ from hyctas_mm.costs import device_name
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.export import export_subnet, read_subnet_config
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
-from hyctas_mm.engine.search_costs import POST_PROCESSING_MS, add_post_processing, check_padding, search_costs
+from hyctas_mm.engine.search_costs import add_post_processing, check_padding, search_costs
 from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.search_progress import SearchProgress, track_name
 from hyctas_mm.engine.workers import Workers, agree
-from hyctas_mm.files import write_json
 from hyctas_mm.registry import EVALUATORS, LOOPS
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import Candidate, read_bounds, read_objectives
 from hyctas_mm.search.demands import Demands
 from hyctas_mm.search.driver import SearchDriver
 from hyctas_mm.search.evaluator import Evaluator
-from hyctas_mm.search.folder import SearchFolder
-from hyctas_mm.search.front import FRONT, describe_front
+from hyctas_mm.search.folder import POST_PROCESSING_MS, SearchFolder
+from hyctas_mm.search.front import describe_front
 from hyctas_mm.search.named import build_named
 from hyctas_mm.search.screening import read_screening
 
@@ -283,7 +282,7 @@ class SearchLoop(BaseLoop):
             base_channels=self.space.base_channels,
             seed=self.seed,
         )
-        write_json(self.folder / FRONT, content)
+        self._files.write_front(content)
         return [c for c in map(self.archive.get, content['chosen']) if c is not None]
 
     def _finish(self) -> None:

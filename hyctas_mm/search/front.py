@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.demands import Demands
@@ -22,13 +23,11 @@ FRONT = 'front.json'
 
 def front_indices(points: Points) -> list[int]:
     """Indices of the non-dominated points of any number of columns, by ascending last value; of equal points the first."""
-    indices = []
-    for index, point in enumerate(points):
-        others = np.delete(points, index, axis=0)
-        dominated = ((others <= point).all(axis=1) & (others < point).any(axis=1)).any()
-        if not dominated and not (points[:index] == point).all(axis=1).any():
-            indices.append(index)
-    return sorted(indices, key=lambda i: float(points[i, -1]))
+    if not len(points):
+        return []
+    front = np.sort(NonDominatedSorting().do(points, only_non_dominated_front=True))
+    _, first = np.unique(points[front], axis=0, return_index=True)
+    return sorted((int(i) for i in front[first]), key=lambda i: (float(points[i, -1]), i))
 
 
 def spread(values: Sequence[float], count: int) -> list[int]:

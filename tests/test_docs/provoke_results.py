@@ -26,13 +26,13 @@ from hyctas_mm.engine.deploy.images import open_dataset
 from hyctas_mm.engine.deploy.whole_net import WholeNet, task_of
 from hyctas_mm.engine.evidence.hypervolume import compare_searches, read_runs
 from hyctas_mm.engine.evidence.rank_correlation import measure_rank_correlation
-from hyctas_mm.engine.evidence.trained_networks import with_iters
 from hyctas_mm.engine.hooks import FastInferenceHook
 from hyctas_mm.engine.inference import prepare_for_inference
 from hyctas_mm.engine.measuring.network import from_config, keep_unused_fusions, published
 from hyctas_mm.engine.onnx import OnnxResult
 from hyctas_mm.engine.release_checkpoint import read_release_checkpoint, things_of, write_converted
 from hyctas_mm.engine.retraining import retrain
+from hyctas_mm.evaluators.trained_networks import with_iters
 from hyctas_mm.registry import MODELS
 from hyctas_mm.report.html import write_report
 from tests.test_docs.faq import Place, provokes, said

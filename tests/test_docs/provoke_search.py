@@ -11,9 +11,9 @@ import torch
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts, register_cost
-from hyctas_mm.engine.files import lock_folder
 from hyctas_mm.engine.scoring import Scorer
 from hyctas_mm.engine.workers import Workers
+from hyctas_mm.files import lock_folder
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import read_bounds, read_objectives
 from tests.test_docs.faq import Place, provokes, said

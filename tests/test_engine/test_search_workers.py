@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hyctas_mm.engine.files import lock_folder
+from hyctas_mm.files import lock_folder
 from hyctas_mm.search.archive import read_archive
 from tests.test_engine.conftest import SCREENED, config, run
 from tests.test_engine.test_search_loop import lines

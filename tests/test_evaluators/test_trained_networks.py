@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hyctas_mm.engine.evidence.trained_networks import mean_and_std, with_iters
+from hyctas_mm.engine.evidence.settings import check_settings
 from mmengine.config import Config
 
-from hyctas_mm.engine.evidence.settings import check_settings
+from hyctas_mm.evaluators.trained_networks import mean_and_std, with_iters
 
 SCHEDULE = dict(
     train_cfg=dict(type='IterBasedTrainLoop', max_iters=800),

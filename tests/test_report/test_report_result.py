@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hyctas_mm.archs import ArchitectureError
-from hyctas_mm.report.result import find_search_dir, load_search
+from hyctas_mm.report.result import load_search
 from hyctas_mm.search.archive import SearchFileError
 from hyctas_mm.search.objectives import format_value, label_of
 
@@ -34,7 +34,7 @@ def test_reads_everything(search_dir: Path) -> None:
 
 
 def test_accepts_the_work_dir(search_dir: Path) -> None:
-    assert find_search_dir(search_dir.parent) == search_dir == find_search_dir(search_dir)
+    assert load_search(search_dir.parent).path == search_dir == load_search(search_dir / 'archive.jsonl').path
 
 
 def test_torn_last_line_is_ignored(search_dir: Path) -> None:

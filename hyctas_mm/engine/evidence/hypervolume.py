@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.evidence.settings import check_settings
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.workers import Workers
-from hyctas_mm.files import read_json
-from hyctas_mm.search import Archive, Candidate, Objective
-from hyctas_mm.search.archive import ARCHIVE, read_archive
+from hyctas_mm.search import Candidate, Objective
+from hyctas_mm.search.archive import ARCHIVE
 from hyctas_mm.search.driver import SearchDriver
-from hyctas_mm.search.folder import SETTINGS
+from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.search.hypervolume import Frame, Points, band
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
@@ -84,7 +82,7 @@ def compare_on_supernet(
     Args:
         search: The search.
         supernet: Checkpoint in place of the config's.
-        folder: Keeps the evaluations that all runs share, in ``archive.jsonl``; what is there is not evaluated again.
+        folder: Keeps the evaluations that all runs share, as the folder of a search does; what is there is not evaluated again.
         seeds: Seeds.
         budget: Evaluations of each run.
         population: Population of each track.
@@ -93,13 +91,15 @@ def compare_on_supernet(
         The candidates by method and seed, and the objectives.
 
     Raises:
-        ValueError: If the folder holds evaluations of other weights or images, or the budget is too small.
+        SearchError: If the folder holds evaluations of other weights or images.
+        ValueError: If the budget is too small.
     """
     loop, evaluator = search.loop, search.evaluator(supernet)
     identity = dict(type=type(evaluator).__name__, **evaluator.identity())
     bounds = [vars(b) for b in loop.bounds]  # part of every line of the archive
-    check_settings(folder, dict(search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.input_hw), bounds=bounds))
-    workers, archive = Workers(evaluator, folder), Archive(folder / ARCHIVE)
+    files = SearchFolder(folder)
+    settings = dict(search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.input_hw), bounds=bounds)
+    archive, workers = files.begin(settings, resume=True), Workers(evaluator, folder)
     build = partial(
         SearchDriver, space=search.space, evaluator=workers, prices=loop.prepare_costs(evaluator), demands=loop.demands, archive=archive
     )
@@ -149,23 +149,18 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
     objectives: dict[str, tuple[Objective, ...]] = {}
     for source in sources:
         name, _, path = source.rpartition('=')
-        archive = _find_archive(Path(path))
-        settings = read_json(archive.with_name(SETTINGS))
-        objectives[path] = tuple(Objective(**o) for o in settings.get('objectives', []))
-        runs.setdefault(name or archive.parent.parent.name, {})[path] = list(read_archive(archive))
+        try:
+            search = SearchFolder.find(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it') from None
+        objectives[path] = search.objectives
+        runs.setdefault(name or search.path.parent.name, {})[path] = list(search.candidates())
     first = next(iter(objectives))
     for path, found in objectives.items():
-        if [o.name for o in found] != [o.name for o in objectives[first]] or not found:
+        if [o.name for o in found] != [o.name for o in objectives[first]]:
             names = {p: [o.name for o in objectives[p]] for p in (first, path)}
             raise ValueError(f'searches of different objectives cannot be compared: {names}; name searches with the same ones')
     return runs, objectives[first]
-
-
-def _find_archive(path: Path) -> Path:
-    for place in (path, path / ARCHIVE, path / 'search' / ARCHIVE):
-        if place.is_file():
-            return place
-    raise FileNotFoundError(f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it')
 
 
 def points_of(candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> Points:

@@ -9,10 +9,10 @@ from mmengine.config import Config
 
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import build_runner, check_is_search
-from hyctas_mm.engine.evidence.score_objective import score_of
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.search_loop import SearchLoop
 from hyctas_mm.search.evaluator import Evaluator
+from hyctas_mm.search.objectives import score_of
 
 
 class OpenSearch:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.engine.evidence.correlation import MEASURES, Interval, correlate, differences, intervals
+from hyctas_mm.engine.evidence import correlation
+from hyctas_mm.engine.evidence.correlation import MEASURES, Interval, correlate, intervals
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.evidence.settings import check_settings
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.evaluators import InheritedWeights
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_of_seeds
-from hyctas_mm.files import read_json, write_json
+from hyctas_mm.files import differences, read_json, write_json
 
 RESULT = 'rank_correlation.json'
 
@@ -57,7 +57,7 @@ def measure_rank_correlation(
     """
     if num_archs < 3:
         raise ValueError(f'--archs {num_archs}: a correlation needs three architectures or more')
-    check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
+    _check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
     archs = sample_archs(search.space, num_archs, sample_seed)
     networks = TrainedNetworks(folder, search.loop.subnet_config, search.space.base_channels, iters)
     evaluator = search.evaluator(supernets[0])
@@ -70,6 +70,19 @@ def measure_rank_correlation(
     result |= dict(score=search.score, sample_seed=sample_seed, iters=networks.cfg.train_cfg.get('max_iters'), seeds=list(seeds))
     write_json(folder / RESULT, result)
     return result
+
+
+def _check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Notes the settings in a new folder, or checks that those noted there are the same.
+
+    Raises:
+        ValueError: Naming each that differs.
+    """
+    path = folder / 'settings.json'
+    there, here = read_json(path), json.loads(json.dumps(settings))
+    if there and (differing := differences({key: there.get(key) for key in here}, here)):
+        raise ValueError(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
+    write_json(path, here)
 
 
 def sample_archs(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
@@ -110,7 +123,7 @@ def summarise(
     for name, found in values.items():
         entry: dict[str, Any] = dict(supernet=name, scores=dict(scores[name]), correlation=_as_dicts(intervals(found, truth)))
         if found is not first:
-            entry['better_than_first'] = _as_dicts(differences(found, first, truth))
+            entry['better_than_first'] = _as_dicts(correlation.differences(found, first, truth))
         supernets.append(entry)
     return dict(archs=rows, supernets=supernets, between_seeds=_between_seeds(archs, accuracy))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from hyctas_mm.engine.files import write_json
 from hyctas_mm.engine.new_search import texts
 from hyctas_mm.engine.new_search.data import Data, PanopticData
 from hyctas_mm.engine.new_search.lengths import Lengths
 from hyctas_mm.engine.new_search.sizing import Machine, Plan
+from hyctas_mm.files import write_json
 
 CONFIGS, JOB = 'configs', 'job.json'
 SEMANTIC_BASES = ('default_runtime', '_base_/models/hyctas_supernet', '_base_/models/hyctas', '_base_/schedules/sgd_poly')

@@ -11,9 +11,9 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.archs import SearchSpace
-from hyctas_mm.engine.evidence import trained_networks
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.evidence.rank_correlation import sample_archs, summarise
+from hyctas_mm.evaluators import trained_networks
 from tests.test_engine.conftest import config
 from tools import evidence
 
