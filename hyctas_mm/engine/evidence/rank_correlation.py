@@ -57,7 +57,7 @@ def measure_rank_correlation(
     """
     if num_archs < 3:
         raise ValueError(f'--archs {num_archs}: a correlation needs three architectures or more')
-    _check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
+    check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
     archs = sample_archs(search.space, num_archs, sample_seed)
     networks = TrainedNetworks(folder, search.loop.subnet_config, search.space.base_channels, iters)
     evaluator = search.evaluator(supernets[0])
@@ -72,7 +72,7 @@ def measure_rank_correlation(
     return result
 
 
-def _check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Notes the settings in a new folder, or checks that those noted there are the same.
 
     Raises:

@@ -154,7 +154,8 @@ def test_on_a_supernet(toy_root: Path, supernet: Path, tmp_path: Path, monkeypat
     opened = search()
     runs, objectives = hypervolume.compare_on_supernet(opened, str(supernet), tmp_path / 'hypervolume', [0], 6, 3)
     scored = next(c for c in runs['NSGA-II']['0'])
-    assert next(opened.evaluator().evaluate([Job(scored.arch, {})])).metrics == scored.metrics and [o.name for o in objectives] == ['mIoU', 'macs_g']
+    (again,) = opened.evaluator(supernet).evaluate([Job(scored.arch, {})])
+    assert again.metrics == scored.metrics and [o.name for o in objectives] == ['mIoU', 'macs_g']
     monkeypatch.setattr(InheritedWeights, 'evaluate', None)
     again, _ = hypervolume.compare_on_supernet(opened, str(supernet), tmp_path / 'hypervolume', [0], 6, 3)
     assert again == runs
