@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +25,77 @@ LATENCY_TABLE = 'latency_table.json'
 POST_PROCESSING_BATCHES = 5
 
 
-def search_costs(
-    settings: Mapping[str, Any], folder: Path, model_cfg: Mapping[str, Any], device: torch.device, seconds: float = 0.1
-) -> CandidateCosts:
-    """Prices architectures as a search with these settings does, less what comes after the network.
+@dataclass(frozen=True)
+class Pricing:
+    """How a search prices architectures.
 
     Args:
-        settings: Of them ``search_space``, ``objectives``, ``bounds``, ``input_hw``, ``latency_table``,
-            ``memory_input`` and ``memory_device`` count.
-        folder: Folder of the search; its latency table lies beside it unless the settings name another.
-        model_cfg: Model config of its supernet, or of any of its networks.
-        device: Where latency is measured.
-        seconds: Time to measure each part that the table lacks.
+        input_hw: Height and width that costs are measured at.
+        names: The objectives and bounds; costs that are dear to know are known only where they are among them.
+        latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
+        latency_seconds: Time to measure each part of the latency table.
+        memory_input: For ``memory_gb``: images of a training step and their height and width, e.g. ``(8, (160, 224))``.
+        memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
+        post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation images.
 
     Raises:
-        ValueError: If the latency table was measured under other conditions.
+        ValueError: For an ``input_hw`` of no size, or a ``memory_gb`` without its ``memory_input``.
     """
-    shape = (1, 3, *settings['input_hw'])
-    table = None
-    if 'latency_ms' in {wanted['name'] for key in ('objectives', 'bounds') for wanted in settings[key]}:
-        table = LatencyTable(settings['latency_table'] or folder.with_name(LATENCY_TABLE), device, shape, seconds)
-    memory = settings['memory_input']
-    memory_input = memory and (int(memory[0]), (int(memory[1][0]), int(memory[1][1])))
-    costs = CandidateCosts(model_cfg, shape, table, memory_input, settings['memory_device'])
-    if table is not None and table.overhead_ms is None:
-        space, rng = SearchSpace.from_dict(settings['search_space']), np.random.default_rng(0)
-        costs.fit_overhead([space.sample(rng) for _ in range(5)])
-    return costs
+
+    input_hw: Sequence[int]
+    names: Collection[str]
+    latency_table: str | None = None
+    latency_seconds: float = 0.1
+    memory_input: Sequence[Any] | None = None
+    memory_device: str = 'cuda'
+    post_processing: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.input_hw) != 2 or min(self.input_hw) < 1:
+            raise ValueError(f'train_cfg: input_hw={tuple(self.input_hw)}; expected height and width in pixels, e.g. (227, 320)')
+        if 'memory_gb' in self.names and self.memory_input is None:
+            raise ValueError(
+                'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
+            )
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Pricing:
+        """From the settings of a search."""
+        names = {wanted['name'] for key in ('objectives', 'bounds') for wanted in settings[key]}
+        return cls(names=names, **{key: settings[key] for key in _NOTED})
+
+    def settings(self) -> dict[str, Any]:
+        """What prices depend on, for ``search.json``."""
+        return {key: getattr(self, key) for key in _NOTED}
+
+    def costs(self, space: SearchSpace, folder: Path, model_cfg: Mapping[str, Any], device: torch.device) -> CandidateCosts:
+        """Prices architectures, less what comes after the network.
+
+        Args:
+            space: The search space.
+            folder: Folder of the search; its latency table lies beside it unless another is named.
+            model_cfg: Model config of its supernet, or of any of its networks.
+            device: Where latency is measured.
+
+        Raises:
+            ValueError: If the latency table was measured under other conditions.
+        """
+        shape = (1, 3, *self.input_hw)
+        table: LatencyTable | None = None
+        memory: tuple[int, tuple[int, int]] | None = None
+        if 'latency_ms' in self.names:
+            table = LatencyTable(self.latency_table or folder.with_name(LATENCY_TABLE), device, shape, self.latency_seconds)
+        if 'memory_gb' in self.names and self.memory_input is not None:  # pricing it takes half a second
+            batch, (height, width) = self.memory_input
+            memory = int(batch), (int(height), int(width))
+        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device)
+        if table is not None and table.overhead_ms is None:
+            rng = np.random.default_rng(0)
+            costs.fit_overhead([space.sample(rng) for _ in range(5)])
+        return costs
+
+
+_NOTED = ('input_hw', 'latency_table', 'memory_input', 'memory_device', 'post_processing')
 
 
 def check_padding(model: nn.Module, input_hw: Sequence[int]) -> None:
@@ -110,6 +155,6 @@ def finished_search_costs(search: SearchFolder, model_cfg: Mapping[str, Any]) ->
         FileNotFoundError: If its settings cannot be used.
         ValueError: If the latency table was measured under other conditions.
     """
-    costs = search_costs(search.settings, search.path, model_cfg, torch.device(get_device()))
+    costs = Pricing.of(search.settings).costs(search.space, search.path, model_cfg, torch.device(get_device()))
     costs.post_processing_ms = search.settings[POST_PROCESSING_MS]
     return costs

@@ -21,7 +21,7 @@ from hyctas_mm.costs import device_name
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.export import export_subnet, read_subnet_config
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
-from hyctas_mm.engine.search_costs import add_post_processing, check_padding, search_costs
+from hyctas_mm.engine.search_costs import Pricing, add_post_processing, check_padding
 from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.search_progress import SearchProgress, track_name
 from hyctas_mm.engine.workers import Workers, agree
@@ -64,14 +64,11 @@ class SearchLoop(BaseLoop):
         population: Candidates in the population and in each generation.
         generations: Generations, the first random one included: ``population * generations`` candidates for each number of branches.
         num_chosen: Networks exported from the front.
-        latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
-        latency_seconds: Time to measure each part of the latency table.
-        memory_input: For ``memory_gb``: images of a training step and their height and width, e.g. ``(8, (160, 224))``.
-        memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
-        post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation images.
         screening: ``dict(images=64)`` scores each candidate on so many validation images first, and on the others only where those leave
             doubt whether a known candidate is better at no more cost; see :class:`~hyctas_mm.search.screening.Screening`. None for all images.
         seed: Seed of the search.
+        **pricing: ``latency_table``, ``latency_seconds``, ``memory_input``, ``memory_device``, ``post_processing``: see
+            :class:`~hyctas_mm.engine.search_costs.Pricing`.
 
     Attributes:
         space: The search space, the supernet's.
@@ -104,34 +101,27 @@ class SearchLoop(BaseLoop):
         population: int = 40,
         generations: int = 20,
         num_chosen: int = 5,
-        latency_table: str | None = None,
-        latency_seconds: float = 0.1,
-        memory_input: tuple[int, tuple[int, int]] | None = None,
-        memory_device: str = 'cuda',
-        post_processing: bool = False,
         screening: Mapping[str, Any] | None = None,
         seed: int = 0,
+        **pricing: Any,
     ) -> None:
         super().__init__(runner, dataloader)
-        _check_numbers(input_hw, population=population, generations=generations, num_chosen=num_chosen)
+        _check_numbers(population=population, generations=generations, num_chosen=num_chosen)
         self.evaluator_cfg, self.algorithm_cfg = dict(evaluator), dict(algorithm)
         self.objectives = read_objectives(objectives)
         self.bounds = read_bounds(bounds, [o.name for o in self.objectives])
         self.demands = Demands(self.objectives, self.bounds)
         self.screening = read_screening(screening, self.objectives)
-        self.input_hw = tuple(input_hw)
+        names = {o.name for o in self.objectives} | {b.name for b in self.bounds}
+        self.pricing = Pricing(input_hw, names, **pricing)
         self.branches: list[int | None] = [None] if branches is None else list(branches)
         self.population, self.generations, self.seed, self.num_chosen = population, generations, seed, num_chosen
         data_root = runner.cfg.train_dataloader.dataset.get('data_root')
         self.subnet_config = read_subnet_config(subnet_config, runner.cfg.filename, data_root)
         self.folder = Path(runner.work_dir) / 'search'
-        self.latency_table, self.latency_seconds, self.post_processing = latency_table, latency_seconds, post_processing
-        wanted = {o.name for o in self.objectives} | {b.name for b in self.bounds}
-        self.memory_input = _read_memory_input(memory_input) if 'memory_gb' in wanted else None  # pricing it takes half a second
-        self.memory_device = memory_device
         self._progress = SearchProgress(runner, self.objectives, generations, self.max_iters)
 
-    # What the runner asks of a train loop ---------------------------------------------------------------------------------------
+    # What the runner asks of a train loop ----
 
     @property
     def max_epochs(self) -> int:
@@ -167,7 +157,7 @@ class SearchLoop(BaseLoop):
         self.runner.call_hook('after_train')
         return self.runner.model
 
-    # The parts of the search ----------------------------------------------------------------------------------------------------
+    # The parts of the search ----
 
     @property
     def _model(self) -> nn.Module:
@@ -198,9 +188,9 @@ class SearchLoop(BaseLoop):
         Args:
             evaluator: Gives a network, to measure what comes after it.
         """
-        model_cfg = self.runner.cfg.model.to_dict()
-        costs = search_costs(self._pricing(), self.folder, model_cfg, next(self._model.parameters()).device, self.latency_seconds)
-        if self.post_processing:
+        device = next(self._model.parameters()).device
+        costs = self.pricing.costs(self.space, self.folder, self.runner.cfg.model.to_dict(), device)
+        if self.pricing.post_processing:
             add_post_processing(costs, self.runner, evaluator, self.space)
         return costs
 
@@ -209,7 +199,7 @@ class SearchLoop(BaseLoop):
         if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
             raise ValueError(f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space')
         self._progress.say(f'search space: {self.space.size():.3g} architectures')
-        check_padding(self._model, self.input_hw)
+        check_padding(self._model, self.pricing.input_hw)
         self.evaluator = self.build_evaluator()
         settings = self._settings()
         if is_main_process():
@@ -219,24 +209,14 @@ class SearchLoop(BaseLoop):
             self._files.note(settings | {POST_PROCESSING_MS: self.costs.post_processing_ms})
         return settings
 
-    def _pricing(self) -> dict[str, Any]:
-        """The settings that :func:`search_costs` reads."""
+    def _settings(self) -> dict[str, Any]:
         return dict(
             search_space=self.space.to_dict(),
             objectives=[vars(o) for o in self.objectives],
             bounds=[vars(b) for b in self.bounds],
-            input_hw=list(self.input_hw),
-            latency_table=self.latency_table,
-            memory_input=self.memory_input,
-            memory_device=self.memory_device,
-        )
-
-    def _settings(self) -> dict[str, Any]:
-        return dict(
-            **self._pricing(),
+            **self.pricing.settings(),
             evaluator=dict(type=type(self.evaluator).__name__, **self.evaluator.identity()),
             algorithm=self.algorithm_cfg,
-            post_processing=self.post_processing,
             branches=self.branches,
             population=self.population,
             generations=self.generations,
@@ -244,7 +224,7 @@ class SearchLoop(BaseLoop):
             seed=self.seed,
         )
 
-    # What the first process does ------------------------------------------------------------------------------------------------
+    # What the first process does ----
 
     def _lead(self, workers: Workers) -> None:
         """Searches, and exports what was found."""
@@ -267,8 +247,8 @@ class SearchLoop(BaseLoop):
                     self._progress.say(f'{track_name(track)}: {found}; {self._driver.exclusions()}')
         finally:
             workers.stop()
-        self._finish()
         share = 1 - self._driver.seconds / (time.perf_counter() - start)
+        self._finish()
         self._progress.say(f'{self._progress.done} candidates, {self._driver.seconds:.0f} s of evaluation, overhead {share:.2%}')
 
     def _write_front(self) -> list[Candidate]:
@@ -276,7 +256,7 @@ class SearchLoop(BaseLoop):
         content = dict(
             dataset=self.runner.cfg.get('dataset_name') or type(self.runner.val_loop.dataloader.dataset).__name__,
             device=device_name(next(self._model.parameters()).device),
-            input_hw=list(self.input_hw),
+            input_hw=list(self.pricing.input_hw),
             **describe_front(list(self.archive), self.demands, self.branches, self.num_chosen, self.screening),
             num_excluded_before_evaluation=dict(self._driver.excluded),
             base_channels=self.space.base_channels,
@@ -296,18 +276,7 @@ class SearchLoop(BaseLoop):
         self._progress.say(f'{len(chosen)} networks of the front exported to {self.folder / "subnets"}; report: {report}')
 
 
-def _read_memory_input(given: Sequence[Any] | None) -> tuple[int, tuple[int, int]]:
-    if given is None:
-        raise ValueError(
-            'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
-        )
-    batch, (height, width) = given
-    return int(batch), (int(height), int(width))
-
-
-def _check_numbers(input_hw: Sequence[int], **counts: int) -> None:
-    for name, value in counts.items():
+def _check_numbers(**numbers: int) -> None:
+    for name, value in numbers.items():
         if type(value) is not int or value < 1:
             raise ValueError(f'train_cfg: {name}={value!r}; expected a whole number from 1 up')
-    if len(input_hw) != 2 or min(input_hw) < 1:
-        raise ValueError(f'train_cfg: input_hw={tuple(input_hw)}; expected height and width in pixels, e.g. (227, 320)')

@@ -50,7 +50,7 @@ class SearchFolder:
                 return cls(folder)
         raise FileNotFoundError(f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first')
 
-    # While it searches ----------------------------------------------------------------------------------------------------------
+    # While it searches ----
 
     def begin(self, settings: Mapping[str, Any], resume: bool) -> Archive:
         """Opens the archive for a search, and keeps the folder locked until this object is gone.
@@ -85,7 +85,7 @@ class SearchFolder:
         """Writes ``front.json``; see :func:`~hyctas_mm.search.front.describe_front`."""
         write_json(self.path / FRONT, front)
 
-    # What it left ---------------------------------------------------------------------------------------------------------------
+    # What it left ----
 
     @property
     def has_begun(self) -> bool:

@@ -98,7 +98,7 @@ def compare_on_supernet(
     identity = dict(type=type(evaluator).__name__, **evaluator.identity())
     bounds = [vars(b) for b in loop.bounds]  # part of every line of the archive
     files = SearchFolder(folder)
-    settings = dict(search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.input_hw), bounds=bounds)
+    settings = dict(search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.pricing.input_hw), bounds=bounds)
     archive, workers = files.begin(settings, resume=True), Workers(evaluator, folder)
     build = partial(
         SearchDriver, space=search.space, evaluator=workers, prices=loop.prepare_costs(evaluator), demands=loop.demands, archive=archive

@@ -49,4 +49,4 @@ class OpenSearch:
 
     def sizes(self) -> CandidateCosts:
         """Params and MACs of architectures, for which nothing is measured."""
-        return CandidateCosts(self.loop.runner.cfg.model.to_dict(), (1, 3, *self.loop.input_hw))
+        return CandidateCosts(self.loop.runner.cfg.model.to_dict(), (1, 3, *self.loop.pricing.input_hw))

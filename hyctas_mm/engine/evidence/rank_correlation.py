@@ -17,7 +17,7 @@ from hyctas_mm.engine.evidence import correlation
 from hyctas_mm.engine.evidence.correlation import MEASURES, Interval, correlate, intervals
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.progress import Progress
-from hyctas_mm.evaluators import InheritedWeights
+from hyctas_mm.evaluators.inherited_weights import InheritedWeights
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_of_seeds
 from hyctas_mm.files import differences, read_json, write_json
 
