@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.search import Archive, Candidate, read_bounds, read_objectives
@@ -86,24 +90,36 @@ def test_generations(tmp_path: Path, algorithm: str) -> None:
     assert candidate.metrics == dict(mIoU=score(candidate.arch)) and candidate.costs == prices(candidate.arch) and candidate.seconds == 0.5
 
 
+OBJECTIVES = read_objectives(['mIoU', 'macs_g'])
+SCREENING = dict(screening=read_screening(dict(images=4, deviations=0.0), OBJECTIVES))
+DEMANDED = dict(bounds=dict(macs_g=dict(max=60), mIoU=dict(min=35)))
+
+
+@functools.cache
+def whole(algorithm: str, screened: bool) -> tuple[list[Generation], list[bytes]]:
+    """A search that nothing interrupts, and its archive."""
+    with tempfile.TemporaryDirectory() as name:
+        found = generations(driver(Path(name), algorithm=algorithm, **DEMANDED, **(SCREENING if screened else {})), 4)
+        return found, (Path(name) / 'archive.jsonl').read_bytes().splitlines(keepends=True)
+
+
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
 @pytest.mark.parametrize('screened', [False, True])
-def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, algorithm: str, screened: bool) -> None:
-    options: dict[str, Any] = dict(bounds=dict(macs_g=dict(max=60), mIoU=dict(min=35)))
-    if screened:
-        options['screening'] = read_screening(dict(images=4, deviations=0.0), read_objectives(['mIoU', 'macs_g']))
-    whole = generations(driver(tmp_path / 'whole', algorithm=algorithm, **options), 4)
-    expected = lines(tmp_path / 'whole')
-    given_up = [line for line in expected if 'mIoU' not in line['metrics']]
-    assert bool(given_up) == screened and any(line['violations'] for line in expected)
-    for kept in (0, 3, 8, 13, len(expected) - 1, len(expected)):
-        folder = tmp_path / str(kept)
-        folder.mkdir()
-        text = (tmp_path / 'whole' / 'archive.jsonl').read_bytes().splitlines(keepends=True)
-        (folder / 'archive.jsonl').write_bytes(b''.join(text[:kept]))
-        table = Table()
-        assert generations(driver(folder, table, algorithm, **options), 4) == whole
-        assert lines(folder) == expected and len(table.asked) == len(expected) - kept
+@settings(max_examples=8)
+@given(data=st.data())
+def test_killed_at_any_byte_and_resumed_equals_uninterrupted(algorithm: str, screened: bool, data: st.DataObject) -> None:
+    found, archive = whole(algorithm, screened)
+    records = [json.loads(line) for line in archive]
+    assert any('mIoU' not in r['metrics'] for r in records) == screened and any(r['violations'] for r in records)
+    kept = data.draw(st.integers(0, len(archive)))
+    torn = archive[kept][: data.draw(st.integers(0, len(archive[kept]) - 1))] if kept < len(archive) else b''
+    with tempfile.TemporaryDirectory() as name:
+        folder, table = Path(name), Table()
+        (folder / 'archive.jsonl').write_bytes(b''.join(archive[:kept]) + torn)
+        again = driver(folder, table, algorithm, **DEMANDED, **(SCREENING if screened else {}))
+        assert generations(again, 4) == found
+        assert (folder / 'archive.jsonl').read_bytes().splitlines(keepends=True) == archive
+        assert len(table.asked) == len(archive) - kept
 
 
 def test_an_evaluator_is_told_what_earlier_generations_found(tmp_path: Path) -> None:
