@@ -61,11 +61,14 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['hyctas_mm', 'hyctas_mm.*']),
-    package_data={'hyctas_mm': ['archs/zoo/*.json']},
+    package_data={'hyctas_mm': ['archs/zoo/*.json', 'report/assets/*', 'report/templates/*']},
     cmdclass={'build_py': BuildPackage, 'bdist_wheel': BuildWheel},
     python_requires='>=3.10,<3.13',
     # The OpenMMLab packages are installed by tools/install.sh: two sets of distributions serve the same import names (docs/design.md).
-    install_requires=['matplotlib', 'numpy', 'onnx', 'onnxruntime', 'onnxscript', 'pillow', 'pymoo>=0.6.1.5', 'rich', 'scipy>=1.15', 'torch>=2.6'],
+    install_requires=[
+        'jinja2>=3.1', 'markupsafe', 'matplotlib', 'numpy', 'onnx', 'onnxruntime', 'onnxscript', 'pillow', 'pymoo>=0.6.1.5', 'rich',
+        'scipy>=1.15', 'torch>=2.6',
+    ],
     extras_require={
         'dev': [
             'furo', 'hypothesis', 'import-linter', 'mypy', 'myst-parser', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff', 'sphinx>=8', 'tensorboard',

@@ -75,6 +75,14 @@ def test_wheel_holds_what_mim_looks_for(wheel: Path) -> None:
     assert not [name for name in names if name.split('/')[0] not in ('hyctas_mm', metadata) or '__pycache__' in name]
 
 
+def test_wheel_holds_all_of_the_package(wheel: Path) -> None:
+    """What is read at run time too: the zoo, the report's templates, styles and script."""
+    files = [path for path in (ROOT / 'hyctas_mm').rglob('*') if path.is_file() and not {'.mim', '__pycache__'} & set(path.parts)]
+    assert {'.css', '.j2', '.js', '.json'} <= {path.suffix for path in files}
+    with zipfile.ZipFile(wheel) as archive:
+        assert {str(path.relative_to(ROOT)) for path in files} <= set(archive.namelist())
+
+
 def test_editable_installation_links_into_the_checkout(checkout: Path, tmp_path: Path) -> None:
     """Twice, as people install twice; git sees nothing of it."""
     for number in range(2):

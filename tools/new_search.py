@@ -141,19 +141,30 @@ def new_search(args: argparse.Namespace) -> None:
     use_scope(runtime)
     base = Config.fromfile(CONFIGS / '_base_' / 'models' / f'hyctas_{"panoptic_" if panoptic else ""}supernet.py')
     machine = sizing.Machine.here(device, args.memory_gb)
-    geometry = sizing.choose_geometry(data.sizes, device.type, args.like, args.size and tuple(args.size))
+    size = tuple(args.size) if args.size else None
     first = len(sizing.SPACES) - 1 if args.quick else None
-    plan = sizing.choose_plan(data, geometry, machine, base.model.to_dict(), args.latency_ms, first, args.space == 'wide')
-    tell_plan(console, data, plan, machine)
-
-    counts = (len(data.split.select), len(data.split.val), plan.batch, plan.space)
-    lengths = timing.QUICK if args.quick else timing.usual_lengths(len(data.split.fit), plan.batch, device.type)
-    configs = write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms)
-    with console.status('measuring a few training steps and candidates ...'):
-        speed = measure_speed(configs, device)
-    if args.hours and not args.quick:
-        lengths = timing.fit_hours(lengths, args.hours, speed, len(data.split.fit), *counts)
+    while True:
+        geometry = sizing.choose_geometry(data.sizes, device.type, args.like, size)
+        plan = sizing.choose_plan(data, geometry, machine, base.model.to_dict(), args.latency_ms, first, args.space == 'wide')
+        tell_plan(console, data, plan, machine)
+        counts = (len(data.split.select), len(data.split.val), plan.batch, plan.space)
+        lengths = timing.QUICK if args.quick else timing.usual_lengths(len(data.split.fit), plan.batch, device.type)
+        configs = write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms)
+        with console.status('measuring a few training steps and candidates ...'):
+            speed = measure_speed(configs, device)
+        if not args.hours or args.quick:
+            break
+        try:
+            lengths = timing.fit_hours(lengths, args.hours, speed, len(data.split.fit), *counts)
+        except timing.TooShort as error:
+            size = None if args.size else sizing.smaller(geometry, error.excess)
+            if size is None:
+                raise
+            problem, wanted = str(error).partition(';')[0], error.excess * args.hours + 0.05
+            console.print(f'{problem}: images are made smaller; for the size above give --hours {wanted:.1f}')
+            continue
         write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms)
+        break
     tell_times(console, timing.estimate(lengths, speed, *counts), speed)
     console.print(f'written: {configs}/supernet.py, search.py, subnet.py (the schedule of retraining), data.py')
     console.print(f'next:    python tools/run_all.py {work_dir}')

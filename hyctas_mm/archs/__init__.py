@@ -1,16 +1,27 @@
 """What a network is: architectures, the space they live in, and the published ones. No torch in here."""
 
-from hyctas_mm.archs.architecture import Architecture, ArchitectureError, Branch, Cell, PlacedCell, num_channels
+from hyctas_mm.archs.architecture import (
+    STRIDES,
+    Architecture,
+    ArchitectureError,
+    Branch,
+    Cell,
+    PlacedCell,
+    num_channels,
+)
+from hyctas_mm.archs.layout import Layout
 from hyctas_mm.archs.ops import SKIP, declare_op, known_ops
 from hyctas_mm.archs.search_space import SearchSpace
 from hyctas_mm.archs.zoo import load_arch, zoo_names
 
 __all__ = [
     'SKIP',
+    'STRIDES',
     'Architecture',
     'ArchitectureError',
     'Branch',
     'Cell',
+    'Layout',
     'PlacedCell',
     'SearchSpace',
     'declare_op',

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from hyctas_mm.archs.layout import HEAD, STEM, LaidCell, Layout, Link, arrange
 from hyctas_mm.archs.ops import SKIP, known_ops
 
 FORMAT = 'hyctas_mm/arch-1'
 STEM_STRIDE = 8
 MAX_DOWNS = 2
+STRIDES = tuple(STEM_STRIDE << downs for downs in range(MAX_DOWNS + 1))
+"""Strides of the maps between stem and head, from fine to coarse: 8, 16, 32."""
+
 FULL_WIDTH = 12
 LOW_LEVELS = ('none', 's4', 's4s8')
 """Low-level fusion of the head: nothing, the stem's stride-4 map, its stride-4 and stride-8 maps (the release's model types 0, 1, 2)."""
@@ -172,6 +176,17 @@ class Architecture:
                 stride_in = STEM_STRIDE << _num_downs(branch[:layer])
                 width_in = branch[layer - 1].width if layer else self.stem_width
                 yield PlacedCell(layer, members, branch[layer], stride_in, width_in)
+
+    def layout(self) -> Layout:
+        """Where its cells stand in a picture, and what feeds what."""
+        index = {(b, cell.layer): n for n, cell in enumerate(self.cells) for b in cell.branches}
+        links = [Link(index.get((cell.branches[0], cell.layer - 1), STEM), n) for n, cell in enumerate(self.cells)]
+        links += [Link(index[b, len(branch) - 1], HEAD) for b, branch in enumerate(self.branches)]
+        cells = [
+            LaidCell(c.layer, c.stride_out, c.cell.op, c.cell.width, c.stride_in, c.width_in, c.branches)
+            for c in self.cells
+        ]
+        return arrange(cells, links, self.output_strides)
 
     # Files and people ---------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from hyctas_mm.archs.architecture import (
     LOW_LEVELS,
     MAX_DOWNS,
     STEM_STRIDE,
+    STRIDES,
     Architecture,
     ArchitectureError,
     Branch,
@@ -160,11 +161,10 @@ class SearchSpace:
 
     def end_combinations(self, num_branches: int | None = None) -> list[tuple[int, ...]]:
         """Final strides that a net of ``num_branches`` (any number if None) may have, e.g. ``[(8,), (16,), (32,)]``."""
-        strides = [STEM_STRIDE << n for n in range(MAX_DOWNS + 1)]
         if num_branches is not None and not 1 <= num_branches <= self.max_branches:
             raise ValueError(f'num_branches={num_branches}; expected 1..{self.max_branches}, the max_branches of the search_space')
         counts = range(1, self.max_branches + 1) if num_branches is None else [num_branches]
-        return [c for n in counts for c in itertools.combinations(strides, n)]
+        return [c for n in counts for c in itertools.combinations(STRIDES, n)]
 
     def bounds(self, num_branches: int | None = None) -> tuple[Genes, Genes]:
         """Smallest and largest value of each gene, both inclusive; ``None`` for a joint search over all numbers of branches."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,11 +52,16 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
 
 
 def _average_cumulatively(norm: nn.Module) -> RemovableHandle:
-    """Makes a batch norm average over all batches, as ``momentum=None`` does by asking the device for their number."""
-    calls = itertools.count(1)
+    """Makes a batch norm average over all batches, as ``momentum=None`` does by asking the device for their number.
+
+    A shared cell of a supernet may be used twice for a batch; each of its slots counts its own batches.
+    """
+    calls: Counter[int] = Counter()
 
     def count(module: nn.Module, _: Any) -> None:
-        module.momentum = 1 / next(calls)
+        slot = getattr(module, 'slot', 0)
+        calls[slot] += 1
+        module.momentum = 1 / calls[slot]
 
     return norm.register_forward_pre_hook(count)
 

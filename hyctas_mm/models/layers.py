@@ -81,7 +81,7 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
 
     def activate(self, num_features: int, slot: int = 0) -> None:
         """Chooses the channels and the statistics to compute with."""
-        self._num, self._slot = num_features, slot
+        self._num, self.slot = num_features, slot
 
     def reset_running_stats(self) -> None:
         self.running_mean.zero_()
@@ -91,8 +91,8 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
     def active_state(self) -> dict[str, Tensor]:
         """The parameters and statistics in use, as those of a plain batch norm."""
         state = {name: getattr(self, name)[: self._num] for name in ('weight', 'bias')}
-        state |= {name: getattr(self, name)[self._slot, : self._num] for name in ('running_mean', 'running_var')}
-        return state | {'num_batches_tracked': self.num_batches_tracked[self._slot]}
+        state |= {name: getattr(self, name)[self.slot, : self._num] for name in ('running_mean', 'running_var')}
+        return state | {'num_batches_tracked': self.num_batches_tracked[self.slot]}
 
     def forward(self, x: Tensor) -> Tensor:
         state = self.active_state()

@@ -1,6 +1,6 @@
 """What a person sees of a search: the front, the networks on it, and one page with everything.
 
-Reads the files of ``WORK_DIR/search`` and nothing else: no torch, no OpenMMLab package. The entry points are
-:func:`hyctas_mm.report.html.write_report`, :func:`hyctas_mm.report.result.load_search` and
-:func:`hyctas_mm.report.draw_arch.draw_arch`; nothing is imported here, so that drawing a network does not load matplotlib.
+Reads the files of ``WORK_DIR/search`` and nothing else: no torch, no OpenMMLab package, and matplotlib only while a
+figure is drawn. The entry points are :func:`hyctas_mm.report.html.write_report`,
+:func:`hyctas_mm.report.result.load_search` and :func:`hyctas_mm.report.draw_arch.draw_arch`.
 """

@@ -1,12 +1,12 @@
-"""How the search got there: the fronts after some generations, the other costs (the paper's Figure 3), and the hypervolume."""
+"""How the search got there: fronts after some generations, other costs (the paper's Figure 3), and hypervolume."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from markupsafe import Markup
 
 from hyctas_mm.report.pareto import draw_points, label_axes, strength, track_style, values_of
 from hyctas_mm.report.result import SearchResult
@@ -15,6 +15,9 @@ from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.front import front_indices
 from hyctas_mm.search.hypervolume import Frame
 from hyctas_mm.search.objectives import Objective
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _STEPS = 5
 _PANEL = (3.7, 3.0)  # inches of a small figure
@@ -25,8 +28,10 @@ def steps_of(result: SearchResult) -> list[int]:
     return sorted({round(step) for step in np.linspace(0, result.last_generation, _STEPS)})
 
 
-def front_svgs(result: SearchResult) -> list[str]:
+def front_svgs(result: SearchResult) -> list[Markup]:
     """A figure for each track, each with a scale of its own: its front after some generations, faint to strong."""
+    from matplotlib.ticker import MaxNLocator
+
     x, y = result.axes
     steps = steps_of(result)
     figures = []
@@ -35,8 +40,8 @@ def front_svgs(result: SearchResult) -> list[str]:
         style = track_style(track)
         figure, axes = new_axes(*_PANEL)
         for step in steps:
-            front = _front([c for c in own if c.generation <= step], x, y)
-            _draw_line(axes, front, x, y, style.color, min(1.0, strength(step, result) + 0.15), style.marker if step == steps[-1] else '')
+            opacity, marker = min(1.0, strength(step, result) + 0.15), style.marker if step == steps[-1] else ''
+            _draw_front(axes, [c for c in own if c.generation <= step], x, y, style.color, opacity, marker)
         label_axes(axes, x, y)
         axes.set_title(style.label, fontsize=9.5, color=PAGE_INK)
         axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -50,7 +55,7 @@ def other_costs(result: SearchResult) -> list[Objective]:
     return [o for o in result.costs if o.name not in drawn and all(c.value(o.name) is not None for c in result.scored)]
 
 
-def cost_svgs(result: SearchResult) -> list[str]:
+def cost_svgs(result: SearchResult) -> list[Markup]:
     """Scores against each other cost: points faint to strong with the generations, lines what is best by that cost."""
     y = result.axes[1]
     figures = []
@@ -61,17 +66,19 @@ def cost_svgs(result: SearchResult) -> list[str]:
             if own:
                 style = track_style(track)
                 draw_points(axes, own, x, y, result, size=11)
-                _draw_line(axes, _front(own, x, y), x, y, style.color, 1.0, style.marker)
+                _draw_front(axes, own, x, y, style.color, 1.0, style.marker)
         label_axes(axes, x, y)
         figures.append(to_svg(figure, f'cost-{x.name}', f'{y.label} against {x.label}'))
     return figures
 
 
-def hypervolume_svg(result: SearchResult) -> str:
-    """Hypervolume of all objectives against the number of scored candidates: of each track from where it starts, and of the whole search.
+def hypervolume_svg(result: SearchResult) -> Markup:
+    """Hypervolume of all objectives against the number of scored candidates: of each track and of the whole search.
 
     The box reaches from the best to the worst value seen in each objective; 1 is a network with the best of all.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = new_axes(8.6, 3.3)
     members = [c for c in result.scored if all(c.value(o.name) is not None for o in result.objectives)]
     if members:
@@ -82,7 +89,8 @@ def hypervolume_svg(result: SearchResult) -> str:
             own = np.flatnonzero([c.track == track for c in members])
             axes.step(own + 1, frame.volumes(points[own]), where='post', color=track_style(track).color, linewidth=1.8)
         if len(tracks) > 1:
-            axes.step(np.arange(1, len(members) + 1), frame.volumes(points), where='post', color=PAGE_INK, linewidth=1.2, linestyle=(0, (4, 2)))
+            dashed: dict[str, Any] = dict(color=PAGE_INK, linewidth=1.2, linestyle=(0, (4, 2)))
+            axes.step(np.arange(1, len(members) + 1), frame.volumes(points), where='post', **dashed)
     axes.set_xlabel('scored networks', labelpad=7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel('hypervolume', labelpad=9)
@@ -91,12 +99,11 @@ def hypervolume_svg(result: SearchResult) -> str:
     return to_svg(figure, 'hypervolume', 'Hypervolume against the number of scored candidates')
 
 
-def _draw_line(axes: Axes, front: Sequence[Candidate], x: Objective, y: Objective, color: str, opacity: float, marker: str) -> None:
-    if front:
-        values = np.array(sorted(values_of(c, x, y) for c in front))
-        axes.plot(values[:, 0], values[:, 1], color=color, alpha=opacity, linewidth=1.6, marker=marker, markersize=3.5)
-
-
-def _front(candidates: Sequence[Candidate], x: Objective, y: Objective) -> list[Candidate]:
-    points = np.array([[o.sign * v for o, v in zip((x, y), values_of(c, x, y), strict=True)] for c in candidates]).reshape(-1, 2)
-    return [candidates[i] for i in front_indices(points)]
+def _draw_front(
+    axes: Axes, members: Sequence[Candidate], x: Objective, y: Objective, color: str, opacity: float, marker: str
+) -> None:
+    if members:
+        values = np.array([values_of(c, x, y) for c in members])
+        front = values[front_indices(values * (x.sign, y.sign))]
+        front = front[np.lexsort((front[:, 1], front[:, 0]))]
+        axes.plot(front[:, 0], front[:, 1], color=color, alpha=opacity, linewidth=1.6, marker=marker, markersize=3.5)

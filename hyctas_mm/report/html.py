@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-from hyctas_mm.report.commands import commands_section
-from hyctas_mm.report.predictions import predictions_section
-from hyctas_mm.report.result import SearchResult, load_search
-from hyctas_mm.report.script import SCRIPT
-from hyctas_mm.report.sections import (
-    chosen_section,
-    drawings_section,
-    evolution_section,
-    front_section,
-    headline,
-    ops_section,
-    page_title,
-    progress_section,
+from markupsafe import Markup
+
+from hyctas_mm.report.doubts import doubts
+from hyctas_mm.report.draw_arch import draw_arch, sketch_data
+from hyctas_mm.report.evolution import cost_svgs, front_svgs, hypervolume_svg, steps_of
+from hyctas_mm.report.ops import op_usage
+from hyctas_mm.report.pareto import KEY_STRENGTHS, pareto_svg, track_style
+from hyctas_mm.report.predictions import read_predictions
+from hyctas_mm.report.render import asset, fill, seconds
+from hyctas_mm.report.result import SearchResult, cost_order, load_search
+from hyctas_mm.report.subnets import Subnet, commands, read_subnets
+from hyctas_mm.search.archive import Candidate
+
+MAX_DRAWN = 40
+"""Networks of the front that are drawn beside the chosen ones; the others are sketched where they are pointed at."""
+
+_MIN_SCALE = 0.8  # drawings shrink to this before their box scrolls
+
+_POLICY = Markup(
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "script-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 )
-from hyctas_mm.report.sketch import sketch_data
-from hyctas_mm.report.style import CSS
-from hyctas_mm.report.subnets import read_subnets
-
-_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-_POLICY = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
-"""The browser itself sees to it that the page asks for nothing and runs no script but ours, whatever a file of the search holds."""
+"""The browser itself sees to it that the page asks for nothing and runs our script only, whatever the search holds."""
 
 
 def write_report(search_dir: str | Path, out: str | Path | None = None) -> Path:
@@ -37,8 +40,8 @@ def write_report(search_dir: str | Path, out: str | Path | None = None) -> Path:
 
     Args:
         search_dir: ``WORK_DIR/search`` or ``WORK_DIR``.
-        out: The file to write, ``report.html`` in the folder of the search if None. It is replaced as a whole, so a reader never sees
-            half a page.
+        out: The file to write, ``report.html`` in the folder of the search if None. It is replaced as a whole, so a
+            reader never sees half a page.
 
     Returns:
         The file.
@@ -49,59 +52,99 @@ def write_report(search_dir: str | Path, out: str | Path | None = None) -> Path:
     """
     result = load_search(search_dir)
     path = Path(out) if out is not None else result.path / 'report.html'
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'the folder {path.parent} of the report does not exist; create it or choose another --out')
-    page = render(result, os.path.relpath(result.path, path.parent))
+    if not (folder := path.parent).is_dir():
+        raise FileNotFoundError(f'the folder {folder} of the report does not exist; create it or choose another --out')
+    link_base = Path(os.path.relpath(result.path, folder)).as_posix()
+    page = fill('report.html.j2', **_page(result, read_subnets(result), link_base))
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     temporary.write_text(page, encoding='utf-8')
     os.replace(temporary, path)
     return path
 
 
-def render(result: SearchResult, link_base: str = '.') -> str:
-    """The page's text.
+def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> dict[str, Any]:
+    """What the page's template writes.
 
     Args:
         result: The search.
+        subnets: Its exported networks.
         link_base: Way from the page's folder to that of the search, for the links to its files.
     """
-    subnets = read_subnets(result)
-    sections = [
-        headline(result),
-        front_section(result),
-        chosen_section(result, subnets),
-        drawings_section(result, subnets, link_base),
-        predictions_section(result),
-        evolution_section(result),
-        progress_section(result),
-        ops_section(result),
-        commands_section(result, subnets),
-    ]
-    footer = '<footer>Written by hyctas_mm. It needs no other file and no network.</footer>'
-    return '\n'.join(
-        [
-            '<!DOCTYPE html>',
-            '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            f'<meta name="color-scheme" content="light dark"><title>{escape(page_title(result))}</title>',
-            f'<style>\n{CSS}\n</style></head>',
-            '<body><main>',
-            *(section for section in sections if section),
-            f'{footer}\n</main>',
-            f'<script type="application/json" id="search-data">{_script_data(result)}</script>',
-            f'<script>{SCRIPT}</script></body></html>\n',
-        ]
+    script = asset('report.js')
+    score = result.axes[1].name
+    front = [result.by_id[i] for i in result.front]
+    chosen = [s for s in subnets if s.role != 'random']
+    return dict(
+        policy=_POLICY.format(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
+        script=script,
+        style=asset('report.css'),
+        data=_script_data(result),
+        result=result,
+        subnets=subnets,
+        chosen=chosen,
+        warning=doubts({s.arch.archid: s.results for s in chosen}, score),
+        continued=any(s.results.get('inherit') for s in subnets),
+        facts=_facts(result),
+        best=_best_sentence(front, result),
+        front=front,
+        undrawn=sum(not c.violations for c in result.candidates) - len(result.scored),
+        most_drawn=MAX_DRAWN,
+        drawn={*result.chosen, *result.front[:MAX_DRAWN]},
+        others=[result.by_id[i] for i in result.front[:MAX_DRAWN] if i not in result.chosen],
+        costs=sorted({name for s in subnets for name in s.costs}, key=cost_order),
+        inherited=any(score in s.inherited for s in subnets),
+        retrained=any(score in s.retrained for s in subnets),
+        trainings=max((len(s.by_seed) for s in subnets), default=0),
+        predictions=read_predictions(result),
+        steps=steps_of(result),
+        pareto=pareto_svg(result),
+        fronts=front_svgs(result) if result.scored else [],
+        other_costs=cost_svgs(result) if result.scored else [],
+        hypervolume=hypervolume_svg(result),
+        usage=fill('op_usage.svg.j2', **op_usage([c.arch for c in front])) if front else '',
+        track_style=track_style,
+        strengths=KEY_STRENGTHS,
+        draw=lambda arch: draw_arch(arch, result.base_channels, shrink_to=_MIN_SCALE),
+        commands=lambda subnet: commands(result, subnet),
+        link=lambda archid, name: quote(f'{link_base}/subnets/{archid}/{name}'.removeprefix('./')),
     )
 
 
-def _script_data(result: SearchResult) -> str:
-    """What the script needs, as JSON that cannot end its element."""
+def _script_data(result: SearchResult) -> dict[str, Any]:
+    """What the page's script needs."""
     x, y = result.axes
     archs = {c.archid: c.arch for c in result.scored}
-    front = sorted(result.front, key=lambda i: result.by_id[i].value(x.name) or 0.0)
-    data = sketch_data(list(archs.values())) | {
-        'front': front,
+    return sketch_data(list(archs.values())) | {
+        'front': sorted(result.front, key=lambda i: result.by_id[i].value(x.name) or 0.0),
         'better': [o.direction for o in (x, y)],
         'last': result.last_generation,
     }
-    return json.dumps(data, separators=(',', ':')).replace('<', '\\u003c')
+
+
+def _facts(result: SearchResult) -> list[tuple[str, Any]]:
+    """Where and how long was searched."""
+    facts = result.facts
+    rejected, given_up = sum(bool(c.violations) for c in result.candidates), facts.get('num_given_up')
+    size = facts.get('input_hw')
+    rows = [
+        ('Dataset', facts.get('dataset')),
+        ('Device', facts.get('device')),
+        ('Input', f'{size[0]} × {size[1]}' if isinstance(size, list) and len(size) == 2 else None),
+        ('Evaluated', f'{int(facts.get("num_evaluated", len(result.candidates))):,}'),
+        ('Of them infeasible', f'{int(facts.get("num_infeasible", rejected)):,}'),
+        ('Of them given up on part of the images', f'{int(given_up):,}' if given_up else None),
+        ('Search time', seconds(float(facts['seconds'])) if 'seconds' in facts else None),
+        ('On the front', len(result.front)),
+        ('Base channels', facts.get('base_channels')),
+        ('Seed', facts.get('seed')),
+    ]
+    return [(name, value) for name, value in rows if value is not None]
+
+
+def _best_sentence(front: Sequence[Candidate], result: SearchResult) -> str:
+    if not front:
+        return 'No feasible network was found.'
+    x, y = result.axes
+    ends = [min(front, key=lambda c: o.sign * (c.value(o.name) or 0.0)) for o in (x, y)]
+    cheap, best = (' at '.join(o.with_value(c.value(o.name)) for o in (y, x)) for c in ends)
+    return f'The front reaches from {cheap} to {best}.'

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
+from markupsafe import Markup
 
 from hyctas_mm.report.result import SearchResult
 from hyctas_mm.report.svg import PAGE_INK, Mark, new_axes, to_svg
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.objectives import Objective
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
 
 SHORT_ID = 6
 _FAINTEST, _STRONGEST = 0.18, 0.85  # opacity of the first and the last generation
@@ -31,18 +34,18 @@ class TrackStyle(NamedTuple):
 
 
 def track_style(track: int | None) -> TrackStyle:
-    """Colours of middle lightness, so that faint-to-strong reads on light and dark pages; the markers tell them apart without colour."""
+    """Colours of middle lightness, so that faint-to-strong reads on light and dark pages; markers do without colour."""
     if track is None:
         return TrackStyle('joint search', '#8f6fd0', 'D')
     color, marker = {1: ('#2f86d6', 'o'), 2: ('#e07a2d', 's')}.get(track, ('#25a06f', '^'))
     return TrackStyle(f'{track} branch' if track == 1 else f'{track} branches', color, marker)
 
 
-def pareto_svg(result: SearchResult) -> str:
+def pareto_svg(result: SearchResult) -> Markup:
     """Every scored candidate, the fronts and the chosen networks.
 
-    Colours go from faint to strong with the generations; solid lines are the fronts. Of more than two objectives the first two are drawn.
-    Each point has its network's id, generation and track for the page's script.
+    Colours go from faint to strong with the generations; solid lines are the fronts. Of more than two objectives the
+    first two are drawn. Each point has its network's id, generation and track for the page's script.
     """
     x, y = result.axes
     figure, axes = new_axes(8.6, 5.0)
@@ -52,7 +55,7 @@ def pareto_svg(result: SearchResult) -> str:
         if members:
             gid = f'points-{track}'
             marks[gid] = [_mark(c, result) for c in members]
-            draw_points(axes, members, x, y, result, size=20, gid=gid)
+            draw_points(axes, members, x, y, result, size=20).set_gid(gid)
     for track, ids in (result.fronts_by_track or {None: result.front}).items():
         _draw_front(axes, [result.by_id[i] for i in ids], track, result)
     label_axes(axes, x, y)
@@ -65,13 +68,15 @@ def pareto_svg(result: SearchResult) -> str:
 
 
 def draw_points(
-    axes: Axes, members: Sequence[Candidate], x: Objective, y: Objective, result: SearchResult, size: float, gid: str | None = None
-) -> None:
+    axes: Axes, members: Sequence[Candidate], x: Objective, y: Objective, result: SearchResult, size: float
+) -> PathCollection:
     """Candidates of one track, faint to strong with their generations."""
+    from matplotlib.colors import to_rgba
+
     style = track_style(members[0].track)
     colors = [to_rgba(style.color, strength(c.generation, result)) for c in members]
     values = np.array([values_of(c, x, y) for c in members])
-    axes.scatter(values[:, 0], values[:, 1], s=size, marker=style.marker, c=colors, linewidths=0, gid=gid, clip_on=False)
+    return axes.scatter(values[:, 0], values[:, 1], s=size, marker=style.marker, c=colors, linewidths=0, clip_on=False)
 
 
 def strength(generation: int, result: SearchResult) -> float:
@@ -81,13 +86,8 @@ def strength(generation: int, result: SearchResult) -> float:
 
 def label_axes(axes: Axes, x: Objective, y: Objective) -> None:
     """Names, units and directions. They stand off the numbers, which are larger on narrow pages."""
-    axes.set_xlabel(axis_label(x), labelpad=7)
-    axes.set_ylabel(axis_label(y), labelpad=9)
-
-
-def axis_label(objective: Objective) -> str:
-    """Name, unit and direction."""
-    return f'{objective.label}, {"higher" if objective.direction == "max" else "lower"} is better'
+    axes.set_xlabel(x.goal, labelpad=7)
+    axes.set_ylabel(y.goal, labelpad=9)
 
 
 def values_of(candidate: Candidate, x: Objective, y: Objective) -> tuple[float, float]:
@@ -98,7 +98,7 @@ def values_of(candidate: Candidate, x: Objective, y: Objective) -> tuple[float, 
     """
     value_x, value_y = candidate.value(x.name), candidate.value(y.name)
     if value_x is None or value_y is None:
-        raise ValueError(f'candidate {candidate.archid} has no value for {x.name} or {y.name}; draw those of SearchResult.scored only')
+        raise ValueError(f'candidate {candidate.archid} has no {x.name} or {y.name}; draw SearchResult.scored only')
     return value_x, value_y
 
 
@@ -115,7 +115,8 @@ def _draw_front(axes: Axes, front: Sequence[Candidate], track: int | None, resul
         return
     style = track_style(track)
     values = np.array(sorted(values_of(c, *result.axes) for c in front))
-    axes.plot(values[:, 0], values[:, 1], color=style.color, linewidth=1.8, marker=style.marker, markersize=5, gid=f'front-{track}')
+    look: dict[str, Any] = dict(color=style.color, linewidth=1.8, marker=style.marker, markersize=5)
+    axes.plot(*values.T, **look, gid=f'front-{track}')
 
 
 def _label_chosen(axes: Axes, result: SearchResult) -> None:
@@ -131,21 +132,14 @@ def _label_chosen(axes: Axes, result: SearchResult) -> None:
         while any(abs(pixel_x + dx - px) < 56 and abs(pixel_y + dy - py) < 15 for px, py in taken):
             dy += 4 if dy > 0 else -4
         taken.append((pixel_x + dx, pixel_y + dy))
-        ring: dict[str, Any] = {'marker': 'o', 'markersize': 11, 'markerfacecolor': 'none', 'markeredgecolor': PAGE_INK, 'markeredgewidth': 1.4}
-        axes.plot(*point, **ring, gid=f'chosen-ring-{index}')
-        pushed = abs(dy) > _LABEL_OFFSET[1]
+        ring: dict[str, Any] = dict(marker='o', markersize=11, markerfacecolor='none', markeredgewidth=1.4)
+        axes.plot(*point, **ring, markeredgecolor=PAGE_INK, gid=f'chosen-ring-{index}')
+        line = {'arrowstyle': '-', 'color': PAGE_INK, 'alpha': 0.5, 'shrinkA': 0, 'shrinkB': 6}
         label = axes.annotate(
-            candidate.archid[:SHORT_ID],
-            point,
-            (dx, dy),
-            textcoords='offset points',
-            ha='right' if side < 0 else 'left',
-            va='center',
-            color=PAGE_INK,
-            fontsize=8.5,
-            annotation_clip=False,
-            arrowprops={'arrowstyle': '-', 'color': PAGE_INK, 'alpha': 0.5, 'shrinkA': 0, 'shrinkB': 6} if pushed else None,
-        )
+            candidate.archid[:SHORT_ID], point, (dx, dy), textcoords='offset points', annotation_clip=False,
+            ha='right' if side < 0 else 'left', va='center', color=PAGE_INK, fontsize=8.5,
+            arrowprops=line if abs(dy) > _LABEL_OFFSET[1] else None,
+        )  # fmt: skip
         label.set_gid(f'chosen-label-{index}')
         if label.arrow_patch is not None:
             label.arrow_patch.set_gid(f'chosen-line-{index}')

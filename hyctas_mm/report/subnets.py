@@ -1,13 +1,17 @@
-"""The exported networks of a search and what came of them (``subnets/<archid>/``)."""
+"""The exported networks of a search, what came of them (``subnets/<archid>/``), and what to type to use them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.report.doubts import better_weights
 from hyctas_mm.report.result import SearchResult, read_object
 from hyctas_mm.search.archive import Candidate, SearchFileError, read_arch
 
@@ -40,6 +44,11 @@ class Subnet:
     results: Mapping[str, Any]
     files: tuple[str, ...]
 
+    def deviation(self, name: str) -> float | None:
+        """Standard deviation of a score over several trainings."""
+        scores = [seed[name] for seed in self.by_seed if name in seed]
+        return stdev(scores) if len(scores) > 1 else None
+
 
 def read_subnets(result: SearchResult) -> list[Subnet]:
     """The chosen networks in their order, then the other exported ones (random ones) by id.
@@ -60,16 +69,44 @@ def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
     path = folder / 'results.json'
     data = read_object(path) if path.is_file() else {}
     role = 'chosen' if archid in result.chosen else str(data.get('role', 'chosen'))
-    inherited, retrained, costs = (_numbers(data.get(key) or {}, key, path) for key in ('inherited', 'retrained', 'costs'))
+    keys = ('inherited', 'retrained', 'costs')
+    inherited, retrained, costs = (_numbers(data.get(key) or {}, key, path) for key in keys)
     files = tuple(n for n in _FILES if (folder / n).is_file())
     seeds = data.get('by_seed') or {}
     if not isinstance(seeds, Mapping):
-        raise SearchFileError(f'{path}: "by_seed" must map seeds to scores, got {seeds!r}; delete the file and run tools/retrain.py again')
+        raise SearchFileError(
+            f'{path}: "by_seed" must map seeds to scores, got {seeds!r}; delete the file and run tools/retrain.py again'
+        )
     by_seed = tuple(_numbers(scores, f'by_seed.{seed}', path) for seed, scores in seeds.items())
     return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, data, files)
 
 
 def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:
     if not isinstance(data, Mapping) or not all(isinstance(v, (int, float)) for v in data.values()):
-        raise SearchFileError(f'{path}: "{key}" must map names to numbers, got {data!r}; delete the file and run tools/retrain.py again')
+        raise SearchFileError(
+            f'{path}: "{key}" must map names to numbers, got {data!r}; delete the file and run tools/retrain.py again'
+        )
     return {str(k): float(v) for k, v in data.items()}
+
+
+def commands(result: SearchResult, subnet: Subnet) -> Iterator[tuple[str, str]]:
+    """What can be done with a network, and the command; to be run in the folder of the search."""
+    folder = f'subnets/{subnet.arch.archid}'
+    weights = better_weights(subnet.results, result.axes[1].name) if subnet.results else 'weights.pth'
+    package = _package(result.path / folder / 'config.py')
+    yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/{weights}'
+    yield 'train it alone', f'mim train {package} {folder}/config.py'
+    size = result.facts.get('input_hw')
+    shape = ' '.join(map(str, size)) if isinstance(size, list) else 'HEIGHT WIDTH'
+    yield 'export it', f'python REPOSITORY/tools/export_onnx.py {folder}/config.py {folder}/{weights} --shape {shape}'
+    yield 'load it', f"from hyctas_mm.archs import load_arch; arch = load_arch('{folder}/arch.json')"
+
+
+def _package(config: Path) -> str:
+    """mim's name of the package that trains the network, from its config's default scope; the config is not run."""
+    text = config.read_text(encoding='utf-8') if config.is_file() else ''
+    found = re.search(r"^default_scope\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE)
+    scope = found.group(1) if found else 'mmseg'
+    if scope == 'mmdet' and next(iter(distributions(name='mmdet')), None) is None:
+        return 'mmdetection'  # so it is called in the maintained distributions, and mmdet in upstream's
+    return scope

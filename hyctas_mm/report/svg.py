@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PAGE_INK = '#010203'
 """Draw with this colour what shall have the colour of the page's text, and so be readable on light and dark pages."""
@@ -33,6 +35,8 @@ class Mark(NamedTuple):
 
 def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure (inches) with one plain set of axes: no frame, a faint grid."""
+    from matplotlib.figure import Figure  # loaded when a figure is drawn only
+
     figure = Figure(figsize=(width, height), layout='constrained')
     axes = figure.add_subplot()
     axes.grid(color=PAGE_INK, alpha=0.1, linewidth=0.7)
@@ -47,7 +51,7 @@ def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def to_svg(figure: Figure, name: str, title: str, marks: Mapping[str, Sequence[Mark]] | None = None) -> str:
+def to_svg(figure: Figure, name: str, title: str, marks: Mapping[str, Sequence[Mark]] | None = None) -> Markup:
     """Renders a figure.
 
     Args:
@@ -59,8 +63,10 @@ def to_svg(figure: Figure, name: str, title: str, marks: Mapping[str, Sequence[M
     Returns:
         A standalone SVG with a transparent background, the same in every run.
     """
+    from matplotlib import rc_context
+
     buffer = io.StringIO()
-    with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': name}):
+    with rc_context({'svg.fonttype': 'none', 'svg.hashsalt': name}):
         figure.savefig(buffer, format='svg', transparent=True, metadata=_NO_METADATA)
     ElementTree.register_namespace('', _SVG)
     ElementTree.register_namespace('xlink', _XLINK)
@@ -74,7 +80,7 @@ def to_svg(figure: Figure, name: str, title: str, marks: Mapping[str, Sequence[M
     root.insert(0, ElementTree.Element(f'{{{_SVG}}}title'))
     root[0].text = title
     text = ElementTree.tostring(root, encoding='unicode')
-    return re.sub(r'>\s+<', '><', text.replace(PAGE_INK, 'currentColor'))
+    return Markup(re.sub(r'>\s+<', '><', text.replace(PAGE_INK, 'currentColor')))
 
 
 def _mark_points(root: ElementTree.Element, gid: str, marks: Sequence[Mark]) -> None:

@@ -54,6 +54,11 @@ class Objective:
         """Name and unit, e.g. ``'mIoU (%)'``."""
         return label_of(self.name, self.unit)
 
+    @property
+    def goal(self) -> str:
+        """Name, unit and direction, e.g. ``'Latency (ms), lower is better'``."""
+        return f'{self.label}, {"higher" if self.direction == "max" else "lower"} is better'
+
     def with_value(self, value: float | None) -> str:
         """Name, value and unit, e.g. ``'Latency 5.43 ms'``."""
         text = '–' if value is None else format_value(value)

@@ -154,12 +154,13 @@ def test_hours_decide_the_lengths() -> None:
         assert 0.6 * 3600 * hours < total < 1.1 * 3600 * hours
     # rather fewer networks than too few steps for each, down to one
     assert [timing.least_subnet_steps(epoch) for epoch in (10, 150, 1000)] == [300, 450, 600]
-    slow = Speed(step=1.1, calibration_image=0.01, image=0.02, pricing=0.1)
+    slow = Speed(step=1.1, calibration_image=0.01, image=0.02)
     for hours, chosen in ((0.95, 3), (0.65, 2), (0.4, 1)):
         fitted = timing.fit_hours(usual, hours, slow, 400, 40, 100, 8, space)
         assert fitted.num_chosen == chosen and fitted.subnet_steps >= 300, fitted
-    with pytest.raises(TooShort, match=r'--hours 0.01 is not enough.*give at least --hours'):
+    with pytest.raises(TooShort, match=r'--hours 0.01 is not enough.*give at least --hours') as raised:
         timing.fit_hours(usual, 0.01, speed, 1260, 140, 100, 8, space)
+    assert raised.value.excess > 1.3
     assert [timing.duration(s) for s in (0.2, 40, 600, 3900, 7500)] == ['1 s', '40 s', '10 min', '65 min', '2 h 5 min']
 
 
@@ -296,3 +297,28 @@ def test_the_command(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(SystemExit):
         new_search.main([*argv, '--hours', '0'])
     assert 'tool_new_search' not in sys.modules
+
+
+def test_short_hours_make_images_smaller(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    new_search = tool('new_search')
+
+    def measure(configs: Path, device: Any) -> Speed:
+        height, width = Config.fromfile(configs / 'search.py').train_cfg.input_hw
+        return Speed(step=2e-4 * height * width, calibration_image=1e-6, image=1e-6)
+
+    monkeypatch.setattr('hyctas_mm.engine.new_search.measure.measure_speed', measure)
+    argv = ['--data-root', str(toy_root), '--like', 'cityscapes', '--device', 'cpu', '--hours', '0.1', '--work-dir', str(tmp_path / 'work')]
+    assert new_search.main(argv) == 2 and 'a smaller --size' in capsys.readouterr().err, 'toy streets are too small to be made smaller'
+    monkeypatch.setattr('hyctas_mm.engine.new_search.sizing.LEAST_SIDE', 32)
+    assert new_search.main([*argv, '--overwrite']) == 0
+    assert 'images are made smaller; for the size above give --hours' in capsys.readouterr().out
+    before, after = (Sizes((64, 128), True).typical_hw, Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.input_hw)
+    assert 32 <= after[0] < before[0]
+    assert new_search.main([*argv, '--overwrite', '--size', '64', '128']) == 2, 'a size that was asked for is kept'
+
+
+@given(side=st.integers(32, 2000), excess=st.floats(1.3, 1000))
+def test_smaller_images(side: int, excess: float) -> None:
+    size = sizing.smaller(choose_geometry(Sizes((side, 2 * side), True), 'cpu'), excess)
+    assert size is None or (side > size[0] >= sizing.LEAST_SIDE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,19 @@ import pytest
 from PIL import Image
 
 from hyctas_mm.archs import Architecture, SearchSpace, num_channels
+from hyctas_mm.report.render import asset
 from tests.front_reference import non_dominated
 
 OBJECTIVES = [
     {'name': 'mIoU', 'direction': 'max', 'unit': '%'},
     {'name': 'latency_ms', 'direction': 'min', 'unit': 'ms'},
 ]
+
+COLORS = {
+    scheme: dict(re.findall(r'--(\w+): (#\w{6})', block))
+    for scheme, block in zip(('light', 'dark'), re.findall(r':root \{(.*?)\}', asset('report.css'), re.DOTALL), strict=True)
+}
+"""The page's colours by name, for light and dark readers."""
 
 
 def make_record(index: int, arch: Architecture, generation: int, rng: np.random.Generator) -> dict[str, Any]:

@@ -12,10 +12,9 @@ import pytest
 
 from hyctas_mm.report.html import write_report
 from hyctas_mm.report.result import SearchResult, load_search
-from hyctas_mm.report.style import COLORS
 from tests.front_reference import non_dominated
 from tests.test_report.browser import Browser, find_browser
-from tests.test_report.conftest import add_extras, write_search
+from tests.test_report.conftest import COLORS, add_extras, write_search
 
 PROGRAM = find_browser()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason='no Chromium is installed (Debian: apt-get install chromium)')

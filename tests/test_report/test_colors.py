@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hyctas_mm.report.ops_style import INK, op_color
+from hyctas_mm.report.ops import INK, op_color
 from hyctas_mm.report.pareto import track_style
-from hyctas_mm.report.style import COLORS
+from hyctas_mm.report.render import asset
+from tests.test_report.conftest import COLORS
 
 OPS = ('conv', 'conv_2x', 'lite_conv', 'lite_conv_2x', 'attention')
 # linear RGB as seen without one kind of cone (Machado, Oliveira and Fernandes 2009, severity 1)
@@ -61,3 +62,7 @@ def test_text_is_readable(scheme: str) -> None:
 @pytest.mark.parametrize('op', [*OPS, 'conv_1x1', 'zoom_conv', 'zoom_conv_2x', 'op_of_somebody'])
 def test_names_on_ops_are_readable(op: str) -> None:
     assert contrast(INK, op_color(op)) >= 4.5
+
+
+def test_the_page_writes_on_ops_with_that_ink() -> None:
+    assert f'.usage .in, .sketch .in {{ fill: {INK};' in asset('report.css')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +14,7 @@ import pytest
 from hyctas_mm.archs import Architecture, SearchSpace, declare_op, load_arch, zoo_names
 from hyctas_mm.archs.architecture import Cell
 from hyctas_mm.report.draw_arch import draw_arch, draw_arch_file
-from hyctas_mm.report.ops_style import op_color, op_short, sort_ops
+from hyctas_mm.report.ops import op_color, op_short, sort_ops
 
 SVG = '{http://www.w3.org/2000/svg}'
 WIDE = SearchSpace(layers=20, stem_widths=(6, 12), head_widths=(8, 12), low_levels=('none', 's4', 's4s8'), head_attentions=(True, False))
@@ -101,3 +103,24 @@ def test_standalone_without_fetches(tmp_path: Path) -> None:
 def test_base_channels_must_be_positive() -> None:
     with pytest.raises(ValueError, match='base_channels=0'):
         draw_arch(load_arch('hyctas-s'), 0)
+
+
+def test_nothing_large_is_loaded_for_it() -> None:
+    """Neither by importing any module of the report nor by drawing a network; what imports them may load what it likes."""
+    code = """
+import importlib, pkgutil, sys, types
+package = types.ModuleType('hyctas_mm')
+package.__path__ = [sys.argv[1]]
+sys.modules['hyctas_mm'] = package  # its own __init__ registers everything
+import hyctas_mm.report
+modules = [module.name for module in pkgutil.iter_modules(hyctas_mm.report.__path__, 'hyctas_mm.report.')]
+for name in modules:
+    importlib.import_module(name)
+from hyctas_mm.archs import load_arch
+from hyctas_mm.report.draw_arch import draw_arch
+assert draw_arch(load_arch('hyctas-m')) and len(modules) > 5
+print(sorted({'torch', 'mmengine', 'mmcv', 'matplotlib'} & sys.modules.keys()))
+"""
+    package = Path(__file__).parents[2] / 'hyctas_mm'
+    done = subprocess.run([sys.executable, '-c', code, str(package)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == '[]'

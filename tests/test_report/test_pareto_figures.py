@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from hyctas_mm.report.evolution import cost_svgs, front_svgs, hypervolume_svg, other_costs, steps_of
+from hyctas_mm.report.html import write_report
 from hyctas_mm.report.pareto import pareto_svg, values_of
-from hyctas_mm.report.pieces import track_key
 from hyctas_mm.report.result import load_search
 from tests.front_reference import hypervolume, non_dominated
 
@@ -113,7 +113,9 @@ def test_joint_search(search_dir: Path, edit_front: Callable[..., Path]) -> None
     path.write_text(''.join(json.dumps(json.loads(line) | {'track': None}) + '\n' for line in path.read_text().splitlines()))
     result = load_search(edit_front(fronts_by_track=None))
     assert result.tracks == [None]
-    assert 'joint search' in track_key(result) and 'points-None' in pareto_svg(result)
+    assert 'points-None' in pareto_svg(result)
+    page = write_report(search_dir).read_text(encoding='utf-8')
+    assert 'joint search</li>' in page and 'all together</li>' not in page
     assert [svg.count('joint search') for svg in front_svgs(result)] == [2]  # title and heading
     assert 'stroke-dasharray: ' not in hypervolume_svg(result), 'all together is the same line'
 

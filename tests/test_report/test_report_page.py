@@ -14,11 +14,11 @@ from types import ModuleType
 
 import pytest
 
-from hyctas_mm.report import commands
+from hyctas_mm.report import subnets
 from hyctas_mm.report.html import write_report
-from hyctas_mm.report.op_usage import count_ops
+from hyctas_mm.report.ops import count_ops
+from hyctas_mm.report.render import seconds
 from hyctas_mm.report.result import load_search
-from hyctas_mm.report.sections import format_seconds
 from hyctas_mm.search.archive import SearchFileError
 
 Fill = Callable[..., None]
@@ -141,7 +141,7 @@ def test_texts_are_escaped(edit_front: Callable[..., Path], fill_search: Fill) -
     assert (
         '<script>alert' not in text
         and text.count('<script') == 2
-        and '<img src=&#x27;y' not in text
+        and "<img src='y" not in text
         and '<b onclick' not in text
         and '<i>road' not in text
     )
@@ -156,7 +156,7 @@ def test_archid_with_markup_is_refused(edit_front: Callable[..., Path]) -> None:
 def test_more_than_two_objectives(edit_front: Callable[..., Path]) -> None:
     names = {'mIoU': 'max', 'latency_ms': 'min', 'params_m': 'min'}
     text = read(write_report(edit_front(objectives=[{'name': n, 'direction': d} for n, d in names.items()])))
-    assert 'Of 3 objectives the figure shows the first two, not Parameters (M)' in text
+    assert 'Of 3 objectives the figure shows the first two, not Parameters (M)' in ' '.join(text.split())
 
 
 def test_nothing_chosen(edit_front: Callable[..., Path]) -> None:
@@ -209,9 +209,11 @@ def test_networks_of_little_worth_are_told_of(search_dir: Path, fill_search: Fil
     text = read(write_report(search_dir))
     assert 'class="warning"' not in text and f'--checkpoint subnets/{archid}/retrained.pth' in text
     path = search_dir / 'subnets' / archid / 'results.json'
-    path.write_text(json.dumps({'inherited': {'mIoU': 31.0}, 'retrained': {'mIoU': 2.5}, 'inherit': True}))
+    scores = {'inherited': {'mIoU': 31.0}, 'retrained': {'mIoU': 2.5}, 'inherit': True, 'never_predicted': ['<b>car']}
+    path.write_text(json.dumps(scores))
     text = read(write_report(search_dir))
     assert '<p class="warning">These networks may be of little worth' in text and f'(e.g. {archid}: mIoU 2.5, before 31.0)' in text
+    assert 'some network never predicts &lt;b&gt;car.' in text
     assert f'--checkpoint subnets/{archid}/weights.pth' in text and 'trained alone on from the supernet' in text
 
 
@@ -220,7 +222,7 @@ def test_commands_are_those_of_the_package(
     search_dir: Path, fill_search: Fill, monkeypatch: pytest.MonkeyPatch, installed: list[str], package: str
 ) -> None:
     """mim calls mmdet by the name of its distribution, which is another on each of the two stacks."""
-    monkeypatch.setattr(commands, 'distributions', lambda name: [found for found in installed if found == name])
+    monkeypatch.setattr(subnets, 'distributions', lambda name: [found for found in installed if found == name])
     fill_search(search_dir, pictures=0)
     chosen = load_search(search_dir).chosen
     (search_dir / 'subnets' / chosen[1] / 'config.py').write_text("default_scope = 'mmdet'\n")
@@ -231,7 +233,7 @@ def test_commands_are_those_of_the_package(
 
 
 def test_fronts_larger_than_what_is_drawn(search_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('hyctas_mm.report.sections.MAX_DRAWN', 2)
+    monkeypatch.setattr('hyctas_mm.report.html.MAX_DRAWN', 2)
     result = load_search(search_dir)
     text = read(write_report(search_dir))
     drawn = {*result.chosen, *result.front[:2]}
@@ -246,7 +248,7 @@ def test_op_counts(search_dir: Path) -> None:
 
 
 def test_seconds() -> None:
-    assert [format_seconds(s) for s in (12.3, 1234.5, 7500)] == ['12 s', '20 min 34 s', '2 h 5 min']
+    assert [seconds(s) for s in (12.3, 1234.5, 7500)] == ['12 s', '20 min 34 s', '2 h 5 min']
 
 
 def test_tool(search_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

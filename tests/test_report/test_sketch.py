@@ -6,7 +6,7 @@ import numpy as np
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.archs.architecture import Cell
-from hyctas_mm.report.sketch import sketch_data
+from hyctas_mm.report.draw_arch import sketch_data
 
 
 def test_by_hand() -> None:
@@ -14,7 +14,7 @@ def test_by_hand() -> None:
     shared = Cell('conv', 12)
     arch = Architecture(((shared, Cell('attention', 12)), (shared, Cell('conv', 4, True), Cell('conv', 12))))
     data = sketch_data([arch])
-    assert [name for name, _ in data['ops']] == ['conv', 'attn']
+    assert [name for name, _ in data['ops']] == ['conv', 'attn'] and data['strides'] == (8, 16, 32)
     assert data['archs'] == {arch.archid: [1, 1, 0, 0, 0, 0, 12, -1, 1, 0, 1, 12, 0, 1, 1, 0, 4, 0, 2, 1, 0, 12, 2]}
 
 

@@ -29,7 +29,7 @@ def hold_out(names: Sequence[str], wanted: int) -> tuple[list[str], str]:
         groups: dict[str, list[str]] = {}
         for name in names:
             groups.setdefault(group_of(name), []).append(name)
-        if len(groups) >= _MIN_GROUPS:
+        if _MIN_GROUPS <= len(groups) < len(names):
             most = min(3 * wanted, 3 * len(names) // 10)
             chosen: list[str] = []
             taken = 0

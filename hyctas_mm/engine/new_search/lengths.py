@@ -80,7 +80,15 @@ class Estimate:
 
 
 class TooShort(ValueError):
-    """The time given is not enough for anything that makes sense."""
+    """The time given is not enough for anything that makes sense.
+
+    Attributes:
+        excess: What the least takes, over the time given.
+    """
+
+    def __init__(self, message: str, excess: float) -> None:
+        super().__init__(message)
+        self.excess = excess
 
 
 def usual_lengths(num_fit: int, batch: int, device_type: str) -> Lengths:
@@ -129,10 +137,8 @@ def fit_hours(lengths: Lengths, hours: float, speed: Speed, num_fit: int, num_se
     total = sum(e.seconds for e in estimate(fitted, speed, num_select, num_val, batch, space))
     if total > 1.3 * seconds:
         least = f'{fitted.steps} supernet steps, {fitted.candidates} candidates and {_networks(num_chosen)} of {fitted.subnet_steps} steps'
-        raise TooShort(
-            f'--hours {hours:g} is not enough: {least} take about {duration(total)}; '
-            f'give at least --hours {total / 3600 + 0.05:.1f}, a smaller --size, or --quick for a try'
-        )
+        text = f'--hours {hours:g} is not enough: {least} take about {duration(total)}'
+        raise TooShort(f'{text}; give at least --hours {total / 3600 + 0.05:.1f}, a smaller --size, or --quick for a try', total / seconds)
     return fitted
 
 

@@ -34,6 +34,8 @@ MEMORY_SHARE = 0.8
 """Part of the memory that the prediction may fill: it does not count scratch memory and waste."""
 TOO_SLOW = 1.5
 """A space whose median network takes this many times the latency budget is left for a smaller one."""
+LEAST_SIDE = 128
+"""Below this no image is made smaller for lack of time."""
 PAD = 32
 """To multiples of which panoptic images are padded: ``pad_size_divisor`` of their model configs."""
 SMALL_THING = 32
@@ -138,6 +140,16 @@ def choose_geometry(sizes: Sizes, device_type: str, like: str | None = None, siz
     if like == 'cityscapes':
         return Geometry((height, width), (_floor32(height), _floor32(width)), resize, (width, height), (0.5, 2.0))
     return Geometry((height, width), (_floor32(height * 2 / 3), _floor32(width * 2 / 3)), resize, (width, height), (0.75, 1.5))
+
+
+def smaller(geometry: Geometry, excess: float) -> tuple[int, int] | None:
+    """A size at which a job that takes ``excess`` times its hours may fit into them; None if that is too small to be worth it.
+
+    Time goes with the pixels. In one step the sides are at most halved.
+    """
+    share = max(0.5, min(0.9, excess**-0.5))
+    height, width = (round(side * share) for side in geometry.input_hw)
+    return (height, width) if min(height, width) >= LEAST_SIDE else None
 
 
 def choose_plan(

@@ -10,13 +10,12 @@ import numpy as np
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from hyctas_mm.archs import Architecture, PlacedCell, SearchSpace, load_arch, num_channels
+from hyctas_mm.archs import STRIDES, Architecture, PlacedCell, SearchSpace, load_arch, num_channels
 from hyctas_mm.models.layers import ConvBN, MakeBlock
 from hyctas_mm.models.ops import Op, build_op
 from hyctas_mm.registry import MODELS
 
 T = TypeVar('T')
-STRIDES = (8, 16, 32)
 RELEASE_INIT = (
     dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu'),
     dict(type='Constant', layer='_BatchNorm', val=1),

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import Tensor, nn
 
-from hyctas_mm.archs import Architecture, SearchSpace, load_arch, num_channels
-from hyctas_mm.models.backbones.hyctas import STRIDES, BranchFeatures, Stem
+from hyctas_mm.archs import STRIDES, Architecture, SearchSpace, load_arch, num_channels
+from hyctas_mm.models.backbones.hyctas import BranchFeatures, Stem
 from hyctas_mm.models.decode_heads.aggregation import Aggregation, branch_channels, full_branch_channels
 from hyctas_mm.models.decode_heads.trunk import Trunk
 from hyctas_mm.models.layers import MakeBlock

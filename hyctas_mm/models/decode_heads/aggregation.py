@@ -8,13 +8,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from hyctas_mm.archs import Architecture, num_channels
+from hyctas_mm.archs import STRIDES, Architecture, num_channels
 from hyctas_mm.models.layers import MakeBlock, resize
 from hyctas_mm.models.nodes import ChannelFusion
 from hyctas_mm.registry import MODELS
 
 T = TypeVar('T')
-STRIDES = (8, 16, 32)
 
 
 class Aggregation(nn.Module):

@@ -1,24 +1,22 @@
-"""What the page does beside being read: a network under the pointer is sketched, a clicked one kept, generations wound back, commands copied.
-
-Plain JavaScript without a library. Without it the page is the same, as a picture; so all that only it can do is put there by it.
-"""
-
-SCRIPT = r"""
+// What the page does beside being read: a network under the pointer is sketched, a clicked one kept, generations wound
+// back, commands copied. Without it the page is the same, as a picture; so all that only it can do is put there by it.
 (() => {
 'use strict';
 const NS = 'http://www.w3.org/2000/svg', CELL = 44, HIGH = 28, STEP = 56, ROW = 38, LEFT = 46, PAD = 7, EMPTY = 16;
 const data = JSON.parse(document.getElementById('search-data').textContent);
 const figure = document.querySelector('.front'), svg = figure.querySelector('svg.fig');
 
-const make = (name, attributes = {}, ...children) => {
-  const element = document.createElement(name);
+const set = (element, attributes) => {
   for (const key in attributes) element.setAttribute(key, attributes[key]);
+  return element;
+};
+const make = (name, attributes = {}, ...children) => {
+  const element = set(document.createElement(name), attributes);
   element.append(...children);
   return element;
 };
 const draw = (parent, name, attributes, text) => {
-  const element = document.createElementNS(NS, name);
-  for (const key in attributes) element.setAttribute(key, attributes[key]);
+  const element = set(document.createElementNS(NS, name), attributes);
   if (text !== undefined) element.textContent = text;
   parent.append(element);
   return element;
@@ -35,8 +33,8 @@ const points = [...svg.querySelectorAll('[data-id]')].map(element => {
 const byId = new Map(points.map(point => [point.id, point]));
 
 function sketch(point) {
-  const numbers = data.archs[point.id], lanes = numbers.slice(0, 3), cells = [], rows = [];
-  for (let i = 3; i < numbers.length; i += 5) {
+  const numbers = data.archs[point.id], lanes = numbers.slice(0, data.strides.length), cells = [], rows = [];
+  for (let i = lanes.length; i < numbers.length; i += 5) {
     const [layer, row, op, width, from] = numbers.slice(i, i + 5);
     cells.push({layer, row, op, width, from, end: true});
   }
@@ -46,7 +44,7 @@ function sketch(point) {
   lanes.forEach((count, lane) => {
     const high = count ? 2 * PAD + count * ROW - (ROW - HIGH) : EMPTY;
     draw(root, 'rect', {class: 'lane', x: 2, y: top, width: right - 4, height: high, rx: 6});
-    draw(root, 'text', {x: 8, y: top + high / 2 + 4}, '1/' + 8 * 2 ** lane);
+    draw(root, 'text', {x: 8, y: top + high / 2 + 4}, '1/' + data.strides[lane]);
     if (!lane) stem = top + (count ? PAD + HIGH / 2 : high / 2);
     for (let row = 0; row < count; row++) rows.push(top + PAD + row * ROW + HIGH / 2);
     top += high + 4;
@@ -62,17 +60,18 @@ function sketch(point) {
     const x = LEFT + cell.layer * STEP, y = rows[cell.row] - HIGH / 2, [name, color] = data.ops[cell.op];
     draw(root, 'rect', {x, y, width: CELL, height: HIGH, rx: 5, fill: color});
     draw(root, 'text', {class: 'in', x: x + CELL / 2, y: y + 16}, name);
-    draw(root, 'rect', {class: 'bar', x: x + 4, y: y + HIGH - 6, width: (CELL - 8) * cell.width / 12, height: 3, rx: 1.5});
+    const width = (CELL - 8) * cell.width / 12;
+    draw(root, 'rect', {class: 'bar', x: x + 4, y: y + HIGH - 6, width, height: 3, rx: 1.5});
   }
   draw(root, 'circle', {class: 'stem', cx: LEFT - 9, cy: stem, r: 3});
   draw(root, 'rect', {class: 'head', x: right + 6, y: 2, width: 10, height: top - 6, rx: 4});
-  const width = right + 20, attributes = {class: 'sketch', viewBox: `0 0 ${width} ${top}`, role: 'img', 'aria-label': 'sketch of ' + point.id};
-  for (const key in attributes) root.setAttribute(key, attributes[key]);
+  const width = right + 20, viewBox = `0 0 ${width} ${top}`;
+  set(root, {class: 'sketch', viewBox, role: 'img', 'aria-label': 'sketch of ' + point.id});
   root.style.maxWidth = width + 'px';
   return root;
 }
 
-// Pointing -------------------------------------------------------------------------------------------------------------------
+// Pointing -----------------------------------------------------------------------------------------------------
 const tip = make('div', {class: 'tip', hidden: ''});
 const pin = make('section', {class: 'pin', 'aria-live': 'polite', 'aria-label': 'Kept network', hidden: ''});
 const ring = draw(svg, 'circle', {class: 'ring', r: 8, visibility: 'hidden'});
@@ -80,15 +79,14 @@ const kept = draw(svg, 'circle', {class: 'ring kept', r: 9, visibility: 'hidden'
 let shown = null, generation = data.last;
 figure.append(tip);
 figure.after(pin);
-figure.setAttribute('tabindex', '0');
-figure.setAttribute('role', 'group');
-figure.setAttribute('aria-label', 'Front of the search. The arrow keys walk along it, Enter keeps a network, Escape lets it go.');
-const hint = make('p', {class: 'hint'}, 'Point at a network to see it, click to keep it; on the keyboard: arrow keys, Enter, Escape.');
+const name = 'Front of the search. The arrow keys walk along it, Enter keeps a network, Escape lets it go.';
+set(figure, {tabindex: '0', role: 'group', 'aria-label': name});
+const hint = make('p', {class: 'hint'},
+  'Point at a network to see it, click to keep it; on the keyboard: arrow keys, Enter, Escape.');
 figure.querySelector('figcaption').before(hint);
 
 const put = (circle, point) => {
-  circle.setAttribute('visibility', point ? 'visible' : 'hidden');
-  if (point) { circle.setAttribute('cx', point.x); circle.setAttribute('cy', point.y); }
+  set(circle, point ? {visibility: 'visible', cx: point.x, cy: point.y} : {visibility: 'hidden'});
 };
 const facts = point => make('ul', {}, ...point.facts.split(', ').map(fact => make('li', {}, fact)));
 function show(point) {
@@ -100,7 +98,8 @@ function show(point) {
   tip.replaceChildren(make('code', {}, point.id), facts(point), sketch(point));
   const at = new DOMPoint(point.x, point.y).matrixTransform(svg.getScreenCTM()), box = figure.getBoundingClientRect();
   const x = at.x - box.left, y = at.y - box.top, wide = tip.offsetWidth, high = tip.offsetHeight;
-  tip.style.left = Math.max(0, Math.min(x + (x + 18 + wide > box.width && x > wide ? -18 - wide : 18), box.width - wide)) + 'px';
+  const beside = x + 18 + wide > box.width && x > wide ? x - 18 - wide : x + 18;
+  tip.style.left = Math.max(0, Math.min(beside, box.width - wide)) + 'px';
   tip.style.top = (at.y + 18 + high > innerHeight && at.y > high ? y - 14 - high : y + 14) + 'px';
 }
 function nearest(event) {
@@ -118,7 +117,7 @@ svg.addEventListener('pointermove', event => { if (event.pointerType !== 'touch'
 svg.addEventListener('pointerleave', () => show(null));
 svg.addEventListener('click', event => keep(nearest(event)));
 
-// Keeping one: its drawing is shown below the figure, and marked where it stands ----------------------------------------------
+// Keeping one: its drawing is shown below the figure, and marked where it stands -------------------------------
 function keep(point) {
   document.querySelectorAll('.hit').forEach(element => element.classList.remove('hit'));
   put(kept, point);
@@ -149,7 +148,8 @@ figure.addEventListener('keydown', event => {
   if (event.target !== figure) return;
   const front = data.front.map(id => byId.get(id)).filter(point => point.generation <= generation);
   const at = front.indexOf(shown), last = front.length - 1;
-  const next = {ArrowRight: Math.min(at + 1, last), ArrowLeft: at < 0 ? last : Math.max(at - 1, 0), Home: 0, End: last}[event.key];
+  const left = at < 0 ? last : Math.max(at - 1, 0), right = Math.min(at + 1, last);
+  const next = {ArrowRight: right, ArrowLeft: left, Home: 0, End: last}[event.key];
   if (next !== undefined) show(front[next] || null);
   else if (event.key === 'Enter' && shown) keep(shown);
   else if (event.key === 'Escape') { show(null); keep(null); }
@@ -162,7 +162,7 @@ document.querySelectorAll('tr[data-id]').forEach(row => {
   row.addEventListener('pointerleave', () => put(ring, null));
 });
 
-// Winding back: the points and fronts of the first generations ---------------------------------------------------------------
+// Winding back: the points and fronts of the first generations -------------------------------------------------
 const overlay = document.createElementNS(NS, 'g'), finals = svg.querySelectorAll('[id*="-front-"],[id*="-chosen-"]');
 svg.insertBefore(overlay, ring);
 function wind(to) {
@@ -179,19 +179,21 @@ function wind(to) {
     let best = Infinity;
     const front = own.filter(point => signY * point.y < best - 1e-6 && ((best = signY * point.y), true));
     if (front.length) {
-      const path = 'M' + front.map(point => point.x + ' ' + point.y).join('L'), color = getComputedStyle(front[0].element).fill;
+      const path = 'M' + front.map(point => point.x + ' ' + point.y).join('L');
+      const color = getComputedStyle(front[0].element).fill;
       draw(overlay, 'path', {class: 'past', d: path, stroke: color});
       for (const point of front) draw(overlay, 'circle', {cx: point.x, cy: point.y, r: 2.6, fill: color});
     }
   }
 }
 if (data.last) {
-  const slider = make('input', {type: 'range', min: '0', max: data.last, value: data.last}), output = make('output', {}, data.last);
+  const slider = make('input', {type: 'range', min: '0', max: data.last, value: data.last});
+  const output = make('output', {}, data.last);
   slider.addEventListener('input', () => { output.value = slider.value; wind(+slider.value); });
   hint.before(make('label', {class: 'wind'}, 'up to generation ', slider, output));
 }
 
-// Copying --------------------------------------------------------------------------------------------------------------------
+// Copying ------------------------------------------------------------------------------------------------------
 document.querySelectorAll('pre.copy').forEach(block => {
   const text = block.textContent, button = make('button', {type: 'button', 'aria-label': 'Copy: ' + text}, 'Copy');
   button.addEventListener('click', async () => {
@@ -205,6 +207,4 @@ document.querySelectorAll('pre.copy').forEach(block => {
   });
   block.before(button);
 });
-document.documentElement.classList.add('scripted');
 })();
-"""
