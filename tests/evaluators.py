@@ -46,7 +46,10 @@ class ConstantScoreLoop(NSGA2SearchLoop):
 
 @EVALUATORS.register_module()
 class ScoreOfId(InheritedWeights):
-    """Scores by id, so that a search spends its time on files and waiting; makes the file ``started`` beside the work dir when it begins."""
+    """Scores by id, so that a search spends its time on files and waiting.
+
+    Makes the file ``started`` beside the work dir when it begins.
+    """
 
     def __init__(self, runner: Runner, **options: Any) -> None:
         super().__init__(runner, **options)
@@ -81,7 +84,9 @@ class Troubled(InheritedWeights):
         **options: Of :class:`InheritedWeights`.
     """
 
-    def __init__(self, runner: Runner, trouble: str, at: int | None = None, rank: int | None = None, **options: Any) -> None:
+    def __init__(
+        self, runner: Runner, trouble: str, at: int | None = None, rank: int | None = None, **options: Any
+    ) -> None:
         super().__init__(runner, **options)
         self.trouble, self.at, self.rank, self.count = trouble, at, rank, 0
 

@@ -12,7 +12,9 @@ from hyctas_mm.search.front import front_indices
 
 @register_algorithm
 class LocalSearch:
-    """Every generation are neighbours of the best so far (White et al., https://arxiv.org/abs/2005.02960, here for several objectives).
+    """Every generation are neighbours of the best so far.
+
+    White et al., https://arxiv.org/abs/2005.02960, here for several objectives.
 
     Args:
         problem: What is searched.

@@ -20,9 +20,10 @@ from hyctas_mm.search import Candidate
 
 @EVALUATORS.register_module()
 class ActivationPatterns:
-    """NAS without training (Mellor et al., https://arxiv.org/abs/2006.04647): which units fire on an image should tell it from others.
+    """Which units fire on an image should tell it from others.
 
-    Gives the metric ``patterns``; larger is better.
+    NAS without training: Mellor et al., https://arxiv.org/abs/2006.04647. Gives the metric ``patterns``; larger is
+    better.
 
     Args:
         runner: Its train loop is the search.

@@ -12,7 +12,7 @@ from hyctas_mm.registry import LOOPS
 
 @LOOPS.register_module()
 class NSGA2SearchLoop(SearchLoop):
-    """The search of the paper (section 3.4, Algorithm 1): NSGA-II over weights that are inherited from a trained supernet.
+    """The search of the paper (section 3.4, Algorithm 1): NSGA-II, judged by weights inherited from a supernet.
 
     Args:
         runner: The runner.
@@ -26,8 +26,9 @@ class NSGA2SearchLoop(SearchLoop):
         **options: The other arguments of :class:`SearchLoop`.
 
     Example:
-        >>> train_cfg = dict(type='NSGA2SearchLoop', supernet='work_dirs/supernet/iter_4000.pth', subnet_config='subnet.py',
-        ...                  input_hw=(227, 320), objectives=['mIoU', 'latency_ms'], bounds=dict(latency_ms=dict(max=20)))
+        >>> train_cfg = dict(
+        ...     type='NSGA2SearchLoop', supernet='work_dirs/supernet/iter_4000.pth', subnet_config='subnet.py',
+        ...     input_hw=(227, 320), objectives=['mIoU', 'latency_ms'], bounds=dict(latency_ms=dict(max=20)))
     """
 
     def __init__(

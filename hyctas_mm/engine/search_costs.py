@@ -36,7 +36,8 @@ class Pricing:
         latency_seconds: Time to measure each part of the latency table.
         memory_input: For ``memory_gb``: images of a training step and their height and width, e.g. ``(8, (160, 224))``.
         memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
-        post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation images.
+        post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation
+            images.
 
     Raises:
         ValueError: For an ``input_hw`` of no size, or a ``memory_gb`` without its ``memory_input``.
@@ -52,7 +53,9 @@ class Pricing:
 
     def __post_init__(self) -> None:
         if len(self.input_hw) != 2 or min(self.input_hw) < 1:
-            raise ValueError(f'train_cfg: input_hw={tuple(self.input_hw)}; expected height and width in pixels, e.g. (227, 320)')
+            raise ValueError(
+                f'train_cfg: input_hw={tuple(self.input_hw)}; expected height and width in pixels, e.g. (227, 320)'
+            )
         if 'memory_gb' in self.names and self.memory_input is None:
             raise ValueError(
                 'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
@@ -68,7 +71,9 @@ class Pricing:
         """What prices depend on, for ``search.json``."""
         return {key: getattr(self, key) for key in _NOTED}
 
-    def costs(self, space: SearchSpace, folder: Path, model_cfg: Mapping[str, Any], device: torch.device) -> CandidateCosts:
+    def costs(
+        self, space: SearchSpace, folder: Path, model_cfg: Mapping[str, Any], device: torch.device
+    ) -> CandidateCosts:
         """Prices architectures, less what comes after the network.
 
         Args:
@@ -84,7 +89,9 @@ class Pricing:
         table: LatencyTable | None = None
         memory: tuple[int, tuple[int, int]] | None = None
         if 'latency_ms' in self.names:
-            table = LatencyTable(self.latency_table or folder.with_name(LATENCY_TABLE), device, shape, self.latency_seconds)
+            table = LatencyTable(
+                self.latency_table or folder.with_name(LATENCY_TABLE), device, shape, self.latency_seconds
+            )
         if 'memory_gb' in self.names and self.memory_input is not None:  # pricing it takes half a second
             batch, (height, width) = self.memory_input
             memory = int(batch), (int(height), int(width))
@@ -138,7 +145,9 @@ def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evalua
         )
     network = evaluator.network(space.sample(np.random.default_rng(0)))
     if network is None:
-        raise ValueError(f'train_cfg.post_processing: {type(evaluator).__name__} has no network to measure it with; leave it out')
+        raise ValueError(
+            f'train_cfg.post_processing: {type(evaluator).__name__} has no network to measure it with; leave it out'
+        )
     loader = runner.val_loop.dataloader
     images = range(min(POST_PROCESSING_BATCHES * loader.batch_size, len(loader.dataset)))
     costs.add_post_processing(network, list(load_batches(loader, images)), evaluation_text(runner.cfg))

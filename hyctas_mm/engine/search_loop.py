@@ -39,33 +39,36 @@ from hyctas_mm.search.screening import read_screening
 
 @LOOPS.register_module()
 class SearchLoop(BaseLoop):
-    """Searches for networks and exports those chosen from the front. Wires a :class:`~hyctas_mm.search.driver.SearchDriver` to the Runner.
+    """Searches for networks and exports those chosen from the front.
 
-    Use it as ``train_cfg`` of a config whose model is the supernet. Everything is written to ``WORK_DIR/search``. Candidates are remembered in
-    ``archive.jsonl``: with ``resume = True`` a search that was killed continues to the same result.
+    Wires a :class:`~hyctas_mm.search.driver.SearchDriver` to the Runner.     Use it as ``train_cfg`` of a config whose
+    model is the supernet. Everything is written to ``WORK_DIR/search``. Candidates are remembered in ``archive.jsonl``:
+    with ``resume = True`` a search that was killed continues to the same result.
 
     Args:
         runner: The runner.
         dataloader: Loader of calibration images.
-        evaluator: Config of how a candidate is judged: ``dict(type='InheritedWeights', supernet=...)``, ``dict(type='FromScratch')``, or one of
-            your own; see :mod:`hyctas_mm.evaluators`.
-        subnet_config: Training config of a fixed network, whose data and schedule the exported configs take; relative to the working
-            directory or to the search's config file.
+        evaluator: Config of how a candidate is judged: ``dict(type='InheritedWeights', supernet=...)``,
+            ``dict(type='FromScratch')``, or one of your own; see :mod:`hyctas_mm.evaluators`.
+        subnet_config: Training config of a fixed network, whose data and schedule the exported configs take; relative
+            to the working directory or to the search's config file.
         input_hw: Height and width that costs are measured at.
-        algorithm: Config of what proposes candidates: ``dict(type='NSGA2')``, ``'RegularisedEvolution'``, ``'RandomSearch'``, or one of your
-            own, with its options; see :mod:`hyctas_mm.search.algorithms`.
+        algorithm: Config of what proposes candidates: ``dict(type='NSGA2')``, ``'RegularisedEvolution'``,
+            ``'RandomSearch'``, or one of your own, with its options; see :mod:`hyctas_mm.search.algorithms`.
         objectives: Two or more of the evaluator's metrics and the costs ``latency_ms``, ``macs_g``, ``params_m``; see
             :func:`~hyctas_mm.search.read_objectives`.
-        bounds: Demands, e.g. ``dict(latency_ms=dict(max=20), mIoU=dict(min=30))``. Those on costs are checked before evaluation.
-            NOTE(paper): below the mIoU floor a candidate counts as evaluated and ranks after all feasible ones; the paper evaluates on
-            until enough are above it, which need not end.
-        branches: Numbers of branches searched one after another, each with a population of its own (the paper's way), or None to search
-            all of them in one population.
+        bounds: Demands, e.g. ``dict(latency_ms=dict(max=20), mIoU=dict(min=30))``. Those on costs are checked before
+            evaluation. NOTE(paper): below the mIoU floor a candidate counts as evaluated and ranks after all feasible
+            ones; the paper evaluates on until enough are above it, which need not end.
+        branches: Numbers of branches searched one after another, each with a population of its own (the paper's way),
+            or None to search all of them in one population.
         population: Candidates in the population and in each generation.
-        generations: Generations, the first random one included: ``population * generations`` candidates for each number of branches.
+        generations: Generations, the first random one included: ``population * generations`` candidates for each number
+            of branches.
         num_chosen: Networks exported from the front.
-        screening: ``dict(images=64)`` scores each candidate on so many validation images first, and on the others only where those leave
-            doubt whether a known candidate is better at no more cost; see :class:`~hyctas_mm.search.screening.Screening`. None for all images.
+        screening: ``dict(images=64)`` scores each candidate on so many validation images first, and on the others only
+            where those leave doubt whether a known candidate is better at no more cost; see
+            :class:`~hyctas_mm.search.screening.Screening`. None for all images.
         seed: Seed of the search.
         **pricing: ``latency_table``, ``latency_seconds``, ``memory_input``, ``memory_device``, ``post_processing``: see
             :class:`~hyctas_mm.engine.search_costs.Pricing`.
@@ -197,7 +200,9 @@ class SearchLoop(BaseLoop):
     def _prepare(self) -> dict[str, Any]:
         """Reads and checks everything; returns the settings that make it this search and no other."""
         if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
-            raise ValueError(f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space')
+            raise ValueError(
+                f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space'
+            )
         self._progress.say(f'search space: {self.space.size():.3g} architectures')
         check_padding(self._model, self.pricing.input_hw)
         self.evaluator = self.build_evaluator()
@@ -249,7 +254,9 @@ class SearchLoop(BaseLoop):
             workers.stop()
         share = 1 - self._driver.seconds / (time.perf_counter() - start)
         self._finish()
-        self._progress.say(f'{self._progress.done} candidates, {self._driver.seconds:.0f} s of evaluation, overhead {share:.2%}')
+        self._progress.say(
+            f'{self._progress.done} candidates, {self._driver.seconds:.0f} s of evaluation, overhead {share:.2%}'
+        )
 
     def _write_front(self) -> list[Candidate]:
         """Writes ``front.json``; returns the chosen candidates."""
@@ -273,7 +280,9 @@ class SearchLoop(BaseLoop):
             network, folder = self.evaluator.network(candidate.arch), self.folder / 'subnets' / candidate.archid
             export_subnet(folder, network, self.subnet_config, candidate.arch, self.space.base_channels, metainfo)
         report = write_report(self.folder)
-        self._progress.say(f'{len(chosen)} networks of the front exported to {self.folder / "subnets"}; report: {report}')
+        self._progress.say(
+            f'{len(chosen)} networks of the front exported to {self.folder / "subnets"}; report: {report}'
+        )
 
 
 def _check_numbers(**numbers: int) -> None:

@@ -37,7 +37,9 @@ class SearchProgress:
         left = datetime.timedelta(seconds=round((self._total - self.done) * self._seconds / self.done))
         values = ', '.join(o.with_value(candidate.value(o.name)) for o in self._objectives)
         place = f'{track_name(candidate.track)}, generation {candidate.generation + 1}/{self._generations}'
-        note = f'{place}: {candidate.archid} {values}' + (f' [{candidate.violations[0]}]' if candidate.violations else '')
+        note = f'{place}: {candidate.archid} {values}' + (
+            f' [{candidate.violations[0]}]' if candidate.violations else ''
+        )
         self.say(f'[{self.done}/{self._total}, {left} left] {note}')
         for hook in self._runner.hooks:
             if isinstance(hook, ProgressHook):

@@ -24,10 +24,11 @@ PENDING = 'pending'
 
 
 class Workers:
-    """An evaluator spread over the processes of a search. The first one asks, all evaluate, the others serve until it says stop.
+    """An evaluator spread over the processes of a search.
 
-    Every process notes its outcomes at once in a file of its own under ``folder/pending``, so that a search that is killed in the middle of a
-    generation loses no finished evaluation; the first process clears them when they are in the archive.
+    The first one asks, all evaluate, the others serve until it says stop. Every process notes its outcomes at once in a
+    file of its own under ``folder/pending``, so that a search that is killed in the middle of a generation loses no
+    finished evaluation; the first process clears them when they are in the archive.
 
     Args:
         evaluator: What evaluates a process's share; built alike on each.
@@ -81,7 +82,7 @@ class Workers:
         if self.size > 1:
             self._broadcast(None)
 
-    # Evaluation -----------------------------------------------------------------------------------------------------------------
+    # Evaluation ----
 
     def _exchange(self, todo: Sequence[Job]) -> None:
         """Deals the jobs out and collects all outcomes."""
@@ -106,7 +107,7 @@ class Workers:
         return outcomes
 
     def _outcomes(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """One outcome for each job, timed; what the evaluator raises is the failure of one of them, and the others go on."""
+        """One outcome for each job, timed; what the evaluator raises is the failure of one of them."""
         left = list(jobs)
         while left:
             start = time.perf_counter()
@@ -116,14 +117,20 @@ class Workers:
                     del left[0]
                     start = time.perf_counter()
                 if left:
-                    raise RuntimeError(f'{type(self._evaluator).__name__} ended before it had judged {left[0].arch.archid}')
-            except Exception as error:  # out of memory, a crash in the data loader: this candidate cannot be had, the next may
-                MMLogger.get_current_instance().log(logging.WARNING, f'candidate {left[0].arch.archid} failed', exc_info=True)
+                    raise RuntimeError(
+                        f'{type(self._evaluator).__name__} ended before it had judged {left[0].arch.archid}'
+                    )
+            except (
+                Exception
+            ) as error:  # out of memory, a crash in the data loader: this candidate cannot be had, the next may
+                MMLogger.get_current_instance().log(
+                    logging.WARNING, f'candidate {left[0].arch.archid} failed', exc_info=True
+                )
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 yield Outcome(failure=reason, seconds=time.perf_counter() - start)
                 del left[0]
 
-    # Notes ----------------------------------------------------------------------------------------------------------------------
+    # Notes ----
 
     def _note(self, archid: str, outcome: Outcome) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +149,7 @@ class Workers:
                     found[archid] = Outcome(**data)
         return found
 
-    # Between processes ----------------------------------------------------------------------------------------------------------
+    # Between processes ----
 
     def _broadcast(self, order: tuple[str, list[Any]] | None) -> tuple[str, list[Any]] | None:
         """Sends the first process's order to the others; None says stop."""
@@ -166,7 +173,9 @@ def agree(settings: Mapping[str, Any], error: Exception | None) -> None:
         Exception: The error of this process.
         SearchError: On every other process, if one of them failed or has other settings.
     """
-    own = dict(settings=json.loads(json.dumps(settings)), error=None if error is None else f'{type(error).__name__}: {error}')
+    own = dict(
+        settings=json.loads(json.dumps(settings)), error=None if error is None else f'{type(error).__name__}: {error}'
+    )
     everyone = _collective(all_gather_object, own) if get_dist_info()[1] > 1 else [own]
     if error is not None:
         raise error
@@ -174,7 +183,9 @@ def agree(settings: Mapping[str, Any], error: Exception | None) -> None:
         if other['error']:
             raise SearchError(f'process {rank} could not start: {other["error"]}. Mend it and start all of them again')
         if differing := differences(everyone[0]['settings'], other['settings'], ('on process 0', f'on process {rank}')):
-            raise SearchError(f'the processes disagree: {"; ".join(differing)}; start all of them with the same config and files')
+            raise SearchError(
+                f'the processes disagree: {"; ".join(differing)}; start all of them with the same config and files'
+            )
 
 
 def _collective(function: Callable[..., Any], data: Any) -> Any:

@@ -31,7 +31,8 @@ from hyctas_mm.search.evaluator import Job, Outcome
 class FromScratch:
     """Trains each candidate with the search's ``subnet_config`` and scores it on the search's validation images.
 
-    What is trained lies in ``WORK_DIR/from_scratch`` and is not trained again. One process only: each training would take part of the images.
+    What is trained lies in ``WORK_DIR/from_scratch`` and is not trained again. One process only: each training would
+    take part of the images.
 
     Args:
         runner: Its train loop is the search.
@@ -55,7 +56,9 @@ class FromScratch:
         cfg = runner.train_loop.subnet_config.copy()
         cfg.merge_from_dict(dict(options))
         for key in ('val', 'test'):
-            cfg[f'{key}_dataloader'], cfg[f'{key}_evaluator'] = copy.deepcopy((runner.cfg.val_dataloader, runner.cfg.val_evaluator))
+            cfg[f'{key}_dataloader'], cfg[f'{key}_evaluator'] = copy.deepcopy(
+                (runner.cfg.val_dataloader, runner.cfg.val_evaluator)
+            )
         self._seeds, self._space = tuple(seeds), supernet_space(runner.model)
         self._networks = TrainedNetworks(Path(runner.work_dir) / 'from_scratch', cfg, self._space.base_channels, iters)
         trained_on = image_paths(DATASETS.build(cfg.train_dataloader.dataset))
@@ -78,7 +81,9 @@ class FromScratch:
             with quiet_runners():
                 found = [retrain(folder, seed, num_pictures=0) for seed in self._seeds]
             names = {name.split('/')[-1]: name for name in found[0] if name != 'iters'}
-            yield Outcome({short: statistics.fmean(metrics[name] for metrics in found) for short, name in names.items()})
+            yield Outcome(
+                {short: statistics.fmean(metrics[name] for metrics in found) for short, name in names.items()}
+            )
 
     def network(self, arch: Architecture) -> nn.Module:
         """The network with the weights of the first seed's training, which is done if it was not."""

@@ -22,16 +22,20 @@ from hyctas_mm.search.evaluator import Job, Outcome
 
 @EVALUATORS.register_module()
 class InheritedWeights:
-    """Cuts the candidate out of the supernet, recalibrates its batch norm on training images, and scores it on validation images.
+    """Scores what is cut out of the supernet.
 
-    What is scored is the fixed network that would ship, so the supernet stays untouched and the same candidate scores the same at any time.
+    The batch norm is recalibrated on training images, and the network scored on validation images. What is scored is
+    the fixed network that would ship, so the supernet stays untouched and the same candidate scores the same at any
+    time.
 
     Args:
-        runner: Its model is the supernet. ``train_dataloader`` gives the images that the batch norm is recalibrated on, ``val_dataloader`` and
-            ``val_evaluator`` score; no image may be in both. With ``screening`` in ``train_cfg`` a part of the images is scored first.
+        runner: Its model is the supernet. ``train_dataloader`` gives the images that the batch norm is recalibrated on,
+            ``val_dataloader`` and ``val_evaluator`` score; no image may be in both. With ``screening`` in ``train_cfg``
+            a part of the images is scored first.
         supernet: Checkpoint of the trained supernet; None keeps the weights that the model has.
         calibration_batches: Batches that the batch norm is recalibrated on.
-        amp: Whether candidates are scored in half precision: faster on a GPU, and the scores differ a little from those in float32.
+        amp: Whether candidates are scored in half precision: faster on a GPU, and the scores differ a little from those
+            in float32.
 
     Attributes:
         scorer: Scores networks.
@@ -41,12 +45,16 @@ class InheritedWeights:
         ValueError: For a wrong argument, images both calibrated and scored on, a supernet of another space.
 
     Example:
-        >>> train_cfg = dict(type='SearchLoop', evaluator=dict(type='InheritedWeights', supernet='work_dirs/supernet/iter_4000.pth'), ...)
+        >>> evaluator = dict(type='InheritedWeights', supernet='work_dirs/supernet/iter_4000.pth', amp=True)
     """
 
-    def __init__(self, runner: Runner, supernet: str | Path | None, calibration_batches: int = 16, amp: bool = False) -> None:
+    def __init__(
+        self, runner: Runner, supernet: str | Path | None, calibration_batches: int = 16, amp: bool = False
+    ) -> None:
         if type(calibration_batches) is not int or calibration_batches < 1:
-            raise ValueError(f'train_cfg: calibration_batches={calibration_batches!r}; expected a whole number from 1 up')
+            raise ValueError(
+                f'train_cfg: calibration_batches={calibration_batches!r}; expected a whole number from 1 up'
+            )
         self._supernet: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._model_cfg = runner.cfg.model.to_dict()
         self._sha1: str | None = None

@@ -24,14 +24,17 @@ class TrainedNetworks:
     """Trains architectures with one config and remembers the results.
 
     Args:
-        folder: Each network has its folder in ``folder/subnets``, as :func:`~hyctas_mm.engine.retraining.retrain` wants it.
+        folder: Each network has its folder in ``folder/subnets``, as :func:`~hyctas_mm.engine.retraining.retrain` wants
+            it.
         cfg: Training config of any fixed network.
         base_channels: The filter multiplier.
         iters: Steps of each training, its schedule scaled with them; those of the config if None.
         search: Folder of a search whose exported networks are used where their config is the same.
     """
 
-    def __init__(self, folder: Path, cfg: Config, base_channels: int, iters: int | None = None, search: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, cfg: Config, base_channels: int, iters: int | None = None, search: Path | None = None
+    ) -> None:
         self.folder, self.base_channels, self.search = folder, base_channels, search
         self.cfg = cfg if iters is None else with_iters(cfg, iters)
         use_scope(cfg)
@@ -47,7 +50,9 @@ class TrainedNetworks:
         Returns:
             The metric by archid and seed.
         """
-        folders = {arch.archid: self.folder_of(arch) for arch in archs}  # all of them first: what does not fit is told before hours pass
+        folders = {
+            arch.archid: self.folder_of(arch) for arch in archs
+        }  # all of them first: what does not fit is told before hours pass
         results: dict[str, dict[int, float]] = {archid: {} for archid in folders}
         progress = Progress('networks trained', len(seeds) * len(folders))
         for seed in seeds:
@@ -71,7 +76,9 @@ class TrainedNetworks:
         if not (folder / 'config.py').is_file():
             return write_architecture(folder, self.cfg, arch, self.base_channels)
         if differing := self._differing(folder, arch):
-            raise ValueError(f'{folder} was made for another training: {differing}; give the same config and --iters, or another --work-dir')
+            raise ValueError(
+                f'{folder} was made for another training: {differing}; give the same config and --iters, or another --work-dir'
+            )
         return folder
 
     def _differing(self, folder: Path, arch: Architecture) -> str:
@@ -89,7 +96,9 @@ def with_iters(cfg: Config, iters: int) -> Config:
     """
     before = cfg.train_cfg.get('max_iters')
     if not before or iters < 1:
-        raise ValueError(f'--iters {iters} with max_iters={before}; expected a positive number and a config that trains by steps')
+        raise ValueError(
+            f'--iters {iters} with max_iters={before}; expected a positive number and a config that trains by steps'
+        )
     cfg = cfg.copy()
     cfg.train_cfg.max_iters = iters
     schedulers = cfg.get('param_scheduler') or []
@@ -102,7 +111,9 @@ def with_iters(cfg: Config, iters: int) -> Config:
         if 'milestones' in scheduler:
             scheduler.milestones = [round(m * iters / before) for m in scheduler.milestones]
         if 'end' in scheduler:
-            scheduler.end = max(scheduler.end, scheduler.get('begin', 0) + 1)  # a warm-up of no steps is none that mmengine takes
+            scheduler.end = max(
+                scheduler.end, scheduler.get('begin', 0) + 1
+            )  # a warm-up of no steps is none that mmengine takes
     return cfg
 
 

@@ -1,4 +1,4 @@
-"""A search: an algorithm proposes, prices and bounds filter, an evaluator judges, the archive remembers. Nothing here runs a network."""
+"""A search: an algorithm proposes, prices and bounds filter, an evaluator judges, the archive remembers."""
 
 from __future__ import annotations
 
@@ -46,16 +46,19 @@ class Generation:
 class SearchDriver:
     """Searches track by track, generation by generation.
 
-    Its only state is the archive. A driver with an archive that another one of the same arguments began asks for the same candidates again,
-    finds them in it, and goes on where the other one was stopped, at whatever instant, to the same end.
+    Its only state is the archive. A driver with an archive that another one of the same arguments began asks for the
+    same candidates again, finds them in it, and goes on where the other one was stopped, at whatever instant, to the
+    same end.
 
     Args:
         space: The search space.
-        algorithm: Config of what proposes, e.g. ``dict(type='NSGA2')``; see :func:`~hyctas_mm.search.algorithms.build_algorithm`.
+        algorithm: Config of what proposes, e.g. ``dict(type='NSGA2')``; see
+            :func:`~hyctas_mm.search.algorithms.build_algorithm`.
         evaluator: What judges.
         prices: Costs of an architecture, before it is evaluated.
         demands: Objectives, and bounds; those on costs are checked before evaluation.
-        archive: Remembers what was evaluated. Drivers may share one: each architecture is then evaluated once for all of them.
+        archive: Remembers what was evaluated. Drivers may share one: each architecture is then evaluated once for all
+            of them.
         population: Candidates of a generation.
         seed: Seed of the algorithm.
         screening: The rule by which candidates are given up, None for none. What is given up ranks last.
@@ -94,20 +97,24 @@ class SearchDriver:
     def search(self, track: int | None) -> Iterator[Generation]:
         """Generations of a track until no new candidate can be made: the caller stops when it has enough.
 
-        A generation is what the algorithm asks for at once. Where it asks for single candidates, because it learns from each, as many as the
-        population make a generation.
+        A generation is what the algorithm asks for at once. Where it asks for single candidates, because it learns from
+        each, as many as the population make a generation.
 
         Raises:
             SearchError: If one candidate after another fails, or the evaluator does not give an objective.
             ValueError: If the prices lack a cost that is demanded.
         """
         weights = tuple(o.weight for o in self.demands.objectives)
-        algorithm = build_algorithm(self.algorithm, SearchProblem(self.space, track, weights, self.population, self.seed, self.accept))
+        algorithm = build_algorithm(
+            self.algorithm, SearchProblem(self.space, track, weights, self.population, self.seed, self.accept)
+        )
         for index in itertools.count():
             found: list[Candidate] = []
             while len(found) < self.population and (archs := algorithm.ask()):
                 candidates = list(self._candidates(archs, track, index))
-                algorithm.tell([self.demands.minimised(c) for c in candidates], [self.demands.violation(c) for c in candidates])
+                algorithm.tell(
+                    [self.demands.minimised(c) for c in candidates], [self.demands.violation(c) for c in candidates]
+                )
                 found += candidates
                 if len(archs) > 1:
                     break
@@ -126,7 +133,10 @@ class SearchDriver:
 
     def exclusions(self) -> str:
         """What the bounds on costs excluded, for a person."""
-        told = ', '.join(f'{name} excluded {count}' for name, count in self.excluded.most_common()) or 'nothing was excluded'
+        told = (
+            ', '.join(f'{name} excluded {count}' for name, count in self.excluded.most_common())
+            or 'nothing was excluded'
+        )
         return f'of {self.proposed} proposed architectures {told}'
 
     def check_feasible(self) -> None:
@@ -136,17 +146,23 @@ class SearchDriver:
             SearchError: Saying what excluded them.
         """
         if not len(self.archive):
-            raise SearchError(f'no candidate satisfies the bounds: {self.exclusions()}. Loosen them in train_cfg.bounds')
+            raise SearchError(
+                f'no candidate satisfies the bounds: {self.exclusions()}. Loosen them in train_cfg.bounds'
+            )
         if all(c.violations for c in self.archive):
             reasons = Counter(v.split(' ')[0] if 'demanded' in v else v for c in self.archive for v in c.violations)
             told = ', '.join(f'{name}: {count}' for name, count in reasons.most_common())
-            raise SearchError(f'none of {len(self.archive)} evaluated candidates is feasible (excluded by {told}); loosen train_cfg.bounds')
+            raise SearchError(
+                f'none of {len(self.archive)} evaluated candidates is feasible (excluded by {told}); loosen train_cfg.bounds'
+            )
 
     def _price(self, arch: Architecture) -> Mapping[str, float]:
         costs = self.prices(arch)
         wanted = {o.name for o in self.demands.objectives} | {b.name for b in self.demands.bounds}
         if unknown := sorted((wanted & COSTS.keys()) - costs.keys()):
-            raise ValueError(f'no {", ".join(unknown)} of architectures is known here; known are {", ".join(sorted(costs))}')
+            raise ValueError(
+                f'no {", ".join(unknown)} of architectures is known here; known are {", ".join(sorted(costs))}'
+            )
         return costs
 
     def _candidates(self, archs: Sequence[Architecture], track: int | None, generation: int) -> Iterator[Candidate]:
@@ -154,7 +170,7 @@ class SearchDriver:
         new = {arch.archid: arch for arch in archs if self.archive.get(arch.archid) is None}
         outcomes: Iterator[Outcome] = iter(())
         if new:
-            # of this generation nothing counts: a resumed search knows part of it, and several processes finish it in any order
+            # of this generation nothing counts: a resumed search knows part of it, and processes finish it in any order
             before = [c for c in self.archive if (c.track, c.generation) != (track, generation)]
             with self._timed():
                 self.evaluator.observe(before)
@@ -177,7 +193,9 @@ class SearchDriver:
         """An outcome as a line of the archive, with the demands that it misses."""
         self._failures = self._failures + 1 if outcome.failure else 0
         if self._failures == FAILURES_IN_A_ROW:
-            raise SearchError(f'{self._failures} candidates in a row failed, the last with: {outcome.failure}. Mend it and go on with --resume')
+            raise SearchError(
+                f'{self._failures} candidates in a row failed, the last with: {outcome.failure}. Mend it and go on with --resume'
+            )
         costs = self._price(arch)
         values = {**outcome.metrics, **costs}
         if self.screening and self.screening.was_given_up(outcome.metrics):

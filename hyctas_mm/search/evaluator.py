@@ -18,7 +18,8 @@ class Job:
     Attributes:
         arch: The architecture.
         costs: Its costs, by which the work is divided.
-        limit: Where to give up on it, None to evaluate it in any case. An evaluator that cannot judge by part of the images leaves it alone.
+        limit: Where to give up on it, None to evaluate it in any case. An evaluator that cannot judge by part of the
+            images leaves it alone.
     """
 
     arch: Architecture
@@ -51,16 +52,18 @@ class Evaluator(Protocol):
         """
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Outcomes in the order of the jobs, each as soon as it is there. What is raised is the failure of the job whose turn it is.
+        """Outcomes in the order of the jobs, each as soon as it is there.
 
-        With several processes each is given its share of the jobs.
+        What is raised is the failure of the job whose turn it is; the others go on. With several processes each is
+        given its share of the jobs.
         """
 
     def network(self, arch: Architecture) -> Any:
-        """The fixed network (a ``torch.nn.Module``, in eval mode) that is exported for an architecture; None if there are no weights worth it."""
+        """The fixed network that is exported, a ``torch.nn.Module`` in eval mode; None if no weights are worth it."""
 
     def observe(self, candidates: Sequence[Candidate]) -> None:
         """Told to every process before an evaluation: the candidates of all earlier generations.
 
-        An evaluator that learns from them must be a function of them alone, so that a resumed search judges as an uninterrupted one.
+        An evaluator that learns from them must be a function of them alone, so that a resumed search judges as an
+        uninterrupted one.
         """

@@ -23,7 +23,8 @@ POST_PROCESSING_MS = 'post_processing_ms'
 class SearchFolder:
     """The folder of a search.
 
-    A search begins it and writes ``search.json``, ``archive.jsonl``, ``front.json`` and ``subnets/<archid>``. What comes after reads these here.
+    A search begins it and writes ``search.json``, ``archive.jsonl``, ``front.json`` and ``subnets/<archid>``. What
+    comes after reads these here.
 
     Args:
         path: The folder; it need not be there.
@@ -48,7 +49,9 @@ class SearchFolder:
         for folder in (path.parent if path.name == ARCHIVE else path, path / 'search'):
             if (folder / ARCHIVE).is_file() or (folder / FRONT).is_file():
                 return cls(folder)
-        raise FileNotFoundError(f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first')
+        raise FileNotFoundError(
+            f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first'
+        )
 
     # While it searches ----
 
@@ -67,7 +70,9 @@ class SearchFolder:
         there = read_json(self.path / SETTINGS)
         here = json.loads(json.dumps(settings))
         if there and (differing := differences({key: there.get(key) for key in here}, here)):
-            raise SearchError(f'{self.path} holds another search: {"; ".join(differing)}; choose another --work-dir, or delete it')
+            raise SearchError(
+                f'{self.path} holds another search: {"; ".join(differing)}; choose another --work-dir, or delete it'
+            )
         archive = Archive(self.path / ARCHIVE)
         if len(archive) and not resume:
             raise SearchError(
@@ -137,7 +142,9 @@ class SearchFolder:
         """
         path = self.path / ARCHIVE
         if not path.is_file():
-            raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py, one line per evaluated network: run the search')
+            raise FileNotFoundError(
+                f'{path} is missing; it is written by tools/search.py, one line per evaluated network: run the search'
+            )
         candidates = read_archive(path)
         if not candidates:
             raise SearchFileError(f'{path}: no evaluated network in it; run the search, or let it go on with --resume')
@@ -153,7 +160,7 @@ class SearchFolder:
         return read_object(self.path / FRONT)
 
     def subnets(self) -> list[Path]:
-        """Folders of the exported networks in the order of ``front.json``, then of those that were added to compare with."""
+        """Folders of the exported networks as ``front.json`` lists them, then of those added to compare with."""
         chosen = read_json(self.path / FRONT).get('chosen', [])
         there = sorted(path.parent.name for path in (self.path / 'subnets').glob('*/config.py'))
         names = [name for name in chosen if name in there] + [name for name in there if name not in chosen]
@@ -167,7 +174,9 @@ class SearchFolder:
         """
         found = [folder for folder in self.subnets() if read_json(folder / 'results.json').get('role') != 'random']
         if not found:
-            raise FileNotFoundError(f'no network in {self.path / "subnets"}; let tools/search.py finish (with --resume it continues)')
+            raise FileNotFoundError(
+                f'no network in {self.path / "subnets"}; let tools/search.py finish (with --resume it continues)'
+            )
         return found
 
 
@@ -179,11 +188,17 @@ def read_object(path: Path) -> dict[str, Any]:
         SearchFileError: If it is not JSON or not an object.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py: run the search (again, it continues) to get it')
+        raise FileNotFoundError(
+            f'{path} is missing; it is written by tools/search.py: run the search (again, it continues) to get it'
+        )
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SearchFileError(f'{path}: not a JSON file ({error}); delete it and run the command that wrote it again') from None
+        raise SearchFileError(
+            f'{path}: not a JSON file ({error}); delete it and run the command that wrote it again'
+        ) from None
     if not isinstance(data, dict):
-        raise SearchFileError(f'{path}: expected a JSON object, got {type(data).__name__}; delete it and run the command that wrote it again')
+        raise SearchFileError(
+            f'{path}: expected a JSON object, got {type(data).__name__}; delete it and run the command that wrote it again'
+        )
     return data

@@ -24,10 +24,17 @@ def cfg(toy_root: Path, fast_training: Path, tmp_path: Path) -> Config:
     cfg = config('search', toy_root, tmp_path)
     options: dict[str, Any] = dict(APART)
     cfg.train_cfg = dict(
-        type='SearchLoop', evaluator=dict(type='FromScratch', iters=1, seeds=[0, 1], options=options), objectives=['mIoU', 'macs_g'],
-        algorithm=dict(type='RandomSearch'), subnet_config=str(fast_training), input_hw=(64, 128), branches=(1,), population=2, generations=1,
+        type='SearchLoop',
+        evaluator=dict(type='FromScratch', iters=1, seeds=[0, 1], options=options),
+        algorithm=dict(type='RandomSearch'),
+        objectives=['mIoU', 'macs_g'],
+        subnet_config=str(fast_training),
+        input_hw=(64, 128),
+        branches=(1,),
+        population=2,
+        generations=1,
         num_chosen=1,
-    )  # fmt: skip
+    )
     return cfg
 
 
@@ -35,7 +42,11 @@ def test_a_search_from_scratch(cfg: Config, tmp_path: Path, monkeypatch: pytest.
     run(cfg)
     search = SearchFolder(tmp_path / 'search')
     found = search.candidates()
-    assert len(found) == 2 and search.settings['evaluator']['type'] == 'FromScratch' and search.settings['evaluator']['seeds'] == [0, 1]
+    assert (
+        len(found) == 2
+        and search.settings['evaluator']['type'] == 'FromScratch'
+        and search.settings['evaluator']['seeds'] == [0, 1]
+    )
     for candidate in found:
         kept = json.loads((tmp_path / 'from_scratch' / 'subnets' / candidate.archid / 'results.json').read_text())
         assert {name: kept['retrained'][name] for name in ('mIoU', 'aAcc')} == pytest.approx(
@@ -52,7 +63,11 @@ def test_a_search_from_scratch(cfg: Config, tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(SearchError, match=r'holds another search: evaluator.seeds is \[0, 1\] there, \[0\] here'):
         run(cfg)
     cfg.train_cfg.evaluator.seeds = [0, 1]
-    monkeypatch.setattr(from_scratch, 'retrain', lambda folder, *_, **__: json.loads((folder / 'results.json').read_text())['by_seed']['0'])
+    monkeypatch.setattr(
+        from_scratch,
+        'retrain',
+        lambda folder, *_, **__: json.loads((folder / 'results.json').read_text())['by_seed']['0'],
+    )
     archive = tmp_path / 'search' / 'archive.jsonl'
     archive.write_bytes(archive.read_bytes().splitlines(keepends=True)[0])
     run(cfg)
@@ -60,7 +75,10 @@ def test_a_search_from_scratch(cfg: Config, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_training_on_scoring_images_is_refused(cfg: Config) -> None:
-    cfg.train_cfg.evaluator.options = {'train_dataloader.dataset.indices': 12, 'train_dataloader.dataset.data_prefix.img_path': 'leftImg8bit/train'}
+    cfg.train_cfg.evaluator.options = {
+        'train_dataloader.dataset.indices': 12,
+        'train_dataloader.dataset.data_prefix.img_path': 'leftImg8bit/train',
+    }
     with pytest.raises(ValueError, match=r'would be trained on 8 image\(s\) that they are scored on'):
         run(cfg)
 

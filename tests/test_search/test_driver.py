@@ -60,10 +60,14 @@ def prices(arch: Architecture) -> dict[str, float]:
     return dict(macs_g=cost(arch), params_m=1.0)
 
 
-def driver(path: Path, evaluator: Table | None = None, algorithm: str = 'NSGA2', bounds: dict = {}, **options: Any) -> SearchDriver:
+def driver(
+    path: Path, evaluator: Table | None = None, algorithm: str = 'NSGA2', bounds: dict = {}, **options: Any
+) -> SearchDriver:
     demands = Demands(read_objectives(['mIoU', 'macs_g']), read_bounds(bounds))
     options = dict(population=8) | options
-    return SearchDriver(SPACE, dict(type=algorithm), evaluator or Table(), prices, demands, Archive(path / 'archive.jsonl'), **options)
+    return SearchDriver(
+        SPACE, dict(type=algorithm), evaluator or Table(), prices, demands, Archive(path / 'archive.jsonl'), **options
+    )
 
 
 def generations(search: SearchDriver, count: int, tracks: Sequence[int | None] = (1, 2)) -> list[Generation]:
@@ -87,7 +91,11 @@ def test_generations(tmp_path: Path, algorithm: str) -> None:
         assert all((c.track, c.generation) <= (generation.track, generation.index) for c in generation.candidates)
         assert {len(c.arch.branches) for c in generation.candidates} == {generation.track}
     candidate = found[0].candidates[0]
-    assert candidate.metrics == dict(mIoU=score(candidate.arch)) and candidate.costs == prices(candidate.arch) and candidate.seconds == 0.5
+    assert (
+        candidate.metrics == dict(mIoU=score(candidate.arch))
+        and candidate.costs == prices(candidate.arch)
+        and candidate.seconds == 0.5
+    )
 
 
 OBJECTIVES = read_objectives(['mIoU', 'macs_g'])
@@ -107,7 +115,9 @@ def whole(algorithm: str, screened: bool) -> tuple[list[Generation], list[bytes]
 @pytest.mark.parametrize('screened', [False, True])
 @settings(max_examples=8)
 @given(data=st.data())
-def test_killed_at_any_byte_and_resumed_equals_uninterrupted(algorithm: str, screened: bool, data: st.DataObject) -> None:
+def test_killed_at_any_byte_and_resumed_equals_uninterrupted(
+    algorithm: str, screened: bool, data: st.DataObject
+) -> None:
     found, archive = whole(algorithm, screened)
     records = [json.loads(line) for line in archive]
     assert any('mIoU' not in r['metrics'] for r in records) == screened and any(r['violations'] for r in records)
@@ -156,7 +166,9 @@ def test_failures(tmp_path: Path) -> None:
 def test_an_objective_that_nobody_gives(tmp_path: Path) -> None:
     search = driver(tmp_path)
     search.demands = Demands(read_objectives(['PQ', 'macs_g']), ())
-    with pytest.raises(SearchError, match=r"\['PQ'\] are neither costs nor metrics of val_evaluator, which gives \['mIoU'\]"):
+    with pytest.raises(
+        SearchError, match=r"\['PQ'\] are neither costs nor metrics of val_evaluator, which gives \['mIoU'\]"
+    ):
         generations(search, 1)
     search.demands = Demands(read_objectives(['mIoU', 'latency_ms']), ())
     with pytest.raises(ValueError, match='no latency_ms of architectures is known here; known are macs_g, params_m'):

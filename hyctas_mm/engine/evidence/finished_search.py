@@ -49,7 +49,7 @@ class FinishedSearch:
         return cfg
 
     def trained_networks(self, iters: int | None) -> TrainedNetworks:
-        """Networks of this search's training config; exported ones that were retrained with it are not trained again."""
+        """Networks of this search's training config; exported ones retrained with it are not trained again."""
         folder = self.evidence if iters is None else self.evidence / f'iters_{iters}'
         return TrainedNetworks(folder, self.config, self.space.base_channels, iters, self.files.path)
 
@@ -70,4 +70,6 @@ class FinishedSearch:
             return load_arch(name)
         except FileNotFoundError as error:
             known = ', '.join(self.result.chosen)
-            raise ValueError(f'--arch {name}: not in the archive of {self.files.path} (chosen there: {known}), and {error}') from None
+            raise ValueError(
+                f'--arch {name}: not in the archive of {self.files.path} (chosen there: {known}), and {error}'
+            ) from None

@@ -41,12 +41,12 @@ def compare_searches(
 ) -> dict[str, dict[str, list[Candidate]]]:
     """Runs every method with every seed.
 
-    Methods with the same seed begin with the same random population. What counts as an evaluation is a candidate that is new to the run:
-    a repeated one costs nothing in a search either.
+    Methods with the same seed begin with the same random population. What counts as an evaluation is a candidate that
+    is new to the run: a repeated one costs nothing in a search either.
 
     Args:
-        build: A :class:`SearchDriver` that lacks ``algorithm``, ``population`` and ``seed``; all have one archive, so that the first to ask has an
-            architecture evaluated and the others find it.
+        build: A :class:`SearchDriver` that lacks ``algorithm``, ``population`` and ``seed``; all have one archive, so
+            that the first to ask has an architecture evaluated and the others find it.
         tracks: Numbers of branches searched separately, ``[None]`` for all jointly. The budget is divided among them.
         seeds: Seeds.
         budget: Evaluations of each run.
@@ -70,19 +70,22 @@ def compare_searches(
         for name, algorithm in methods.items():
             driver = build(algorithm=algorithm, population=population, seed=seed)
             runs[name][str(seed)] = run_search(driver, tracks, budget)
-            progress.update(progress.done + 1, f'{name}, seed {seed}: {len(driver.archive)} architectures evaluated in all')
+            progress.update(
+                progress.done + 1, f'{name}, seed {seed}: {len(driver.archive)} architectures evaluated in all'
+            )
     return runs
 
 
 def compare_on_supernet(
     search: OpenSearch, supernet: str | None, folder: Path, seeds: Sequence[int], budget: int, population: int
 ) -> tuple[dict[str, dict[str, list[Candidate]]], tuple[Objective, ...]]:
-    """Compares the methods, and the search's own algorithm if it is another one, as a search config judges, demands and prices.
+    """Compares the methods, and the search's own algorithm if it is another, as its config judges and prices.
 
     Args:
         search: The search.
         supernet: Checkpoint in place of the config's.
-        folder: Keeps the evaluations that all runs share, as the folder of a search does; what is there is not evaluated again.
+        folder: Keeps the evaluations that all runs share, as the folder of a search does; what is there is not
+            evaluated again.
         seeds: Seeds.
         budget: Evaluations of each run.
         population: Population of each track.
@@ -98,10 +101,17 @@ def compare_on_supernet(
     identity = dict(type=type(evaluator).__name__, **evaluator.identity())
     bounds = [vars(b) for b in loop.bounds]  # part of every line of the archive
     files = SearchFolder(folder)
-    settings = dict(search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.pricing.input_hw), bounds=bounds)
+    settings = dict(
+        search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.pricing.input_hw), bounds=bounds
+    )
     archive, workers = files.begin(settings, resume=True), Workers(evaluator, folder)
     build = partial(
-        SearchDriver, space=search.space, evaluator=workers, prices=loop.prepare_costs(evaluator), demands=loop.demands, archive=archive
+        SearchDriver,
+        space=search.space,
+        evaluator=workers,
+        prices=loop.prepare_costs(evaluator),
+        demands=loop.demands,
+        archive=archive,
     )
     own = loop.algorithm_cfg['type']
     methods = METHODS if own in {m['type'] for m in METHODS.values()} else {**METHODS, own: loop.algorithm_cfg}
@@ -136,7 +146,8 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
     """Finished searches as runs.
 
     Args:
-        sources: Archives, or folders or work dirs of searches; each may be given a name, ``NAME=PATH``. Those of one name are runs of one method.
+        sources: Archives, or folders or work dirs of searches; each may be given a name, ``NAME=PATH``. Those of one
+            name are runs of one method.
 
     Returns:
         The candidates by name and path, and the objectives that all have in common.
@@ -152,27 +163,35 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
         try:
             search = SearchFolder.find(path)
         except FileNotFoundError:
-            raise FileNotFoundError(f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it') from None
+            raise FileNotFoundError(
+                f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it'
+            ) from None
         objectives[path] = search.objectives
         runs.setdefault(name or search.path.parent.name, {})[path] = list(search.candidates())
     first = next(iter(objectives))
     for path, found in objectives.items():
         if [o.name for o in found] != [o.name for o in objectives[first]]:
             names = {p: [o.name for o in objectives[p]] for p in (first, path)}
-            raise ValueError(f'searches of different objectives cannot be compared: {names}; name searches with the same ones')
+            raise ValueError(
+                f'searches of different objectives cannot be compared: {names}; name searches with the same ones'
+            )
     return runs, objectives[first]
 
 
 def points_of(candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> Points:
     """The objectives of candidates, smaller is better; infinite rows for those that are infeasible."""
-    rows = [[o.sign * value if (value := c.value(o.name)) is not None else np.inf for o in objectives] for c in candidates]
+    rows = [
+        [o.sign * value if (value := c.value(o.name)) is not None else np.inf for o in objectives] for c in candidates
+    ]
     points = np.asarray(rows, dtype=np.float64).reshape(-1, len(objectives))
     infeasible = np.array([bool(c.violations) for c in candidates], dtype=bool) | ~np.isfinite(points).all(axis=1)
     points[infeasible] = np.inf
     return points
 
 
-def frame_of(runs: Runs, objectives: Sequence[Objective], ideal: Mapping[str, float] = {}, reference: Mapping[str, float] = {}) -> Frame:
+def frame_of(
+    runs: Runs, objectives: Sequence[Objective], ideal: Mapping[str, float] = {}, reference: Mapping[str, float] = {}
+) -> Frame:
     """The frame of all runs: given corners, and for what is not given the best and worst feasible value of all runs.
 
     Args:
@@ -187,10 +206,17 @@ def frame_of(runs: Runs, objectives: Sequence[Objective], ideal: Mapping[str, fl
     names = [o.name for o in objectives]
     if unknown := sorted({*ideal, *reference} - set(names)):
         raise ValueError(f'{", ".join(unknown)}: no objective of these searches, which have {", ".join(names)}')
-    points = np.concatenate([points_of(candidates, objectives) for by_seed in runs.values() for candidates in by_seed.values()])
+    points = np.concatenate(
+        [points_of(candidates, objectives) for by_seed in runs.values() for candidates in by_seed.values()]
+    )
     found = Frame.around(points[np.isfinite(points).all(axis=1)])
-    best = [o.sign * ideal[o.name] if o.name in ideal else value for o, value in zip(objectives, found.ideal, strict=True)]
-    worst = [o.sign * reference[o.name] if o.name in reference else value for o, value in zip(objectives, found.reference, strict=True)]
+    best = [
+        o.sign * ideal[o.name] if o.name in ideal else value for o, value in zip(objectives, found.ideal, strict=True)
+    ]
+    worst = [
+        o.sign * reference[o.name] if o.name in reference else value
+        for o, value in zip(objectives, found.reference, strict=True)
+    ]
     return Frame(tuple(best), tuple(worst))
 
 
@@ -198,8 +224,8 @@ def summarise(runs: Runs, objectives: Sequence[Objective], frame: Frame) -> dict
     """Hypervolume over evaluations of every run, and each method's band.
 
     Returns:
-        ``frame`` (the corners in the objectives' own directions) and ``methods``, each with ``curves`` by run and the ``mean``, ``low`` and
-        ``high`` over runs.
+        ``frame`` (the corners in the objectives' own directions) and ``methods``, each with ``curves`` by run and the
+        ``mean``, ``low`` and ``high`` over runs.
     """
     methods = {}
     for name, by_run in runs.items():
@@ -212,6 +238,7 @@ def summarise(runs: Runs, objectives: Sequence[Objective], frame: Frame) -> dict
             high=summary.high.tolist(),
         )
     corners = {
-        corner: {o.name: o.sign * value for o, value in zip(objectives, getattr(frame, corner), strict=True)} for corner in ('ideal', 'reference')
+        corner: {o.name: o.sign * value for o, value in zip(objectives, getattr(frame, corner), strict=True)}
+        for corner in ('ideal', 'reference')
     }
     return dict(objectives=[o.name for o in objectives], frame=corners, methods=methods)

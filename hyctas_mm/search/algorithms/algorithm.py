@@ -38,12 +38,13 @@ class SearchProblem:
 class Algorithm(Protocol):
     """What proposes architectures.
 
-    It is a function of its problem and of what it was told: a search that was killed builds it anew and tells it the same values again, from the
-    archive. An algorithm of one's own is a class that takes a :class:`SearchProblem` and options, with :func:`register_algorithm` above it.
+    It is a function of its problem and of what it was told: a search that was killed builds it anew and tells it the
+    same values again, from the archive. An algorithm of one's own is a class that takes a :class:`SearchProblem` and
+    options, with :func:`register_algorithm` above it.
     """
 
     def ask(self) -> list[Architecture]:
-        """The next candidates to evaluate, any number of them, all accepted by the problem; empty when no new one can be made."""
+        """The next candidates, any number of them, all accepted by the problem; empty when no new one can be made."""
 
     def tell(self, values: npt.ArrayLike, violations: npt.ArrayLike) -> None:
         """Reports the candidates of the last :meth:`ask`.

@@ -11,7 +11,7 @@ from hyctas_mm.search.algorithms.algorithm import SearchProblem, register_algori
 
 TRIES_PER_CANDIDATE = 100
 ENOUGH = 0.25
-"""Where fewer than this part of the random architectures are accepted, the next ones are made smaller, by ``STEP``, else larger again."""
+"""Where fewer than this part of the random architectures are accepted, the next ones are made smaller by ``STEP``."""
 STEP = 0.1
 
 
@@ -27,8 +27,8 @@ def first_population(problem: SearchProblem) -> list[Architecture]:
 class RandomSearch:
     """Draws from the prior (paper section 3.4) and learns nothing; never the same architecture twice.
 
-    NOTE(paper): it samples uniformly. Bounds on costs can leave out so much of a space that random sampling never meets them, so where few are
-    accepted the next ones are made smaller.
+    NOTE(paper): it samples uniformly. Bounds on costs can leave out so much of a space that random sampling never meets
+    them, so where few are accepted the next ones are made smaller.
 
     Args:
         problem: What is searched.

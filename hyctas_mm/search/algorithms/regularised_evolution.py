@@ -28,16 +28,20 @@ class _Member(NamedTuple):
 class RegularisedEvolution:
     """Ageing evolution (Real et al., https://arxiv.org/abs/1802.01548) for several objectives.
 
-    Each step a few members of the population are drawn, the best of them is mutated, and the oldest member dies. The original compares one
-    number; here members are compared as NSGA-II does: by how much they miss the bounds, then by rank, then by crowding distance.
+    Each step a few members of the population are drawn, the best of them is mutated, and the oldest member dies. The
+    original compares one number; here members are compared as NSGA-II does: by how much they miss the bounds, then by
+    rank, then by crowding distance.
 
     Args:
         problem: What is searched; the population are the members alive.
-        mutation_prob: Probability that a gene is drawn anew; by default so that it is one gene on average: the original changes one thing.
+        mutation_prob: Probability that a gene is drawn anew; by default so that it is one gene on average: the original
+            changes one thing.
         tournament: Members drawn to choose a parent from; a quarter of the population by default, as in the paper.
     """
 
-    def __init__(self, problem: SearchProblem, mutation_prob: float | None = None, tournament: int | None = None) -> None:
+    def __init__(
+        self, problem: SearchProblem, mutation_prob: float | None = None, tournament: int | None = None
+    ) -> None:
         self._problem = problem
         self._prob = mutation_prob or 1 / len(problem.space.bounds(problem.num_branches)[0])
         self._tournament = tournament or max(2, problem.population // 4)
@@ -90,4 +94,6 @@ class RegularisedEvolution:
             equal = np.flatnonzero(violations == violation)
             for front in NonDominatedSorting().do(values[equal]):
                 members = equal[front]
-                yield from members[np.argsort(-weighted_crowding_distance(values[members], self._problem.weights), kind='stable')].tolist()
+                yield from members[
+                    np.argsort(-weighted_crowding_distance(values[members], self._problem.weights), kind='stable')
+                ].tolist()
