@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hyctas_mm.archs import ArchitectureError
+from hyctas_mm.archs import ArchitectureError, known_ops
 from hyctas_mm.report.result import load_search
 from hyctas_mm.search.archive import SearchFileError
 from hyctas_mm.search.objectives import format_value, label_of
@@ -74,6 +74,7 @@ def test_ops_of_the_user_are_read(search_dir: Path) -> None:
     arch = {'branches': [[{'op': 'op_of_somebody', 'width': 12}]]}
     change_line(search_dir, 61, lambda line: json.dumps({k: v for k, v in json.loads(line).items() if k != 'archid'} | {'arch': arch}) + '\n')
     assert load_search(search_dir).candidates[-1].arch.branches[0][0].op == 'op_of_somebody'
+    assert 'op_of_somebody' not in known_ops(), 'reading registers nothing'
 
 
 @pytest.mark.parametrize('name', ['archive.jsonl', 'front.json'])
