@@ -220,7 +220,7 @@ class SearchLoop(BaseLoop):
             objectives=[vars(o) for o in self.objectives],
             bounds=[vars(b) for b in self.bounds],
             **self.pricing.settings(),
-            evaluator=dict(type=type(self.evaluator).__name__, **self.evaluator.identity()),
+            evaluator=self.evaluator.identity() | dict(type=self.evaluator_cfg['type']),
             algorithm=self.algorithm_cfg,
             branches=self.branches,
             population=self.population,

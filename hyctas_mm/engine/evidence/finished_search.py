@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 from mmengine.config import Config
@@ -28,6 +27,7 @@ class FinishedSearch:
         score: Name of the score.
         cost: Name of the cost that networks are compared at.
         space: Its search space.
+        config: The training config of an exported network.
         evidence: Where experiments on it are kept, ``WORK_DIR/evidence``.
 
     Raises:
@@ -39,14 +39,9 @@ class FinishedSearch:
         self.files = SearchFolder.find(path)
         self.result = load_search(self.files.path)
         self.evidence = self.files.path.with_name('evidence')
+        self.config = Config.fromfile(self.files.chosen()[0] / 'config.py')  # first, as it may import a user's own ops
+        use_scope(self.config)
         self.score, self.cost, self.space = self.files.score, self.files.cost, self.files.space
-
-    @cached_property
-    def config(self) -> Config:
-        """The training config of an exported network."""
-        cfg = Config.fromfile(self.files.chosen()[0] / 'config.py')
-        use_scope(cfg)
-        return cfg
 
     def trained_networks(self, iters: int | None) -> TrainedNetworks:
         """Networks of this search's training config; exported ones retrained with it are not trained again."""

@@ -98,7 +98,7 @@ def compare_on_supernet(
         ValueError: If the budget is too small.
     """
     loop, evaluator = search.loop, search.evaluator(supernet)
-    identity = dict(type=type(evaluator).__name__, **evaluator.identity())
+    identity = evaluator.identity() | dict(type=loop.evaluator_cfg['type'])
     bounds = [vars(b) for b in loop.bounds]  # part of every line of the archive
     files = SearchFolder(folder)
     settings = dict(
