@@ -32,9 +32,10 @@ import torch
 import torch.distributed as dist
 from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
-from mmseg.utils import register_all_modules
+from mmengine.registry import init_default_scope
 from rich.table import Table
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.candidate_costs import CandidateCosts, training_loss, training_network
 from hyctas_mm.engine.measuring.printing import conditions, report
@@ -144,6 +145,7 @@ def in_processes(rank: int, size: int, folder: str, rounds: int) -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings('ignore')
     register_all_modules()
+    init_default_scope('mmseg')
     dist.init_process_group('gloo', init_method=f'file://{folder}/store{size}', rank=rank, world_size=size)
     torch.manual_seed(0)
     point = Point(Setting(), 8, torch.device('cpu'))
@@ -238,6 +240,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings('ignore')
     register_all_modules()
+    init_default_scope('mmseg')
     here, base = conditions(args.device, args.threads), Setting()
     points: list[tuple[str, float, Setting]] = [('layers', n, replace(base, layers=n)) for n in args.layers]
     points += [('branches', n, replace(base, branches=n)) for n in args.branches]

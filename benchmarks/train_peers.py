@@ -22,9 +22,9 @@ import torch
 from matplotlib.axes import Axes
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmseg.utils import register_all_modules
 from rich.table import Table
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.costs import BACKENDS
 from hyctas_mm.engine.cli import set_data_root, use_scope
 from hyctas_mm.engine.measuring import Network, count, input_size, measure, prepare

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from hyctas_mm.engine.cli import add_config_arguments, load_config
+from hyctas_mm.cli import add_config_arguments
+from hyctas_mm.engine.cli import load_config
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.workers import Workers
 from hyctas_mm.evaluators import Job

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from hyctas_mm.errors import FolderBusy
+
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON so that the file is whole at every instant, whatever interrupts."""
@@ -46,7 +48,7 @@ def lock_folder(folder: Path) -> IO[str]:
         file.seek(0)
         owner = file.read().strip() or 'unknown'
         file.close()
-        raise BlockingIOError(f'{folder} is in use by another process ({owner}); wait for it, or choose another --work-dir') from None
+        raise FolderBusy(f'{folder} is in use by another process ({owner}); wait for it, or choose another --work-dir') from None
     file.truncate(0)
     file.write(f'process {os.getpid()} on {os.uname().nodename}')
     file.flush()

@@ -22,7 +22,6 @@ from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmengine.runner import Runner
 
-import hyctas_mm.visualization  # noqa: F401  registers the visualizer of the configs
 from hyctas_mm.archs import load_arch
 from hyctas_mm.datasets.panoptic import CityscapesPanoptic, PanopticInstances, toy_streets_panoptic
 from hyctas_mm.datasets.panoptic.segment_ids import rgb_from_ids, seg_map_from_ids

@@ -9,13 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from hyctas_mm.engine.mistakes import tells_mistakes
-from hyctas_mm.engine.pipeline import doubts_of
-from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.retraining import add_random, metric, retrain
-from hyctas_mm.report.html import write_report
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import ConfigOptions, tells_mistakes
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search.folder import SearchFolder
 
 
@@ -29,16 +25,22 @@ def parse_args() -> argparse.Namespace:
         '--shard', type=int, nargs=2, metavar=('I', 'N'), default=(0, 1), help='train every N-th network from the I-th: one process for each device'
     )
     parser.add_argument('--inherit', action='store_true', help="start from the supernet's weights instead of from scratch")
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help="overrides of every network's config")
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, help="overrides of every network's config")
     return parser.parse_args()
 
 
 @tells_mistakes
 def main() -> None:
     args = parse_args()
+    register_all_modules()
+    from hyctas_mm.engine.pipeline import doubts_of
+    from hyctas_mm.engine.progress import Progress
+    from hyctas_mm.engine.retraining import add_random, metric, retrain
+    from hyctas_mm.report.html import write_report
+
     search = SearchFolder.find(args.search)
     if not 0 <= args.shard[0] < args.shard[1]:
-        raise ValueError(f'--shard {args.shard[0]} {args.shard[1]}; expected I N with I from 0 to N - 1')
+        raise BadValue(f'--shard {args.shard[0]} {args.shard[1]}; expected I N with I from 0 to N - 1')
     search.chosen()  # there is one, or an error
     if args.random:
         add_random(search, args.random, args.seed)

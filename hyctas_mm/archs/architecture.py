@@ -14,6 +14,7 @@ from typing import Any
 
 from hyctas_mm.archs.layout import HEAD, STEM, LaidCell, Layout, Link, arrange
 from hyctas_mm.archs.ops import SKIP, known_ops
+from hyctas_mm.errors import BadValue
 
 FORMAT = 'hyctas_mm/arch-1'
 STEM_STRIDE = 8
@@ -26,7 +27,7 @@ LOW_LEVELS = ('none', 's4', 's4s8')
 """Low-level fusion of the head: nothing, the stem's stride-4 map, its stride-4 and stride-8 maps (the release's model types 0, 1, 2)."""
 
 
-class ArchitectureError(ValueError):
+class ArchitectureError(BadValue):
     """An architecture that cannot be. ``problems`` lists each reason, one sentence each."""
 
     def __init__(self, problems: Sequence[str], source: str = 'architecture') -> None:

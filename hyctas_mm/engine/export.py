@@ -12,6 +12,7 @@ from torch import nn
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.hooks import SampleArchHook
+from hyctas_mm.errors import NoSuchFile
 from hyctas_mm.files import write_json
 from hyctas_mm.models.subnet import subnet_model_cfg
 from hyctas_mm.registry import HOOKS
@@ -50,7 +51,7 @@ def read_subnet_config(path: str, beside: str | None, data_root: str | None) -> 
     places = [Path(path), Path(beside or '.').parent / path]
     found = next((p for p in places if p.is_file()), None)
     if found is None:
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f'train_cfg: no subnet_config {path}, neither in the working directory nor beside the search config; name the training config of a '
             'fixed network'
         )

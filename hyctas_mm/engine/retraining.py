@@ -19,6 +19,7 @@ from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
 from hyctas_mm.engine.search_costs import finished_search_costs
+from hyctas_mm.errors import BadValue
 from hyctas_mm.files import read_json, write_json
 from hyctas_mm.registry import DATASETS
 from hyctas_mm.search.folder import SearchFolder
@@ -53,7 +54,7 @@ def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = 
         return dict(done[str(seed)])
     if done and results['inherit'] != inherit:
         start = {False: 'from scratch', True: "from the supernet's weights"}
-        raise ValueError(f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train it again')
+        raise BadValue(f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train it again')
     results['inherit'] = inherit
     cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))

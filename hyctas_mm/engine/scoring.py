@@ -21,6 +21,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from hyctas_mm.datasets.checks import check_not_empty
+from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
 from hyctas_mm.search.screening import PART, Limit
 
@@ -101,7 +102,7 @@ class Scorer:
     ) -> None:
         check_disjoint(calibration, validation)
         if first_images >= len(validation.dataset):
-            raise ValueError(
+            raise BadValue(
                 f'train_cfg.screening: screening on {first_images} of {len(validation.dataset)} validation images; expected fewer than all: '
                 'lower images, or leave screening out'
             )
@@ -121,7 +122,7 @@ class Scorer:
         if len(self._calibration) > 1 and len(self._calibration[-1]['inputs']) == 1:
             self._calibration.pop()  # what is left over of the images
         if any(len(batch['inputs']) < 2 for batch in self._calibration):
-            raise ValueError('train_dataloader: a calibration batch has a single image; set batch_size to 2 or more')
+            raise BadValue('train_dataloader: a calibration batch has a single image; set batch_size to 2 or more')
         self.images_sha1 = _digest([*self._calibration, *self._validation])
         keep_on_device([*self._calibration, *self._validation], self.device)
 
@@ -276,7 +277,7 @@ def check_disjoint(calibration: Any, validation: Any) -> None:
         check_not_empty(loader.dataset, name)
     shared: Sequence[str] = sorted(image_paths(calibration.dataset) & image_paths(validation.dataset))
     if shared:
-        raise ValueError(
+        raise BadValue(
             f'{len(shared)} image(s) are in both train_dataloader (batch norm calibration) and val_dataloader (scoring), e.g. {shared[0]}; '
             'scores would be too good: give the search disjoint images'
         )

@@ -18,6 +18,7 @@ from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.deploy.whole_net import pad_divisor
 from hyctas_mm.engine.scoring import evaluation_text, load_batches
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search.evaluator import Evaluator
 from hyctas_mm.search.folder import POST_PROCESSING_MS, SearchFolder
 
@@ -53,11 +54,11 @@ class Pricing:
 
     def __post_init__(self) -> None:
         if len(self.input_hw) != 2 or min(self.input_hw) < 1:
-            raise ValueError(
+            raise BadValue(
                 f'train_cfg: input_hw={tuple(self.input_hw)}; expected height and width in pixels, e.g. (227, 320)'
             )
         if 'memory_gb' in self.names and self.memory_input is None:
-            raise ValueError(
+            raise BadValue(
                 'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
             )
 
@@ -118,7 +119,7 @@ def check_padding(model: nn.Module, input_hw: Sequence[int]) -> None:
     multiple = pad_divisor(model)
     if any(side % multiple for side in input_hw):
         height, width = (-(-side // multiple) * multiple for side in input_hw)
-        raise ValueError(
+        raise BadValue(
             f'train_cfg: input_hw={tuple(input_hw)}, but images are padded to multiples of {multiple} '
             f'(data_preprocessor); costs are those of what ships there: give input_hw=({height}, {width})'
         )
@@ -140,12 +141,12 @@ def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evalua
         return
     test_cfg = runner.cfg.model.get('test_cfg') or {}
     if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
-        raise ValueError(
+        raise BadValue(
             'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; leave one of them out'
         )
     network = evaluator.network(space.sample(np.random.default_rng(0)))
     if network is None:
-        raise ValueError(
+        raise BadValue(
             f'train_cfg.post_processing: {type(evaluator).__name__} has no network to measure it with; leave it out'
         )
     loader = runner.val_loop.dataloader

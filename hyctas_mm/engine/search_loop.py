@@ -25,6 +25,7 @@ from hyctas_mm.engine.search_costs import Pricing, add_post_processing, check_pa
 from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.search_progress import SearchProgress, track_name
 from hyctas_mm.engine.workers import Workers, agree
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import EVALUATORS, LOOPS
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import Candidate, read_bounds, read_objectives
@@ -200,7 +201,7 @@ class SearchLoop(BaseLoop):
     def _prepare(self) -> dict[str, Any]:
         """Reads and checks everything; returns the settings that make it this search and no other."""
         if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
-            raise ValueError(
+            raise BadValue(
                 f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the max_branches of search_space'
             )
         self._progress.say(f'search space: {self.space.size():.3g} architectures')
@@ -288,4 +289,4 @@ class SearchLoop(BaseLoop):
 def _check_numbers(**numbers: int) -> None:
     for name, value in numbers.items():
         if type(value) is not int or value < 1:
-            raise ValueError(f'train_cfg: {name}={value!r}; expected a whole number from 1 up')
+            raise BadValue(f'train_cfg: {name}={value!r}; expected a whole number from 1 up')

@@ -21,6 +21,7 @@ from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.engine.scoring import image_paths
+from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks, plain
 from hyctas_mm.registry import DATASETS, EVALUATORS, MODELS
 from hyctas_mm.search.archive import Candidate
@@ -41,8 +42,7 @@ class FromScratch:
         options: Overrides of the ``subnet_config``, e.g. those that leave the images out which the search scores on.
 
     Raises:
-        ValueError: If a network would be trained on images that it is scored on.
-        RuntimeError: If there are several processes.
+        ValueError: If a network would be trained on images that it is scored on, or there are several processes.
 
     Example:
         >>> evaluator = dict(type='FromScratch', iters=300, options={'train_dataloader.dataset.part': 'fit'})
@@ -52,7 +52,7 @@ class FromScratch:
         self, runner: Runner, iters: int | None = None, seeds: Sequence[int] = (0,), options: Mapping[str, Any] = {}
     ) -> None:
         if get_world_size() > 1:
-            raise RuntimeError('FromScratch trains in one process; start the search without a launcher')
+            raise BadValue('train_cfg.evaluator: FromScratch trains in one process; start the search without a launcher')
         cfg = runner.train_loop.subnet_config.copy()
         cfg.merge_from_dict(dict(options))
         for key in ('val', 'test'):
@@ -64,7 +64,7 @@ class FromScratch:
         trained_on = image_paths(DATASETS.build(cfg.train_dataloader.dataset))
         shared = sorted(trained_on & image_paths(runner.val_loop.dataloader.dataset))
         if shared:
-            raise ValueError(
+            raise BadValue(
                 f'train_cfg.evaluator: networks would be trained on {len(shared)} image(s) that they are scored on, e.g. {shared[0]}; '
                 "leave these out by its options, e.g. {'train_dataloader.dataset.part': 'fit'}"
             )

@@ -14,6 +14,7 @@ from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.checkpoint import load_supernet
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.scoring import Scorer, evaluation_text
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import cut_subnet
 from hyctas_mm.registry import EVALUATORS
 from hyctas_mm.search.archive import Candidate
@@ -52,7 +53,7 @@ class InheritedWeights:
         self, runner: Runner, supernet: str | Path | None, calibration_batches: int = 16, amp: bool = False
     ) -> None:
         if type(calibration_batches) is not int or calibration_batches < 1:
-            raise ValueError(
+            raise BadValue(
                 f'train_cfg: calibration_batches={calibration_batches!r}; expected a whole number from 1 up'
             )
         self._supernet: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model

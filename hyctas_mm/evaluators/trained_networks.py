@@ -15,6 +15,7 @@ from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.export import subnet_config, write_architecture
 from hyctas_mm.engine.progress import Progress, quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
+from hyctas_mm.errors import BadValue
 from hyctas_mm.files import differences
 
 SCHEDULE_LENGTHS = ('begin', 'end', 'T_max', 'step_size')
@@ -76,7 +77,7 @@ class TrainedNetworks:
         if not (folder / 'config.py').is_file():
             return write_architecture(folder, self.cfg, arch, self.base_channels)
         if differing := self._differing(folder, arch):
-            raise ValueError(
+            raise BadValue(
                 f'{folder} was made for another training: {differing}; give the same config and --iters, or another --work-dir'
             )
         return folder
@@ -96,7 +97,7 @@ def with_iters(cfg: Config, iters: int) -> Config:
     """
     before = cfg.train_cfg.get('max_iters')
     if not before or iters < 1:
-        raise ValueError(
+        raise BadValue(
             f'--iters {iters} with max_iters={before}; expected a positive number and a config that trains by steps'
         )
     cfg = cfg.copy()
@@ -104,7 +105,7 @@ def with_iters(cfg: Config, iters: int) -> Config:
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
         if scheduler.get('by_epoch', True):
-            raise ValueError(f'--iters: the scheduler {scheduler["type"]} counts epochs; give it by_epoch=False')
+            raise BadValue(f'--iters: the scheduler {scheduler["type"]} counts epochs; give it by_epoch=False')
         for key in SCHEDULE_LENGTHS:
             if key in scheduler:
                 scheduler[key] = round(scheduler[key] * iters / before)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.errors import BadValue
 
 ARCHIVE = 'archive.jsonl'
 
 
-class SearchFileError(ValueError):
+class SearchFileError(BadValue):
     """A file of the search that cannot be used; the message names the file, the place and what to do."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.errors import BadValue, HyctasError
 from hyctas_mm.search.algorithms import SearchProblem, build_algorithm
 from hyctas_mm.search.archive import Archive, Candidate
 from hyctas_mm.search.demands import Demands
@@ -24,7 +25,7 @@ FAILURES_IN_A_ROW = 3
 Prices = Callable[[Architecture], Mapping[str, float]]
 
 
-class SearchError(RuntimeError):
+class SearchError(HyctasError, RuntimeError):
     """A search that cannot go on; what was evaluated is kept."""
 
 
@@ -160,7 +161,7 @@ class SearchDriver:
         costs = self.prices(arch)
         wanted = {o.name for o in self.demands.objectives} | {b.name for b in self.demands.bounds}
         if unknown := sorted((wanted & COSTS.keys()) - costs.keys()):
-            raise ValueError(
+            raise BadValue(
                 f'no {", ".join(unknown)} of architectures is known here; known are {", ".join(sorted(costs))}'
             )
         return costs

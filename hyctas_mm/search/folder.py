@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hyctas_mm.archs import SearchSpace
+from hyctas_mm.errors import NoSuchFile
 from hyctas_mm.files import differences, lock_folder, read_json, write_json
 from hyctas_mm.search.archive import ARCHIVE, Archive, Candidate, SearchFileError, read_archive
 from hyctas_mm.search.driver import SearchError
@@ -49,7 +50,7 @@ class SearchFolder:
         for folder in (path.parent if path.name == ARCHIVE else path, path / 'search'):
             if (folder / ARCHIVE).is_file() or (folder / FRONT).is_file():
                 return cls(folder)
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first'
         )
 
@@ -107,7 +108,7 @@ class SearchFolder:
         settings = read_json(self.path / SETTINGS)
         missing = [key for key in ('search_space', POST_PROCESSING_MS) if key not in settings]
         if missing:
-            raise FileNotFoundError(
+            raise NoSuchFile(
                 f'{self.path / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: '
                 'run the search (with --resume it keeps what was evaluated)'
             )
@@ -142,7 +143,7 @@ class SearchFolder:
         """
         path = self.path / ARCHIVE
         if not path.is_file():
-            raise FileNotFoundError(
+            raise NoSuchFile(
                 f'{path} is missing; it is written by tools/search.py, one line per evaluated network: run the search'
             )
         candidates = read_archive(path)
@@ -174,7 +175,7 @@ class SearchFolder:
         """
         found = [folder for folder in self.subnets() if read_json(folder / 'results.json').get('role') != 'random']
         if not found:
-            raise FileNotFoundError(
+            raise NoSuchFile(
                 f'no network in {self.path / "subnets"}; let tools/search.py finish (with --resume it continues)'
             )
         return found
@@ -188,7 +189,7 @@ def read_object(path: Path) -> dict[str, Any]:
         SearchFileError: If it is not JSON or not an object.
     """
     if not path.is_file():
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f'{path} is missing; it is written by tools/search.py: run the search (again, it continues) to get it'
         )
     try:

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from hyctas_mm.errors import BadValue
+
 T = TypeVar('T')
 
 
@@ -24,9 +26,9 @@ def build_named(known: Mapping[str, Callable[..., T]], cfg: Mapping[str, Any], w
     options = dict(cfg)
     name = options.pop('type', None)
     if name not in known:
-        raise ValueError(f'{where}: type={name!r}; expected one of {", ".join(sorted(known))}, or register your own')
+        raise BadValue(f'{where}: type={name!r}; expected one of {", ".join(sorted(known))}, or register your own')
     try:
         inspect.signature(known[name]).bind(first, **options)
     except TypeError as error:
-        raise ValueError(f'{where}: {name}: {error}; its docstring lists its arguments') from None
+        raise BadValue(f'{where}: {name}: {error}; its docstring lists its arguments') from None
     return known[name](first, **options)

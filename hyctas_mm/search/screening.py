@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.objectives import COSTS, Objective
 
@@ -93,9 +94,9 @@ def read_screening(options: Mapping[str, Any] | None, objectives: Sequence[Objec
         return None
     values = dict(deviations=3.0) | dict(options)
     if set(values) != {'images', 'deviations'} or not int(values['images']) >= 1 or not values['deviations'] >= 0:
-        raise ValueError(f'train_cfg.screening: {dict(options)!r}; expected dict(images=64), and deviations of 0 or more if not 3')
+        raise BadValue(f'train_cfg.screening: {dict(options)!r}; expected dict(images=64), and deviations of 0 or more if not 3')
     scores = [o for o in objectives if o.name not in COSTS]
     if len(scores) != 1:
-        raise ValueError(f'train_cfg.screening: the objectives have the scores {[o.name for o in scores]}, expected exactly one; leave screening out')
+        raise BadValue(f'train_cfg.screening: the objectives have the scores {[o.name for o in scores]}, expected exactly one; leave screening out')
     costs = tuple(o for o in objectives if o.name in COSTS)
     return Screening(int(values['images']), float(values['deviations']), scores[0], costs)

@@ -83,7 +83,7 @@ def test_a_golden_checkpoint_computes_the_golden_logits(
     maps = net.train().decode_head.predict_maps(net.backbone(image))
     for name, key in (('main', 'sem_head/0'), ('aux16', 'sem_head_aux16/0'), ('aux32', 'sem_head_aux32/0')):
         torch.testing.assert_close(maps[name]['semantic'], golden[key], rtol=0, atol=1e-3 * golden[key].abs().max().item())
-    assert cfg.test_dataloader and cfg.train_cfg and cfg.custom_imports.imports == ['hyctas_mm']
+    assert cfg.test_dataloader and cfg.train_cfg and cfg.custom_imports.imports == ['hyctas_mm.register']
 
 
 def test_every_source_tensor_is_used_or_listed() -> None:

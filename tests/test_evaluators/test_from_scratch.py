@@ -85,7 +85,7 @@ def test_training_on_scoring_images_is_refused(cfg: Config) -> None:
 
 def test_several_processes_are_refused(cfg: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_scratch, 'get_world_size', lambda: 2)
-    with pytest.raises(RuntimeError, match='FromScratch trains in one process'):
+    with pytest.raises(ValueError, match='FromScratch trains in one process'):
         run(cfg)
 
 

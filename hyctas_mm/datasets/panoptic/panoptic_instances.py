@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hyctas_mm.datasets.panoptic.segment_ids import ids_from_seg_map, segment_numbers
 from hyctas_mm.datasets.panoptic.targets import IGNORE_LABEL
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import TRANSFORMS
 
 
@@ -40,7 +41,7 @@ class PanopticInstances(BaseTransform):
 
     def __init__(self, min_area: int = 1) -> None:
         if min_area < 1:
-            raise ValueError(f'PanopticInstances: min_area={min_area}; expected at least 1 pixel')
+            raise BadValue(f'PanopticInstances: min_area={min_area}; expected at least 1 pixel')
         self.min_area = min_area
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from hyctas_mm.errors import BadValue
+
 Array = npt.NDArray[np.float64]
 
 MEASURES = ('kendall_tau', 'pearson_rho', 'spearman_rho')
@@ -73,7 +75,7 @@ def differences(x: Sequence[float], other: Sequence[float], y: Sequence[float], 
 def _read(x: Sequence[float], y: Sequence[float]) -> tuple[Array, Array]:
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 3:
-        raise ValueError(f'a correlation of {a.shape} and {b.shape} values; expected as many of both, three or more')
+        raise BadValue(f'a correlation of {a.shape} and {b.shape} values; expected as many of both, three or more')
     return a, b
 
 

@@ -10,6 +10,7 @@ from hyctas_mm.archs import Architecture, load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.search_costs import finished_search_costs
+from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.report.result import load_search
 from hyctas_mm.search.folder import SearchFolder
@@ -65,6 +66,6 @@ class FinishedSearch:
             return load_arch(name)
         except FileNotFoundError as error:
             known = ', '.join(self.result.chosen)
-            raise ValueError(
+            raise BadValue(
                 f'--arch {name}: not in the archive of {self.files.path} (chosen there: {known}), and {error}'
             ) from None

@@ -12,6 +12,7 @@ import numpy as np
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.workers import Workers
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.search import Candidate, Objective
 from hyctas_mm.search.archive import ARCHIVE
 from hyctas_mm.search.driver import SearchDriver
@@ -60,7 +61,7 @@ def compare_searches(
         ValueError: If the budget leaves no generation after the first, random one.
     """
     if budget < 2 * population * len(tracks):
-        raise ValueError(
+        raise BadValue(
             f'--budget {budget} over {len(tracks)} track(s) with a population of {population}: nothing would evolve; '
             f'give --budget {2 * population * len(tracks)} or more, or a smaller --population'
         )
@@ -163,7 +164,7 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
         try:
             search = SearchFolder.find(path)
         except FileNotFoundError:
-            raise FileNotFoundError(
+            raise NoSuchFile(
                 f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it'
             ) from None
         objectives[path] = search.objectives
@@ -172,7 +173,7 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
     for path, found in objectives.items():
         if [o.name for o in found] != [o.name for o in objectives[first]]:
             names = {p: [o.name for o in objectives[p]] for p in (first, path)}
-            raise ValueError(
+            raise BadValue(
                 f'searches of different objectives cannot be compared: {names}; name searches with the same ones'
             )
     return runs, objectives[first]
@@ -205,7 +206,7 @@ def frame_of(
     """
     names = [o.name for o in objectives]
     if unknown := sorted({*ideal, *reference} - set(names)):
-        raise ValueError(f'{", ".join(unknown)}: no objective of these searches, which have {", ".join(names)}')
+        raise BadValue(f'{", ".join(unknown)}: no objective of these searches, which have {", ".join(names)}')
     points = np.concatenate(
         [points_of(candidates, objectives) for by_seed in runs.values() for candidates in by_seed.values()]
     )

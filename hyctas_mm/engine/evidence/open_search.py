@@ -11,6 +11,7 @@ from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import build_runner, check_is_search
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.search_loop import SearchLoop
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search.evaluator import Evaluator
 from hyctas_mm.search.objectives import score_of
 
@@ -39,7 +40,7 @@ class OpenSearch:
         with quiet_runners():
             loop = build_runner(cfg, 'train', 'val').train_loop
         if not isinstance(loop, SearchLoop):
-            raise ValueError(f'{cfg.filename}: {type(loop).__name__} is no SearchLoop; derive it from that one')
+            raise BadValue(f'{cfg.filename}: {type(loop).__name__} is no SearchLoop; derive it from that one')
         self.loop, self.space = loop, loop.space
         self.score = score_of(loop.objectives).name
 

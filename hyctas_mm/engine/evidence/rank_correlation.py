@@ -17,6 +17,7 @@ from hyctas_mm.engine.evidence import correlation
 from hyctas_mm.engine.evidence.correlation import MEASURES, Interval, correlate, intervals
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.progress import Progress
+from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.inherited_weights import InheritedWeights
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_of_seeds
 from hyctas_mm.files import differences, read_json, write_json
@@ -56,13 +57,13 @@ def measure_rank_correlation(
         ValueError: If the folder holds another experiment, or fewer than three architectures are asked for.
     """
     if num_archs < 3:
-        raise ValueError(f'--archs {num_archs}: a correlation needs three architectures or more')
+        raise BadValue(f'--archs {num_archs}: a correlation needs three architectures or more')
     check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
     archs = sample_archs(search.space, num_archs, sample_seed)
     networks = TrainedNetworks(folder, search.loop.subnet_config, search.space.base_channels, iters)
     evaluator = search.evaluator(supernets[0])
     if not isinstance(evaluator, InheritedWeights):
-        raise ValueError(f'the search judges by {type(evaluator).__name__}; supernets are compared with InheritedWeights')
+        raise BadValue(f'the search judges by {type(evaluator).__name__}; supernets are compared with InheritedWeights')
     # before the trainings, which take longest
     scores = [_score_all(evaluator, supernet, search.score, archs, folder) for supernet in supernets]
     accuracy = networks.train(archs, seeds, search.score)
@@ -81,7 +82,7 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / 'settings.json'
     there, here = read_json(path), json.loads(json.dumps(settings))
     if there and (differing := differences({key: there.get(key) for key in here}, here)):
-        raise ValueError(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
+        raise BadValue(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
     write_json(path, here)
 
 
@@ -92,7 +93,7 @@ def sample_archs(space: SearchSpace, count: int, seed: int) -> list[Architecture
         ValueError: If the space has fewer.
     """
     if count > space.size():
-        raise ValueError(f'{count} architectures of a space that has {space.size()}; ask for fewer')
+        raise BadValue(f'{count} architectures of a space that has {space.size()}; ask for fewer')
     rng = np.random.default_rng(seed)
     found: dict[str, Architecture] = {}
     while len(found) < count:

@@ -12,6 +12,7 @@ from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.archs.extremes import largest, smallest
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import fair_arch
 from hyctas_mm.engine.hooks.sample_arch_hook import SampleArchHook, supernet_space
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.segmentors import SandwichSegmentor
 from hyctas_mm.registry import HOOKS
 
@@ -42,14 +43,14 @@ class SandwichSampleArchHook(SampleArchHook):
     def __init__(self, num_random: int = 1, fair: bool = False, seed: int = 0) -> None:
         super().__init__(seed)
         if num_random < 0:
-            raise ValueError(f'SandwichSampleArchHook: num_random={num_random!r}; expected 0 or more')
+            raise BadValue(f'SandwichSampleArchHook: num_random={num_random!r}; expected 0 or more')
         self.num_random, self.fair = num_random, fair
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
         model = _unwrapped(runner)
         if not isinstance(model, SandwichSegmentor):
-            raise ValueError(
+            raise BadValue(
                 f"SandwichSampleArchHook needs model.type='SandwichSegmentor', got {type(model).__name__}; set it, or use SampleArchHook"
             )
 

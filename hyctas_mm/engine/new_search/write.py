@@ -9,6 +9,7 @@ from hyctas_mm.engine.new_search import texts
 from hyctas_mm.engine.new_search.data import Data, PanopticData
 from hyctas_mm.engine.new_search.lengths import Lengths
 from hyctas_mm.engine.new_search.sizing import Machine, Plan
+from hyctas_mm.errors import BadValue
 from hyctas_mm.files import write_json
 
 CONFIGS, JOB = 'configs', 'job.json'
@@ -19,7 +20,7 @@ PANOPTIC_BASES = (
 )  # fmt: skip
 
 
-class FolderInUse(ValueError):
+class FolderInUse(BadValue):
     """The folder holds a search already."""
 
 

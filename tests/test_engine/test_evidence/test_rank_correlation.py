@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.archs import SearchSpace
+from hyctas_mm.engine.evidence import open_search
 from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.evidence.rank_correlation import check_settings, sample_archs, summarise
 from hyctas_mm.evaluators import trained_networks
@@ -34,7 +35,7 @@ def test_one_folder_serves_several_supernets(
     work = tmp_path / 'work'
     arguments = ['rank_correlation', str(tmp_path / 'search.py'), '--work-dir', str(work), '--archs', '3', '--iters', '1']
     opened = functools.cache(lambda path, folder: OpenSearch(Config.fromfile(path), folder))
-    monkeypatch.setattr(evidence, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder))  # once for all commands
+    monkeypatch.setattr(open_search, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder))  # once for all commands
     trained: list[tuple[str, int]] = []
     original = trained_networks.retrain
 
