@@ -42,7 +42,8 @@ def doubts(results: Mapping[str, Mapping[str, Any]], score: str) -> str:
         remedies += ['retrain for longer', 'add images of these classes']
     if not told:
         return ''
-    return f'These networks may be of little worth: {"; ".join(told)}. What helps: {", ".join(dict.fromkeys(remedies))}.'
+    verdict = 'These networks may be of little worth' if worse or empty else 'Look at these networks before you use them'
+    return f'{verdict}: {"; ".join(told)}. What helps: {", ".join(dict.fromkeys(remedies))}.'
 
 
 def better_weights(results: Mapping[str, Any], score: str) -> str:

@@ -26,6 +26,7 @@ def test_no_better_than_a_constant() -> None:
 
 def test_classes_that_are_never_predicted() -> None:
     told = doubts({'a': GOOD | dict(never_predicted=['rider']), 'b': GOOD | dict(never_predicted=[*'bcdefg', 'rider'])}, 'mIoU')
+    assert told.startswith('Look at these networks before you use them: ')
     assert 'some network never predicts b, c, d, e, f, g and 1 more. What helps' in told
     assert told.count('retrain for longer') == 1
 
