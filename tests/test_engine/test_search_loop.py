@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from hyctas_mm.archs import load_arch
+from hyctas_mm.engine.cli import check_is_search, set_supernet
 from hyctas_mm.search.archive import read_archive
 from hyctas_mm.search.driver import SearchError
-from tests.evaluators import judged_by
+from tests.evaluators import ConstantScoreLoop, judged_by
 from tests.test_engine.conftest import SCREENED, config, run
 
 
@@ -156,6 +157,22 @@ def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet
 def test_wrong_configs(toy_root: Path, supernet: Path, tmp_path: Path, options: dict, error: type, expected: str) -> None:
     with pytest.raises(error, match=expected):
         search(toy_root, supernet, tmp_path, **options)
+
+
+def test_what_tools_take_for_a_search(toy_root: Path, tmp_path: Path) -> None:
+    cfg = config('search', toy_root, tmp_path)
+    for loop in ('NSGA2SearchLoop', 'SearchLoop', 'ConstantScoreLoop', ConstantScoreLoop):
+        cfg.train_cfg.type = loop
+        check_is_search(cfg)
+    for loop in ('IterBasedTrainLoop', 'NoLoop', None):
+        cfg.train_cfg.type = loop
+        with pytest.raises(ValueError, match=f'is not a search config: its train_cfg is {loop!r}'):
+            check_is_search(cfg)
+    assert set_supernet(cfg, 'a.pth') and cfg.train_cfg.supernet == 'a.pth'
+    cfg.train_cfg = dict(type='SearchLoop', evaluator=dict(type='InheritedWeights', supernet=None))
+    assert set_supernet(cfg, 'b.pth') and cfg.train_cfg.evaluator.supernet == 'b.pth'
+    cfg.train_cfg.evaluator = dict(type='FromScratch')
+    assert not set_supernet(cfg, 'c.pth') and cfg.train_cfg.evaluator == dict(type='FromScratch')
 
 
 def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
