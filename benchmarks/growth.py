@@ -21,7 +21,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,10 @@ from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.candidate_costs import CandidateCosts, training_loss, training_network
 from hyctas_mm.engine.measuring.printing import conditions, report
 from hyctas_mm.engine.scoring import recalibrate_bn
-from hyctas_mm.engine.workers import Job, Workers
+from hyctas_mm.engine.workers import Workers
+from hyctas_mm.evaluators import Job, Outcome
 from hyctas_mm.models.subnet import cut_subnet, set_arch
-from hyctas_mm.search import ArchNSGA2
+from hyctas_mm.search.algorithms import NSGA2, SearchProblem
 
 BATCH, CALIBRATION = 4, 8
 OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
@@ -109,7 +110,8 @@ class Point:
         """One generation; its candidates cost what they cost, and their accuracy is made up."""
         self._runs += 1  # another seed, other candidates: prices are remembered, as are their blocks
         rng = np.random.default_rng(self._runs)
-        algorithm = ArchNSGA2(self.setting.space, self.setting.branches, [1.0, 1.0], self._population, seed=self._runs)
+        problem = SearchProblem(self.setting.space, self.setting.branches, (1.0, 1.0), self._population, self._runs)
+        algorithm = NSGA2(problem)
         archs = algorithm.ask()
         algorithm.tell([[-rng.random(), self.costs(arch)['macs_g']] for arch in archs], [0.0] * len(archs))
 
@@ -126,6 +128,18 @@ class Point:
             torch.cuda.synchronize(self.device)
 
 
+class Scoring:
+    """An evaluator that scores at a point; the score is made up."""
+
+    def __init__(self, point: Point) -> None:
+        self.point = point
+
+    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            self.point.score(job.arch)
+            yield Outcome(dict(mIoU=0.0))
+
+
 def in_processes(rank: int, size: int, folder: str, rounds: int) -> None:
     """One of ``size`` processes that score eight candidates; the first writes the seconds."""
     torch.set_num_threads(1)
@@ -135,20 +149,15 @@ def in_processes(rank: int, size: int, folder: str, rounds: int) -> None:
     dist.init_process_group('gloo', init_method=f'file://{folder}/store{size}', rank=rank, world_size=size)
     torch.manual_seed(0)
     point = Point(Setting(), 8, torch.device('cpu'))
-
-    def score(job: Job) -> dict[str, float]:
-        point.score(job.arch)
-        return dict(mIoU=0.0)
-
     jobs = [Job(arch, dict(macs_g=1.0)) for arch in point.archs]
-    score(jobs[0])  # warm-up
+    point.score(jobs[0].arch)  # warm-up
     times = []
     for _ in range(rounds):
-        workers = Workers(score, Path(folder) / f'of{size}')
+        workers = Workers(Scoring(point), Path(folder) / f'of{size}')
         dist.barrier()
         start = time.perf_counter()
         if rank == 0:
-            list(workers.run(jobs))
+            list(workers.evaluate(jobs))
             workers.clear_pending()
             workers.stop()
         else:

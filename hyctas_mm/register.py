@@ -30,6 +30,7 @@ with _without_noise():
     import hyctas_mm.datasets
     import hyctas_mm.engine
     import hyctas_mm.evaluation
+    import hyctas_mm.evaluators
     import hyctas_mm.models
     import hyctas_mm.visualization
 

@@ -144,7 +144,7 @@ def run_hypervolume(args: argparse.Namespace) -> None:
     from hyctas_mm.engine.evidence import hypervolume
     from hyctas_mm.engine.evidence.hypervolume_figure import draw_hypervolume
     from hyctas_mm.engine.evidence.open_search import OpenSearch
-    from hyctas_mm.engine.files import write_json
+    from hyctas_mm.files import write_json
 
     ideal, reference = _values(args.ideal), _values(args.reference)
     if args.sources[0].endswith('.py'):
@@ -153,8 +153,7 @@ def run_hypervolume(args: argparse.Namespace) -> None:
         cfg = load_config(argparse.Namespace(config=args.sources[0], data_root=args.data_root, cfg_options=None, work_dir=args.work_dir))
         folder = Path(cfg.work_dir) / 'hypervolume'
         search = OpenSearch(cfg, folder / 'logs')
-        supernet = args.supernet or search.loop.supernet
-        runs, objectives = hypervolume.compare_on_supernet(search, supernet, folder, args.seeds, args.budget, args.population)
+        runs, objectives = hypervolume.compare_on_supernet(search, args.supernet, folder, args.seeds, args.budget, args.population)
     else:
         folder = Path(args.work_dir or '.')
         runs, objectives = hypervolume.read_runs(args.sources)

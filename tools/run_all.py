@@ -76,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
     from hyctas_mm.engine.pipeline import Job, doubts_of, run_pipeline
     from hyctas_mm.engine.progress_view import make_view
     from hyctas_mm.engine.results_table import results_table
+    from hyctas_mm.search.folder import SearchFolder
 
-    def add_networks(search_dir: Path, chosen: list[Path]) -> None:
+    def add_networks(search: SearchFolder) -> None:
         from hyctas_mm.engine.retraining import add_random
 
-        add_random(search_dir, chosen, args.random, seed=0)
+        add_random(search, args.random, seed=0)
 
     job = Job(
         str(args.supernet), str(args.search), args.work_dir, seeds=tuple(args.seeds), inherit=args.inherit,
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'error in the step {view.step or "start"!r}: {in_one_line(error)} (details: {log})', file=sys.stderr)
         return 1
     Console().print(results_table(report.parent))
-    if warning := doubts_of(report.parent):
+    if warning := doubts_of(SearchFolder(report.parent)):
         print(f'warning: {warning}')
     print(f'configs: {report.parent / "subnets" / "NETWORK" / "config.py"}')
     print(f'report:  {report}   ({(time.monotonic() - start) / 60:.1f} minutes)')

@@ -7,6 +7,7 @@ import sys
 
 from hyctas_mm import register_all_modules
 from hyctas_mm.cli import add_config_arguments, add_launcher_arguments, tells_mistakes
+from hyctas_mm.errors import BadValue
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,12 +23,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     register_all_modules()
-    from hyctas_mm.engine.cli import build_runner, check_is_search, load_config, use_launcher
+    from hyctas_mm.engine.cli import build_runner, check_is_search, load_config, set_supernet, use_launcher
 
     cfg = load_config(args)
     check_is_search(cfg)
-    if args.supernet:
-        cfg.train_cfg.supernet = args.supernet
+    if args.supernet and not set_supernet(cfg, args.supernet):
+        raise BadValue(f'--supernet {args.supernet}: train_cfg.evaluator of {cfg.filename} takes no supernet; leave it out')
     cfg.resume = args.resume
     use_launcher(cfg, args.launcher)
     build_runner(cfg, 'train', 'val').train()

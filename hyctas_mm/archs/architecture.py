@@ -203,12 +203,14 @@ class Architecture:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], source: str = 'architecture') -> Architecture:
+    def from_dict(cls, data: Mapping[str, Any], source: str = 'architecture', any_op: bool = False) -> Architecture:
         """Reads the plain form.
 
         Args:
             data: As written by :meth:`to_dict`; everything but ``branches`` may be left out.
             source: Named in errors, e.g. the file.
+            any_op: Whether ops that nobody declared are read too: a search's files name a user's own, to be drawn and
+                listed where these are not imported. Building such a network tells what is missing.
 
         Raises:
             ArchitectureError: Naming each value that is wrong.
@@ -226,9 +228,14 @@ class Architecture:
             raise ArchitectureError(problems, source)
         settings = {k: v for k, v in data.items() if k not in ('format', 'branches')}
         try:
-            return cls(tuple(_read_branch(b, i) for i, b in enumerate(branches or ())), **settings)
+            read = tuple(_read_branch(b, i) for i, b in enumerate(branches or ()))
+            problems = [] if any_op else list(_unknown_ops(read))
+            arch = cls(read, **settings)
         except ArchitectureError as error:
-            raise ArchitectureError(error.problems, source) from None
+            problems += error.problems
+        if problems:
+            raise ArchitectureError(problems, source)
+        return arch
 
     def describe(self) -> str:
         """A few lines for a person: one per branch, cells as ``op width`` with ``v`` where the branch goes down.
@@ -273,12 +280,23 @@ def _setting_problems(arch: Architecture) -> Iterator[str]:
         yield f'head_attention {arch.head_attention!r}; expected true or false'
 
 
-def _branch_problems(branch: Branch, index: int) -> Iterator[str]:
+def _unknown_ops(branches: Sequence[Branch]) -> Iterator[str]:
     names = known_ops()
+    for index, branch in enumerate(branches):
+        for layer, cell in enumerate(branch):
+            if _is_op(cell.op) and cell.op not in names:
+                yield f'branch {index} layer {layer}: unknown op {cell.op!r} (known: {", ".join(names)})'
+
+
+def _is_op(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
+def _branch_problems(branch: Branch, index: int) -> Iterator[str]:
     for layer, cell in enumerate(branch):
         where = f'branch {index} layer {layer}'
-        if cell.op not in names:
-            yield f'{where}: unknown op {cell.op!r} (known: {", ".join(names)})'
+        if not _is_op(cell.op):
+            yield f'{where}: op {cell.op!r}; expected the name of an op (known: {", ".join(known_ops())})'
         if not _is_width(cell.width):
             yield f'{where}: width {cell.width!r}; expected twelfths, a whole number 1..{FULL_WIDTH}'
         if type(cell.down) is not bool:

@@ -9,12 +9,12 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from hyctas_mm.datasets.checks import check_images
+from hyctas_mm.engine.export import set_data_root
 from hyctas_mm.errors import BadValue, NoSuchFile
-
-SEARCH = 'NSGA2SearchLoop'
+from hyctas_mm.registry import LOOPS
 
 
 def use_scope(cfg: Config) -> None:
@@ -57,8 +57,21 @@ def check_is_search(cfg: Config) -> None:
         ValueError: Naming what its ``train_cfg`` is.
     """
     kind = (cfg.get('train_cfg') or {}).get('type')
-    if kind != SEARCH:
-        raise BadValue(f'{cfg.filename} is not a search config: its train_cfg is {kind!r}, expected {SEARCH!r}; give the config of a search')
+    loop = LOOPS.get(kind) if isinstance(kind, str) else kind
+    if not isinstance(loop, type) or issubclass(loop, (EpochBasedTrainLoop, IterBasedTrainLoop)):
+        raise BadValue(
+            f"{cfg.filename} is not a search config: its train_cfg is {kind!r}, expected 'SearchLoop', 'NSGA2SearchLoop' or a search loop of your "
+            'own; give the config of a search'
+        )
+
+
+def set_supernet(cfg: Config, path: str | Path) -> bool:
+    """Gives a search the checkpoint of its supernet, where its loop or its evaluator takes one; returns whether any does."""
+    place = cfg.train_cfg.get('evaluator', cfg.train_cfg)
+    takes = place is cfg.train_cfg or 'supernet' in place
+    if takes:
+        place['supernet'] = str(path)
+    return takes
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -94,8 +107,3 @@ def build_runner(cfg: Config, *parts: str) -> Runner:
     return Runner.from_cfg(cfg)
 
 
-def set_data_root(cfg: Config, root: str) -> None:
-    """Puts another folder in the place of every dataset's ``data_root``."""
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if cfg.get(loader):
-            cfg[loader]['dataset']['data_root'] = root

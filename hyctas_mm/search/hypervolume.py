@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pymoo.indicators.hv import Hypervolume
 
 from hyctas_mm.errors import BadValue
+from hyctas_mm.search.front import front_indices
 
 Points = npt.NDArray[np.float64]
 
@@ -65,8 +66,9 @@ class Frame:
         front: Points = np.empty((0, len(ideal)))
         volume, volumes = 0.0, np.zeros(len(points))
         for index, point in enumerate((np.asarray(points) - ideal) / (reference - ideal)):
-            if (point < 1).all() and not (front <= point).all(axis=1).any():
-                front = np.vstack([front[~(point <= front).all(axis=1)], point])
+            if (point < 1).all():
+                front = np.vstack([front, point])
+                front = front[front_indices(front)]
                 volume = float(indicator.do(front))
             volumes[index] = volume
         return volumes

@@ -135,6 +135,18 @@ def read_bounds(items: Mapping[str, Mapping[str, float]], others: Sequence[str] 
     return tuple(found)
 
 
+def score_of(objectives: Sequence[Objective]) -> Objective:
+    """The objective that is a score: of those that are no known cost the first that is to be large, else the first.
+
+    Raises:
+        ValueError: If all are costs.
+    """
+    found = [o for o in objectives if o.name not in COSTS]
+    if not found:
+        raise BadValue(f'objectives {[o.name for o in objectives]} are all costs; expected a score such as mIoU among them')
+    return max(found, key=lambda o: o.direction == 'max')  # a cost of one's own may not be known here, but is to be small
+
+
 def unit_of(name: str) -> str:
     """Unit of a known metric or cost, else ''."""
     return METRICS.get(name) or COSTS.get(name, '')

@@ -19,6 +19,25 @@ MIN_PAIRS = 10
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Where to give up on a candidate.
+
+    Attributes:
+        name: The score.
+        sign: Makes smaller better.
+        worst: The score on the first part of the images, times the sign, beyond which it is given up; infinite for never.
+    """
+
+    name: str
+    sign: int
+    worst: float
+
+    def gives_up(self, metrics: Mapping[str, float]) -> bool:
+        """Whether metrics of the first part are beyond the limit. A value that is no number is left to the full score to tell."""
+        return self.sign * metrics.get(self.name, math.nan) > self.worst
+
+
+@dataclass(frozen=True)
 class Screening:
     """The rule by which a search gives up on candidates.
 
@@ -37,13 +56,16 @@ class Screening:
     score: Objective
     costs: tuple[Objective, ...]
 
-    def limit(self, costs: Mapping[str, float], candidates: Iterable[Candidate]) -> float:
-        """The score on the first part, turned so that smaller is better, above which a candidate is given up; infinite for never.
+    def limit(self, costs: Mapping[str, float], candidates: Iterable[Candidate]) -> Limit:
+        """Where to give up on a candidate.
 
         Args:
             costs: The costs of the candidate.
             candidates: Those evaluated before.
         """
+        return Limit(self.score.name, self.score.sign, self._worst(costs, candidates))
+
+    def _worst(self, costs: Mapping[str, float], candidates: Iterable[Candidate]) -> float:
         name, sign = self.score.name, self.score.sign
         full = [c for c in candidates if not c.violations and c.value(name) is not None and c.value(name + PART) is not None]
         differences = [sign * (c.metrics[name] - c.metrics[name + PART]) for c in full]
@@ -51,10 +73,6 @@ class Screening:
         if len(differences) < MIN_PAIRS or not no_dearer:
             return math.inf
         return min(no_dearer) - statistics.mean(differences) + self.deviations * statistics.stdev(differences)
-
-    def gives_up(self, metrics: Mapping[str, float], limit: float) -> bool:
-        """Whether metrics of the first part are beyond the limit. A value that is no number is left to the full score to tell."""
-        return self.score.sign * metrics.get(self.score.name, math.nan) > limit
 
     def was_given_up(self, metrics: Mapping[str, float]) -> bool:
         """Whether an evaluation ended after the first part."""

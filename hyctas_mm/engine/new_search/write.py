@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from hyctas_mm.engine.files import write_json
 from hyctas_mm.engine.new_search import texts
 from hyctas_mm.engine.new_search.data import Data, PanopticData
 from hyctas_mm.engine.new_search.lengths import Lengths
 from hyctas_mm.engine.new_search.sizing import Machine, Plan
 from hyctas_mm.errors import BadValue
+from hyctas_mm.files import write_json
 
 CONFIGS, JOB = 'configs', 'job.json'
 SCHEDULES = ('_base_/schedules/common', '_base_/schedules/sgd_poly')

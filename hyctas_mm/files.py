@@ -1,4 +1,4 @@
-"""Writing small files whole."""
+"""Small files of JSON, written whole; folders that one process has."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object; empty if there is no such file."""
     content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
     return content
+
+
+def differences(there: Any, here: Any, places: tuple[str, str] = ('there', 'here'), path: str = '') -> list[str]:
+    """Where two plain objects differ, each as ``a.b is 1 there, 2 here``."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = sorted({*there, *here})
+        return [text for key in keys for text in differences(there.get(key), here.get(key), places, f'{path}.{key}' if path else key)]
+    return [] if there == here else [f'{path} is {there!r} {places[0]}, {here!r} {places[1]}']
 
 
 def lock_folder(folder: Path) -> IO[str]:
