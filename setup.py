@@ -67,7 +67,7 @@ setup(
     # The OpenMMLab packages are installed by tools/install.sh: two sets of distributions serve the same import names (docs/design.md).
     install_requires=[
         'jinja2>=3.1', 'markupsafe', 'matplotlib', 'numpy', 'onnx', 'onnxruntime', 'onnxscript', 'pillow', 'pymoo>=0.6.1.5', 'rich',
-        'torch>=2.6',
+        'scipy>=1.15', 'torch>=2.6',
     ],
     extras_require={
         'dev': [

@@ -21,7 +21,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,18 @@ import torch
 import torch.distributed as dist
 from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
-from mmseg.utils import register_all_modules
+from mmengine.registry import init_default_scope
 from rich.table import Table
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.candidate_costs import CandidateCosts, training_loss, training_network
 from hyctas_mm.engine.measuring.printing import conditions, report
 from hyctas_mm.engine.scoring import recalibrate_bn
-from hyctas_mm.engine.workers import Job, Workers
+from hyctas_mm.engine.workers import Workers
+from hyctas_mm.evaluators import Job, Outcome
 from hyctas_mm.models.subnet import cut_subnet, set_arch
-from hyctas_mm.search import ArchNSGA2
+from hyctas_mm.search.algorithms import NSGA2, SearchProblem
 
 BATCH, CALIBRATION = 4, 8
 OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
@@ -108,7 +110,8 @@ class Point:
         """One generation; its candidates cost what they cost, and their accuracy is made up."""
         self._runs += 1  # another seed, other candidates: prices are remembered, as are their blocks
         rng = np.random.default_rng(self._runs)
-        algorithm = ArchNSGA2(self.setting.space, self.setting.branches, [1.0, 1.0], self._population, seed=self._runs)
+        problem = SearchProblem(self.setting.space, self.setting.branches, (1.0, 1.0), self._population, self._runs)
+        algorithm = NSGA2(problem)
         archs = algorithm.ask()
         algorithm.tell([[-rng.random(), self.costs(arch)['macs_g']] for arch in archs], [0.0] * len(archs))
 
@@ -125,28 +128,36 @@ class Point:
             torch.cuda.synchronize(self.device)
 
 
+class Scoring:
+    """An evaluator that scores at a point; the score is made up."""
+
+    def __init__(self, point: Point) -> None:
+        self.point = point
+
+    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            self.point.score(job.arch)
+            yield Outcome(dict(mIoU=0.0))
+
+
 def in_processes(rank: int, size: int, folder: str, rounds: int) -> None:
     """One of ``size`` processes that score eight candidates; the first writes the seconds."""
     torch.set_num_threads(1)
     warnings.filterwarnings('ignore')
     register_all_modules()
+    init_default_scope('mmseg')
     dist.init_process_group('gloo', init_method=f'file://{folder}/store{size}', rank=rank, world_size=size)
     torch.manual_seed(0)
     point = Point(Setting(), 8, torch.device('cpu'))
-
-    def score(job: Job) -> dict[str, float]:
-        point.score(job.arch)
-        return dict(mIoU=0.0)
-
     jobs = [Job(arch, dict(macs_g=1.0)) for arch in point.archs]
-    score(jobs[0])  # warm-up
+    point.score(jobs[0].arch)  # warm-up
     times = []
     for _ in range(rounds):
-        workers = Workers(score, Path(folder) / f'of{size}')
+        workers = Workers(Scoring(point), Path(folder) / f'of{size}')
         dist.barrier()
         start = time.perf_counter()
         if rank == 0:
-            list(workers.run(jobs))
+            list(workers.evaluate(jobs))
             workers.clear_pending()
             workers.stop()
         else:
@@ -229,6 +240,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings('ignore')
     register_all_modules()
+    init_default_scope('mmseg')
     here, base = conditions(args.device, args.threads), Setting()
     points: list[tuple[str, float, Setting]] = [('layers', n, replace(base, layers=n)) for n in args.layers]
     points += [('branches', n, replace(base, branches=n)) for n in args.branches]

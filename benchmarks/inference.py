@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
-from mmseg.utils import register_all_modules
 from rich.table import Table
 from torch import nn
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
 from hyctas_mm.costs import measure_interleaved
 from hyctas_mm.engine.inference import fuse_norms, prepare_for_inference

@@ -15,7 +15,7 @@ from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.device import get_device
 from mmengine.registry import MODELS, init_default_scope
 
-import hyctas_mm  # noqa: F401
+import hyctas_mm.register  # noqa: F401
 from hyctas_mm.archs import load_arch
 from hyctas_mm.evaluation import PanopticQuality
 from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 from mmengine.device import get_device
-from mmseg.utils import register_all_modules
 from rich.table import Column, Table
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
 from hyctas_mm.costs import BACKENDS
 from hyctas_mm.engine.measuring import Network, count, from_config, measure, prepare, published

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
-from mmseg.utils import register_all_modules
+from mmengine.registry import init_default_scope
 from rich.table import Table
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.costs import LatencyTable, count
 from hyctas_mm.engine.candidate_costs import CandidateCosts, shipped_network
@@ -106,6 +107,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings('ignore')
     register_all_modules()
+    init_default_scope('mmseg')
     here = conditions('cpu', args.threads)
     with tempfile.TemporaryDirectory() as folder:
         rows = {

@@ -22,19 +22,19 @@ from mmengine.runner import ValLoop
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.cli import load_config
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.pipeline import quiet_runners
+from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.scoring import recalibrate_bn
+from hyctas_mm.evaluators import Job
 from hyctas_mm.models.subnet import cut_subnet
 
 CONFIG = 'configs/hyctas/idd_lite/hyctas_search_idd-lite-227x320.py'
 
 
-def plain_score(search: OpenSearch, arch: Architecture) -> float:
+def plain_score(search: OpenSearch, calibration_batches: int, arch: Architecture) -> float:
     """The score as one would get it from mmengine's parts alone."""
-    runner, scorer = search.loop.runner, search.scorer
-    subnet = cut_subnet(scorer.supernet, scorer.model_cfg, arch)
-    wanted = search.loop.calibration_batches
-    recalibrate_bn(subnet, (batch for _, batch in zip(range(wanted), search.loop.dataloader, strict=False)))
+    runner = search.loop.runner
+    subnet = cut_subnet(runner.model, runner.cfg.model.to_dict(), arch)
+    recalibrate_bn(subnet, (batch for _, batch in zip(range(calibration_batches), search.loop.dataloader, strict=False)))
     supernet, runner.model = runner.model, subnet
     try:
         with quiet_runners():
@@ -58,15 +58,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cfg = load_config(argparse.Namespace(config=args.config, data_root=args.data_root, cfg_options=None, work_dir=folder))
         search = OpenSearch(cfg, Path(folder))
+        evaluator = search.loop.build_evaluator(supernet=None)
+        calibration_batches = evaluator.identity()['calibration_batches']
         rng, ratios = np.random.default_rng(0), []
         for number in range(args.candidates):
             arch = search.space.sample(rng)
             for _ in range(args.rounds):
                 start = time.perf_counter()
-                plain = plain_score(search, arch)
+                plain = plain_score(search, calibration_batches, arch)
                 middle = time.perf_counter()
-                with quiet_runners():
-                    ours = search.scorer.score(arch)[search.score]
+                (outcome,) = evaluator.evaluate([Job(arch, {})])
+                ours = outcome.metrics[search.score]
                 end = time.perf_counter()
                 ratios.append((middle - start) / (end - middle))
                 scores = f'{search.score} {plain:.2f}, {ours:.2f}'

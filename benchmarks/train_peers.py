@@ -22,17 +22,17 @@ import torch
 from matplotlib.axes import Axes
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmseg.utils import register_all_modules
 from rich.table import Table
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.costs import BACKENDS
 from hyctas_mm.engine.cli import set_data_root, use_scope
-from hyctas_mm.engine.evidence.trained_networks import with_iters
 from hyctas_mm.engine.measuring import Network, count, input_size, measure, prepare
 from hyctas_mm.engine.measuring.peers import PEERS, SIZE_DIVISORS, peer_model
 from hyctas_mm.engine.measuring.printing import conditions, report
-from hyctas_mm.engine.pipeline import quiet_runners
+from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
+from hyctas_mm.evaluators.trained_networks import with_iters
 from hyctas_mm.search.front import front_indices
 
 PEER = 'peers'

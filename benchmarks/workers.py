@@ -20,10 +20,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from hyctas_mm.engine.cli import add_config_arguments, load_config
+from hyctas_mm.cli import add_config_arguments
+from hyctas_mm.engine.cli import load_config
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.pipeline import quiet_runners
-from hyctas_mm.engine.workers import Job, Workers
+from hyctas_mm.engine.workers import Workers
+from hyctas_mm.evaluators import Job
 
 
 def main() -> None:
@@ -42,22 +43,18 @@ def main() -> None:
         archs = [search.space.sample(rng) for _ in range(args.candidates)]
         costs = search.sizes()
         jobs = [Job(arch, costs(arch)) for arch in archs]
-
-        def score(job: Job) -> dict[str, float]:
-            with quiet_runners():
-                return search.scorer.score(job.arch)
-
-        alone = Workers(score, Path(folder) / 'alone')  # made before the process group: its size is 1
+        evaluator = search.loop.build_evaluator(supernet=None)
+        alone = Workers(evaluator, Path(folder) / 'alone')  # made before the process group: its size is 1
         dist.init_process_group('gloo')
-        together = Workers(score, Path(folder) / 'together')
-        score(jobs[0])  # warm-up
+        together = Workers(evaluator, Path(folder) / 'together')
+        list(evaluator.evaluate(jobs[:1]))  # warm-up
         seconds: dict[str, list[float]] = dict(one=[], all=[])
         for number in range(args.rounds):
             for name, workers in (('one', alone), ('all', together)):
                 dist.barrier()
                 start = time.perf_counter()
                 if rank == 0:
-                    list(workers.run(jobs))
+                    list(workers.evaluate(jobs))
                     workers.stop()
                 elif workers is together:
                     workers.serve()

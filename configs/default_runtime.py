@@ -1,5 +1,5 @@
 # What every config of ours shares.
-custom_imports = dict(imports=['hyctas_mm'], allow_failed_imports=False)
+custom_imports = dict(imports=['hyctas_mm.register'], allow_failed_imports=False)
 default_scope = 'mmseg'
 env_cfg = dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl'))
 vis_backends = [dict(type='LocalVisBackend')]

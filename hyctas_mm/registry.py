@@ -13,8 +13,10 @@ from mmengine.registry import DATASETS, HOOKS, LOOPS, MODELS, TRANSFORMS, Regist
 
 from hyctas_mm.archs import declare_op
 
-__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'MODELS', 'OPS', 'TRANSFORMS', 'register_op']
+__all__ = ['DATASETS', 'EVALUATORS', 'HOOKS', 'LOOPS', 'MODELS', 'OPS', 'TRANSFORMS', 'register_op']
 
+EVALUATORS = Registry('hyctas evaluator', scope='hyctas_mm', locations=['hyctas_mm.evaluators'])
+"""What judges candidates; mmengine's own EVALUATOR makes metrics of predictions."""
 OPS = Registry('hyctas op', scope='hyctas_mm', locations=['hyctas_mm.models.ops'])
 
 T = TypeVar('T', bound=type)

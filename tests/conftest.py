@@ -17,8 +17,8 @@ import torch
 import yapf.yapflib.yapf_api
 from hypothesis import settings
 from mmengine.registry import init_default_scope
-from mmseg.utils import register_all_modules
 
+from hyctas_mm import register_all_modules
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.toy_streets import generate_toy_streets
 
@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 warnings.filterwarnings('ignore')
 register_all_modules()
+init_default_scope('mmseg')
 settings.register_profile('suite', deadline=None, max_examples=60, derandomize=True)
 settings.load_profile('suite')
 

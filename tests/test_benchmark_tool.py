@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,10 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.archs import load_arch
-from hyctas_mm.costs import peak_memory
+from hyctas_mm.costs import LatencyTable, peak_memory
+from tools import benchmark
 
 ROOT = Path(__file__).parents[1]
-SPEC = importlib.util.spec_from_file_location('benchmark', ROOT / 'tools' / 'benchmark.py')
-benchmark = importlib.util.module_from_spec(SPEC)
-sys.modules['benchmark'] = benchmark  # dataclasses look their module up
-SPEC.loader.exec_module(benchmark)
 
 QUICKSTART = ROOT / 'configs' / 'quickstart'
 SUBNET, SEARCH = QUICKSTART / 'toy_streets_subnet.py', QUICKSTART / 'toy_streets_search.py'
@@ -105,7 +100,7 @@ def test_memory_of_panoptic_networks(tmp_path: Path) -> None:
     config = tmp_path / 'panoptic.py'
     options = "arch='hyctas-s', base_channels=4"
     config.write_text(
-        "default_scope = 'mmdet'\ncustom_imports = dict(imports=['hyctas_mm'])\n"
+        "default_scope = 'mmdet'\ncustom_imports = dict(imports=['hyctas_mm.register'])\n"
         f"model = dict(type='PanopticDeepLab', backbone=dict(type='HyCTASBackbone', outputs='branches', {options}),\n"
         f"    panoptic_head=dict(type='HyCTASPanopticHead', num_things_classes=3, num_stuff_classes=4, {options}))\n"
     )
@@ -158,9 +153,9 @@ def test_tables_say_what_is_missing(tiny_search: Path, tmp_path: Path, capsys: p
     bare.write_text("model = dict(type='EncoderDecoder', backbone=dict(type='HyCTASBackbone', search_space=dict(layers=4)))")
     assert 'give --shape H W' in refused(capsys, 'build-table', bare, '--out', path, *common)
     torch.set_num_threads(1)
-    benchmark.LatencyTable(path, torch.device('cpu'), (1, 3, 64, 64)).save()
+    LatencyTable(path, torch.device('cpu'), (1, 3, 64, 64)).save()
     said = refused(capsys, 'check-table', tiny_search, path, *common)
     assert 'input_shape: [1, 3, 64, 64] there, [1, 3, 32, 64] here' in said
     path.unlink()
-    benchmark.LatencyTable(path, torch.device('cpu'), (1, 3, 32, 64)).save()
+    LatencyTable(path, torch.device('cpu'), (1, 3, 32, 64)).save()
     assert '2 networks in 5 rounds' in refused(capsys, 'check-table', tiny_search, path, '--archs', 2, *common)

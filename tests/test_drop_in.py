@@ -137,7 +137,7 @@ def test_channels_are_those_of_the_backbone(name: str) -> None:
     if 'auxiliary_head' in cfg.model:
         auxiliary = cfg.model.auxiliary_head
         assert auxiliary.in_channels == channels[auxiliary.in_index]
-    assert 'hyctas_mm' in cfg.custom_imports.imports
+    assert 'hyctas_mm.register' in cfg.custom_imports.imports
 
 
 def differences(ours: Any, theirs: Any, where: str = '') -> set[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ import yaml
 from mim.commands.search import convert2df
 from mmengine.config import Config
 from modelindex.load_model_index import load
+
+from hyctas_mm.engine.measuring import count, from_config
 
 ROOT = Path(__file__).parents[1]
 INDEX = ROOT / 'model-index.yml'
@@ -24,10 +24,6 @@ PAGES = sorted(p for pattern in ('*.md', 'docs/**/*.md', 'configs/**/*.md', 'ben
 TWICE = ('quickstart', 'evidence')
 """Folders with configs of equal names, which carry the folder's name in the index."""
 
-SPEC = importlib.util.spec_from_file_location('benchmark', ROOT / 'tools' / 'benchmark.py')
-benchmark = importlib.util.module_from_spec(SPEC)
-sys.modules['benchmark'] = benchmark  # dataclasses look their module up
-SPEC.loader.exec_module(benchmark)
 
 
 def name_of(model: dict[str, Any]) -> str:
@@ -72,8 +68,8 @@ def test_model_says_what_its_config_does(model: dict[str, Any]) -> None:
 def test_parameters_and_macs(model: dict[str, Any]) -> None:
     """Of the network as it is tested, without auxiliary heads."""
     facts = model['Metadata']
-    network = benchmark.from_config(str(ROOT / model['Config']), tuple(map(int, facts['Input Size'].split('x'))))
-    found = benchmark.count(network)
+    network = from_config(str(ROOT / model['Config']), tuple(map(int, facts['Input Size'].split('x'))))
+    found = count(network)
     assert facts['Parameters (M)'] == round(found['params'] / 1e6, 2)
     assert facts['MACs (G)'] == round((found['conv_macs'] + found['attention_macs']) / 1e9, 1)
 

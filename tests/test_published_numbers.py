@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,13 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.costs import count_macs, count_params
+from hyctas_mm.engine import measuring
+from hyctas_mm.engine.measuring.commands import printed
 from hyctas_mm.models.ops import build_op
 from tests.goldens import LOW_LEVELS, golden_file
+from tools import benchmark
 
 ROOT = Path(__file__).parents[1]
-SPEC = importlib.util.spec_from_file_location('benchmark', ROOT / 'tools' / 'benchmark.py')
-benchmark = importlib.util.module_from_spec(SPEC)
-sys.modules['benchmark'] = benchmark  # dataclasses look their module up
-SPEC.loader.exec_module(benchmark)
 
 PARITY = json.loads(golden_file('parity.json').read_text())
 SEMANTIC = [key for key in PARITY['nets'] if 'panoptic' not in key]
@@ -33,8 +30,8 @@ PAGE = (ROOT / 'docs' / 'published_numbers.md').read_text()
 def counted(key: str) -> tuple[dict[str, int], dict[str, int]]:
     """Our counts of a golden network, e.g. ``'L F16 mt0 640x640 nc150'``: as it ships here, and with what the release computes for nothing."""
     letter, base, kind, height, width, classes = re.fullmatch(r'(\w) F(\d+) mt(\d) (\d+)x(\d+)(?: nc(\d+))?', key).groups()
-    network = benchmark.published(f'hyctas-{letter.lower()}', (int(height), int(width)), int(base), LOW_LEVELS[int(kind)], int(classes or 19))
-    return benchmark.count(network), benchmark.count(network, as_release=True)
+    network = measuring.published(f'hyctas-{letter.lower()}', (int(height), int(width)), int(base), LOW_LEVELS[int(kind)], int(classes or 19))
+    return measuring.count(network), measuring.count(network, as_release=True)
 
 
 def giga(macs: int) -> float:
@@ -95,13 +92,13 @@ def test_table_2_to_the_printed_digits() -> None:
 
 @pytest.mark.parametrize('key', [k for k in SEMANTIC if k.startswith(('S F12', 'M F12', 'L F16')) and not k.endswith('nc19')])
 def test_the_page_shows_these_counts(key: str) -> None:
-    cells = [key[0], LOW_LEVELS[int(key.split('mt')[1][0])], *(cell for counts in counted(key) for cell in benchmark.printed(counts))]
+    cells = [key[0], LOW_LEVELS[int(key.split('mt')[1][0])], *(cell for counts in counted(key) for cell in printed(counts))]
     assert f'| {" | ".join(cells)} |' in PAGE
 
 
 @pytest.mark.parametrize('name', ['s', 'm'])
 def test_the_page_says_what_the_cells_alone_have(name: str) -> None:
-    network = benchmark.published(f'hyctas-{name}', None, None, None, 19)
+    network = measuring.published(f'hyctas-{name}', None, None, None, 19)
     cells = count_params(network.build(torch.device('meta')).backbone.cells)
     assert cells == PARITY['nets'][f'{name.upper()} F12 mt0 1024x2048']['by_part']['cells'][0]
     assert f'{cells / 1e6:.2f} M' in PAGE
@@ -157,7 +154,7 @@ def test_command_counts_detectors(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def sized(test: list[dict[str, Any]] = [], train: list[dict[str, Any]] = [], crop: tuple[int, int] | None = None) -> Any:
     loaders = {f'{part}_dataloader': dict(dataset=dict(pipeline=steps)) for part, steps in (('test', test), ('train', train))}
-    return benchmark.input_size(Config(dict(model=dict(data_preprocessor=dict(size=crop)), **loaders)))
+    return measuring.input_size(Config(dict(model=dict(data_preprocessor=dict(size=crop)), **loaders)))
 
 
 def test_input_size() -> None:

@@ -18,20 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from hyctas_mm.engine.cli import add_config_arguments, load_config
-from hyctas_mm.engine.evidence import hypervolume
-from hyctas_mm.engine.evidence.correlation import MEASURES
-from hyctas_mm.engine.evidence.finished_search import FinishedSearch
-from hyctas_mm.engine.evidence.hypervolume_figure import draw_hypervolume
-from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.evidence.perturb import measure_perturbations
-from hyctas_mm.engine.evidence.random_baseline import measure_random_baseline
-from hyctas_mm.engine.evidence.rank_correlation import measure_rank_correlation
-from hyctas_mm.engine.files import write_json
-from hyctas_mm.engine.mistakes import tells_mistakes
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import add_config_arguments, tells_mistakes
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search.objectives import format_value, label_of
 
 
@@ -85,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command."""
     args = parse_args(argv)
     warnings.filterwarnings('ignore')
+    register_all_modules()
     args.run(args)
 
 
@@ -92,6 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_rank_correlation(args: argparse.Namespace) -> None:
+    from hyctas_mm.engine.cli import load_config
+    from hyctas_mm.engine.evidence.correlation import MEASURES
+    from hyctas_mm.engine.evidence.open_search import OpenSearch
+    from hyctas_mm.engine.evidence.rank_correlation import measure_rank_correlation
+
     cfg = load_config(args)
     folder = Path(cfg.work_dir) / 'rank_correlation'
     search = OpenSearch(cfg, folder / 'logs')
@@ -114,6 +109,9 @@ def run_rank_correlation(args: argparse.Namespace) -> None:
 
 
 def run_random_baseline(args: argparse.Namespace) -> None:
+    from hyctas_mm.engine.evidence.finished_search import FinishedSearch
+    from hyctas_mm.engine.evidence.random_baseline import measure_random_baseline
+
     search = FinishedSearch(args.work_dir)
     result = measure_random_baseline(search, args.per_track, args.iters, args.seeds, args.sample_seed)
     rows, names = [], list(result['tracks'][0]['searched']['costs'])
@@ -126,6 +124,9 @@ def run_random_baseline(args: argparse.Namespace) -> None:
 
 
 def run_perturb(args: argparse.Namespace) -> None:
+    from hyctas_mm.engine.evidence.finished_search import FinishedSearch
+    from hyctas_mm.engine.evidence.perturb import measure_perturbations
+
     search = FinishedSearch(args.work_dir)
     result = measure_perturbations(search, search.arch(args.arch), args.iters, args.seeds, args.sample_seed)
     names = list(result['variants'][0]['costs'])
@@ -139,15 +140,20 @@ def run_perturb(args: argparse.Namespace) -> None:
 
 
 def run_hypervolume(args: argparse.Namespace) -> None:
+    from hyctas_mm.engine.cli import load_config
+    from hyctas_mm.engine.evidence import hypervolume
+    from hyctas_mm.engine.evidence.hypervolume_figure import draw_hypervolume
+    from hyctas_mm.engine.evidence.open_search import OpenSearch
+    from hyctas_mm.files import write_json
+
     ideal, reference = _values(args.ideal), _values(args.reference)
     if args.sources[0].endswith('.py'):
         if len(args.sources) > 1:
-            raise ValueError(f'{len(args.sources)} sources; expected one search config (.py), or finished searches (folders or archives)')
+            raise BadValue(f'{len(args.sources)} sources; expected one search config (.py), or finished searches (folders or archives)')
         cfg = load_config(argparse.Namespace(config=args.sources[0], data_root=args.data_root, cfg_options=None, work_dir=args.work_dir))
         folder = Path(cfg.work_dir) / 'hypervolume'
         search = OpenSearch(cfg, folder / 'logs')
-        supernet = args.supernet or search.loop.supernet
-        runs, objectives = hypervolume.compare_on_supernet(search, supernet, folder, args.seeds, args.budget, args.population)
+        runs, objectives = hypervolume.compare_on_supernet(search, args.supernet, folder, args.seeds, args.budget, args.population)
     else:
         folder = Path(args.work_dir or '.')
         runs, objectives = hypervolume.read_runs(args.sources)
@@ -170,6 +176,9 @@ def run_hypervolume(args: argparse.Namespace) -> None:
 
 
 def _print(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(*headings, title=title, title_justify='left')
     for row in rows:
         table.add_row(*row)
@@ -183,7 +192,7 @@ def _values(items: Sequence[str]) -> dict[str, float]:
         try:
             found[name] = float(value)
         except ValueError:
-            raise ValueError(f'{item!r}: expected NAME=VALUE, e.g. mIoU=0') from None
+            raise BadValue(f'{item!r}: expected NAME=VALUE, e.g. mIoU=0') from None
     return found
 
 

@@ -6,10 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from hyctas_mm.engine.cli import read_config, set_data_root
-from hyctas_mm.engine.deploy import OUTPUTS
-from hyctas_mm.engine.mistakes import tells_mistakes
-from hyctas_mm.engine.onnx import TOLERANCE, ExportOptions, export_onnx
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,10 +17,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='file to write; default model.onnx beside the checkpoint')
     parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), required=True, help='input height and width')
     parser.add_argument('--dynamic', nargs='+', choices=('batch', 'size'), default=[], help='what may vary; default: nothing')
-    parser.add_argument('--outputs', choices=OUTPUTS, default='logits', help='how much comes after the network (default: nothing)')
+    outputs = ('logits', 'probabilities', 'classes')
+    parser.add_argument('--outputs', choices=outputs, default='logits', help='how much comes after the network (default: nothing)')
     parser.add_argument('--preprocess', choices=('rgb', 'bgr'), help='the file takes uint8 images of this order, normalises and pads them')
     parser.add_argument('--layout', choices=('nhwc', 'nchw'), default='nhwc', help='of uint8 images; default nhwc')
-    parser.add_argument('--tolerance', type=float, default=TOLERANCE, help='largest difference to PyTorch, relative to the largest value of a map')
+    parser.add_argument('--tolerance', type=float, default=1e-3, help='largest difference to PyTorch, relative to the largest value of a map')
     parser.add_argument('--images', type=int, default=4, help='validation images to compare on, beside random ones; default 4')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's")
     return parser.parse_args()
@@ -31,6 +30,10 @@ def parse_args() -> argparse.Namespace:
 @tells_mistakes
 def main() -> None:
     args = parse_args()
+    register_all_modules()
+    from hyctas_mm.engine.cli import read_config, set_data_root
+    from hyctas_mm.engine.onnx import ExportOptions, export_onnx
+
     cfg = read_config(args.config)
     if args.data_root:
         set_data_root(cfg, args.data_root)

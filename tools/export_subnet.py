@@ -5,22 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-import numpy as np
-import torch
-from mmengine.config import ConfigDict
-from mmengine.dataset import pseudo_collate
-from mmengine.registry import DATASETS, MODELS
-from torch.utils.data import DataLoader
-
-from hyctas_mm.archs import load_arch
-from hyctas_mm.datasets.checks import check_images
-from hyctas_mm.engine.checkpoint import load_supernet
-from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
-from hyctas_mm.engine.export import export_subnet
-from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
-from hyctas_mm.engine.mistakes import tells_mistakes
-from hyctas_mm.engine.scoring import recalibrate_bn
-from hyctas_mm.models import cut_subnet
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import tells_mistakes
+from hyctas_mm.errors import NoSuchFile
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,6 +25,23 @@ def parse_args() -> argparse.Namespace:
 @tells_mistakes
 def main() -> None:
     args = parse_args()
+    register_all_modules()
+    import numpy as np
+    import torch
+    from mmengine.config import ConfigDict
+    from mmengine.dataset import pseudo_collate
+    from mmengine.registry import DATASETS, MODELS
+    from torch.utils.data import DataLoader
+
+    from hyctas_mm.archs import load_arch
+    from hyctas_mm.datasets.checks import check_images
+    from hyctas_mm.engine.checkpoint import load_supernet
+    from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
+    from hyctas_mm.engine.export import export_subnet
+    from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
+    from hyctas_mm.engine.scoring import recalibrate_bn
+    from hyctas_mm.models import cut_subnet
+
     cfg, arch = read_config(args.config), load_arch(args.arch)
     use_scope(cfg)
     if args.data_root:
@@ -53,7 +57,7 @@ def main() -> None:
             dataset = DATASETS.build(dict(cfg.train_dataloader.dataset))
         except FileNotFoundError as error:
             cure = "give --calibrate 0, which needs no images and keeps the supernet's own batch norm"
-            raise FileNotFoundError(f'{error}; or {cure}') from None
+            raise NoSuchFile(f'{error}; or {cure}') from None
         generator = torch.Generator().manual_seed(0)
         loader = DataLoader(dataset, cfg.train_dataloader.batch_size, shuffle=True, collate_fn=pseudo_collate, generator=generator)
         recalibrate_bn(subnet, (batch for _, batch in zip(range(args.calibrate), loader, strict=False)))

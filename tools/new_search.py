@@ -15,6 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import tells_mistakes
+from hyctas_mm.errors import BadValue
+
 if TYPE_CHECKING:
     from hyctas_mm.engine.new_search.data import Data
     from hyctas_mm.engine.new_search.lengths import Speed
@@ -79,13 +83,13 @@ def use_device(device: str | None) -> None:
         return
     kind, _, index = device.partition(':')
     if kind not in ('cpu', 'cuda') or (index and not (kind == 'cuda' and index.isdigit())):
-        raise ValueError(f'--device {device}; expected cpu, cuda or cuda:N')
+        raise BadValue(f'--device {device}; expected cpu, cuda or cuda:N')
     visible = [part for part in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if part]
     if kind == 'cpu':
         os.environ['CUDA_VISIBLE_DEVICES'] = ''
     elif index:
         if visible and int(index) >= len(visible):
-            raise ValueError(f'--device {device}, but CUDA_VISIBLE_DEVICES={",".join(visible)} shows {len(visible)}; give a smaller index')
+            raise BadValue(f'--device {device}, but CUDA_VISIBLE_DEVICES={",".join(visible)} shows {len(visible)}; give a smaller index')
         os.environ['CUDA_VISIBLE_DEVICES'] = visible[int(index)] if visible else index
 
 
@@ -100,27 +104,23 @@ def check_device(device: str | None) -> Any:
 
     found = get_device()
     if device and device.startswith('cuda') and found != 'cuda':
-        raise ValueError(f'--device {device}, but PyTorch sees no such CUDA device; give --device cpu')
+        raise BadValue(f'--device {device}, but PyTorch sees no such CUDA device; give --device cpu')
     return torch.device(found if found == 'cuda' else 'cpu')
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@tells_mistakes
+def main(argv: Sequence[str] | None = None) -> None:
     """Looks, sizes, writes, measures, writes again and tells."""
     args = parse_args(argv)
     warnings.filterwarnings('ignore')
-    try:
-        use_device(args.device)
-        new_search(args)
-    except Exception as error:
-        from hyctas_mm.engine.mistakes import tell  # imports what use_device must precede
-
-        return tell(error)
-    return 0
+    use_device(args.device)
+    new_search(args)
 
 
 def new_search(args: argparse.Namespace) -> None:
     """The whole of it."""
     device = check_device(args.device)  # imports what use_device must precede, as do these
+    register_all_modules()
     from mmengine.config import Config
     from rich.console import Console
 
@@ -183,7 +183,7 @@ def look(args: argparse.Namespace, root: Path) -> Data:
             f'--{n.replace("_", "-")}' for n in ('classes', 'img_suffix', 'label_suffix', 'skip_unpaired', 'reduce_zero_label') if getattr(args, n)
         ]
         if semantic_only:
-            raise ValueError(f'{", ".join(semantic_only)} with --like coco-panoptic: names and labels come from the JSON; leave it out')
+            raise BadValue(f'{", ".join(semantic_only)} with --like coco-panoptic: names and labels come from the JSON; leave it out')
         return look_at_panoptic(root, train, val, args.check, **most_select)
     classes, palette = None, None
     if not args.classes and not (root / 'classes.txt').is_file() and args.like:

@@ -8,13 +8,9 @@ import logging
 import sys
 from pathlib import Path
 
-import torch
-from mmengine.logging import MMLogger
-
-from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
-from hyctas_mm.engine.deploy import OnnxNet, QuantizeOptions, compare_latency, quantize, score
-from hyctas_mm.engine.deploy.images import open_dataset, spread_images
-from hyctas_mm.engine.mistakes import tells_mistakes
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import tells_mistakes
+from hyctas_mm.errors import BadValue
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,6 +32,14 @@ def parse_args() -> argparse.Namespace:
 @tells_mistakes
 def main() -> None:
     args = parse_args()
+    register_all_modules()
+    import torch
+    from mmengine.logging import MMLogger
+
+    from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
+    from hyctas_mm.engine.deploy import OnnxNet, QuantizeOptions, compare_latency, quantize, score
+    from hyctas_mm.engine.deploy.images import open_dataset, spread_images
+
     MMLogger.get_instance('quantize', log_level='ERROR')
     logging.disable(logging.WARNING)
     cfg = read_config(args.config)
@@ -45,7 +49,7 @@ def main() -> None:
     source, out = Path(args.model), Path(args.out or Path(args.model).with_suffix('.int8.onnx'))
     description = OnnxNet(source).description
     if args.images < 1:
-        raise ValueError(f'--images {args.images}: quantisation needs calibration images, 32 to 256 of them')
+        raise BadValue(f'--images {args.images}: quantisation needs calibration images, 32 to 256 of them')
     images = spread_images(open_dataset(cfg, 'train', pipeline_of='val'), args.images, description)
     options = QuantizeOptions(args.attention, args.predictors, args.signed, None if args.keep is None else tuple(args.keep))
     count = quantize(source, out, images, options)

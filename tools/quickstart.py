@@ -9,16 +9,9 @@ import time
 import warnings
 from pathlib import Path
 
-if 'cuda' not in sys.argv and '--device=cuda' not in sys.argv:
-    os.environ['CUDA_VISIBLE_DEVICES'] = ''  # mmengine takes a GPU wherever it sees one; this must precede torch
-
-import torch
-from rich.console import Console
-
-from hyctas_mm.datasets.toy_streets import generate_toy_streets
-from hyctas_mm.engine.mistakes import tells_mistakes
-from hyctas_mm.engine.pipeline import Job, run_pipeline
-from hyctas_mm.engine.results_table import results_table
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import tells_mistakes
+from hyctas_mm.errors import BadValue, NoSuchFile
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'quickstart'
 
@@ -32,8 +25,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.data != 'toy_streets' and not args.data_root:
         parser.error(f'--data {args.data} needs --data-root DIR, the folder that holds its images/ and labels/')
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        parser.error('--device cuda, but PyTorch sees no CUDA device; leave it out to run on the CPU')
     return args
 
 
@@ -42,11 +33,23 @@ def main() -> None:
     args = parse_args()
     warnings.filterwarnings('ignore')
     start = time.monotonic()
+    if args.device == 'cpu':
+        os.environ['CUDA_VISIBLE_DEVICES'] = ''  # mmengine takes a GPU wherever it sees one; this must precede torch
+    register_all_modules()
+    import torch
+    from rich.console import Console
+
+    from hyctas_mm.datasets.toy_streets import generate_toy_streets
+    from hyctas_mm.engine.pipeline import Job, run_pipeline
+    from hyctas_mm.engine.results_table import results_table
+
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        raise BadValue('--device cuda, but PyTorch sees no CUDA device; leave it out to run on the CPU')
     root = str(Path(args.data_root or 'data/toy_streets').resolve())
     if args.data == 'toy_streets':
         generate_toy_streets(root)
     if not Path(root).is_dir():
-        raise FileNotFoundError(f'no folder {root}; give --data-root the folder that holds images/ and labels/')
+        raise NoSuchFile(f'no folder {root}; give --data-root the folder that holds images/ and labels/')
     work_dir = Path(args.work_dir or Path('work_dirs/quickstart') / args.data)
     config = str(CONFIGS / args.data)
     report = run_pipeline(Job(f'{config}_supernet.py', f'{config}_search.py', work_dir, root))

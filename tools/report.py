@@ -10,8 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hyctas_mm.engine.mistakes import tells_mistakes
-from hyctas_mm.report.html import write_report
+from hyctas_mm.cli import tells_mistakes
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,6 +25,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes the page and says where."""
     args = parse_args(argv)
+    from hyctas_mm.report.html import write_report
+
     path = write_report(args.search_dir, args.out)
     print(f'wrote {path} ({path.stat().st_size / 1e6:.2f} MB)')
 

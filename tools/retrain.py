@@ -9,15 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from hyctas_mm.engine.files import read_json
-from hyctas_mm.engine.mistakes import tells_mistakes
-from hyctas_mm.engine.pipeline import doubts_of
-from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.retraining import add_random, metric, retrain, subnet_folders
-from hyctas_mm.report.html import write_report
-from hyctas_mm.report.result import find_search_dir
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import ConfigOptions, tells_mistakes
+from hyctas_mm.errors import BadValue
+from hyctas_mm.search.folder import SearchFolder
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,31 +25,34 @@ def parse_args() -> argparse.Namespace:
         '--shard', type=int, nargs=2, metavar=('I', 'N'), default=(0, 1), help='train every N-th network from the I-th: one process for each device'
     )
     parser.add_argument('--inherit', action='store_true', help="start from the supernet's weights instead of from scratch")
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help="overrides of every network's config")
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, help="overrides of every network's config")
     return parser.parse_args()
 
 
 @tells_mistakes
 def main() -> None:
     args = parse_args()
-    folder = find_search_dir(args.search)
-    if not subnet_folders(folder) or not (folder / 'search.json').is_file():
-        raise FileNotFoundError(f'no network in {folder / "subnets"}; let tools/search.py finish (with --resume it continues)')
+    register_all_modules()
+    from hyctas_mm.engine.pipeline import doubts_of
+    from hyctas_mm.engine.progress import Progress
+    from hyctas_mm.engine.retraining import add_random, metric, retrain
+    from hyctas_mm.report.html import write_report
+
+    search = SearchFolder.find(args.search)
     if not 0 <= args.shard[0] < args.shard[1]:
-        raise ValueError(f'--shard {args.shard[0]} {args.shard[1]}; expected I N with I from 0 to N - 1')
-    score = next(o['name'] for o in read_json(folder / 'search.json')['objectives'] if o['direction'] == 'max')
-    chosen = [f for f in subnet_folders(folder) if read_json(f / 'results.json').get('role') != 'random']
+        raise BadValue(f'--shard {args.shard[0]} {args.shard[1]}; expected I N with I from 0 to N - 1')
+    search.chosen()  # there is one, or an error
     if args.random:
-        add_random(folder, chosen, args.random, args.seed)
-    folders = subnet_folders(folder)[args.shard[0] :: args.shard[1]]
+        add_random(search, args.random, args.seed)
+    folders = search.subnets()[args.shard[0] :: args.shard[1]]
     runs = [(subnet, seed) for seed in args.seeds for subnet in folders]
     progress = Progress('networks trained', len(runs))
     for number, (subnet, seed) in enumerate(runs):
         metrics = retrain(subnet, seed, inherit=args.inherit, options=args.cfg_options)
-        progress.update(number + 1, f'{subnet.name} seed {seed} {score} {metric(metrics, score):.2f} %')
-    if warning := doubts_of(folder):
+        progress.update(number + 1, f'{subnet.name} seed {seed} {search.score} {metric(metrics, search.score):.2f} %')
+    if warning := doubts_of(search):
         print(f'warning: {warning}')
-    print(f'report: {write_report(folder)}')
+    print(f'report: {write_report(search.path)}')
 
 
 if __name__ == '__main__':

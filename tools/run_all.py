@@ -19,6 +19,10 @@ from typing import Any
 
 from new_search import check_device, use_device
 
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import mistake, tells_mistakes
+from hyctas_mm.errors import BadValue
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
@@ -43,19 +47,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@tells_mistakes
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; 0 when all is done, 130 when it was stopped."""
     args = parse_args(argv)
     warnings.filterwarnings('ignore')
-    try:
-        device = args.device or noted(args.work_dir, 'device')
-        use_device(device)
-        check_device(device)
-        args.inherit = bool(noted(args.work_dir, 'inherit')) if args.inherit is None else args.inherit
-    except ValueError as error:
-        from hyctas_mm.engine.mistakes import tell  # imports what use_device must precede
-
-        return tell(error)
+    device = args.device or noted(args.work_dir, 'device')
+    use_device(device)
+    check_device(device)
+    register_all_modules()
+    args.inherit = bool(noted(args.work_dir, 'inherit')) if args.inherit is None else args.inherit
     return run(args)
 
 
@@ -65,7 +66,7 @@ def noted(work_dir: Path, key: str) -> Any:
     try:
         return json.loads(job.read_text(encoding='utf-8'))[key] if job.is_file() else None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{job}: not as tools/new_search.py wrote it ({error!r}); remove it and give --device') from None
+        raise BadValue(f'{job}: not as tools/new_search.py wrote it ({error!r}); remove it and give --device') from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
     from hyctas_mm.engine.pipeline import Job, doubts_of, run_pipeline
     from hyctas_mm.engine.progress_view import make_view
     from hyctas_mm.engine.results_table import results_table
+    from hyctas_mm.search.folder import SearchFolder
 
-    def add_networks(search_dir: Path, chosen: list[Path]) -> None:
+    def add_networks(search: SearchFolder) -> None:
         from hyctas_mm.engine.retraining import add_random
 
-        add_random(search_dir, chosen, args.random, seed=0)
+        add_random(search, args.random, seed=0)
 
     job = Job(
         str(args.supernet), str(args.search), args.work_dir, seeds=tuple(args.seeds), inherit=args.inherit,
@@ -98,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'error in the step {view.step or "start"!r}: {in_one_line(error)} (details: {log})', file=sys.stderr)
         return 1
     Console().print(results_table(report.parent))
-    if warning := doubts_of(report.parent):
+    if warning := doubts_of(SearchFolder(report.parent)):
         print(f'warning: {warning}')
     print(f'configs: {report.parent / "subnets" / "NETWORK" / "config.py"}')
     print(f'report:  {report}   ({(time.monotonic() - start) / 60:.1f} minutes)')
@@ -110,10 +112,8 @@ def in_one_line(error: Exception) -> str:
     text = ' '.join(str(error).split()) or type(error).__name__
     if 'out of memory' in text.lower():
         return f'{text[:160]}; write the configs again with a smaller --memory-gb or --size (tools/new_search.py)'
-    from hyctas_mm.engine.mistakes import mistake
-
     own = mistake(error)
-    return f'{type(error).__name__}: {text[:300]}; mend it, then the same command goes on' if own is None else ' '.join(own.split())
+    return f'{type(error).__name__}: {text[:300]}; mend it, then the same command goes on' if own is None else ' '.join('; '.join(own).split())
 
 
 if __name__ == '__main__':

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hyctas_mm.engine.cli import add_config_arguments, build_runner, check_is_search, load_config, use_launcher
-from hyctas_mm.engine.mistakes import tells_mistakes
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import add_config_arguments, add_launcher_arguments, tells_mistakes
+from hyctas_mm.errors import BadValue
 
 
 def parse_args() -> argparse.Namespace:
@@ -14,18 +15,20 @@ def parse_args() -> argparse.Namespace:
     add_config_arguments(parser)
     parser.add_argument('--supernet', help="checkpoint of the supernet, in place of the config's")
     parser.add_argument('--resume', action='store_true', help='continue a search that was interrupted')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    add_launcher_arguments(parser)
     return parser.parse_args()
 
 
 @tells_mistakes
 def main() -> None:
     args = parse_args()
+    register_all_modules()
+    from hyctas_mm.engine.cli import build_runner, check_is_search, load_config, set_supernet, use_launcher
+
     cfg = load_config(args)
     check_is_search(cfg)
-    if args.supernet:
-        cfg.train_cfg.supernet = args.supernet
+    if args.supernet and not set_supernet(cfg, args.supernet):
+        raise BadValue(f'--supernet {args.supernet}: train_cfg.evaluator of {cfg.filename} takes no supernet; leave it out')
     cfg.resume = args.resume
     use_launcher(cfg, args.launcher)
     build_runner(cfg, 'train', 'val').train()

@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import add_config_arguments, add_launcher_arguments, tells_mistakes
 
-import hyctas_mm.visualization  # noqa: F401  registers the panoptic visualizer
-from hyctas_mm.engine.cli import add_config_arguments, build_runner, load_config, use_launcher
-from hyctas_mm.engine.mistakes import tells_mistakes
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,8 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights, e.g. weights.pth beside an exported config')
     parser.add_argument('--out', help='JSON file to write the metrics to')
     parser.add_argument('--show-dir', help='folder to draw predictions into')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    add_launcher_arguments(parser)
     return parser.parse_args()
 
 
@@ -42,6 +42,9 @@ def draw_into(cfg: Config, folder: str) -> None:
 @tells_mistakes
 def main() -> None:
     args = parse_args()
+    register_all_modules()
+    from hyctas_mm.engine.cli import build_runner, load_config, use_launcher
+
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     use_launcher(cfg, args.launcher)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hyctas_mm.engine.cli import add_config_arguments, build_runner, load_config, use_launcher
-from hyctas_mm.engine.mistakes import tells_mistakes
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import add_config_arguments, add_launcher_arguments, tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -14,14 +14,16 @@ def parse_args() -> argparse.Namespace:
     add_config_arguments(parser)
     parser.add_argument('--resume', action='store_true', help='continue from what the work dir holds')
     parser.add_argument('--load-from', help='checkpoint to start from, e.g. the weights inherited from the supernet')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    add_launcher_arguments(parser)
     return parser.parse_args()
 
 
 @tells_mistakes
 def main() -> None:
     args = parse_args()
+    register_all_modules()
+    from hyctas_mm.engine.cli import build_runner, load_config, use_launcher
+
     cfg = load_config(args)
     use_launcher(cfg, args.launcher)
     cfg.resume = cfg.get('resume', False) or args.resume

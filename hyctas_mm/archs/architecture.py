@@ -26,6 +26,7 @@ from hyctas_mm.archs.problems import (
     read_branch,
     read_gates,
     setting_problems,
+    unknown_ops,
 )
 
 FORMAT = 'hyctas_mm/arch-1'
@@ -173,12 +174,14 @@ class Architecture:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], source: str = 'architecture') -> Architecture:
+    def from_dict(cls, data: Mapping[str, Any], source: str = 'architecture', any_op: bool = False) -> Architecture:
         """Reads the plain form.
 
         Args:
             data: As written by :meth:`to_dict`; everything but ``branches`` may be left out.
             source: Named in errors, e.g. the file.
+            any_op: Whether ops that nobody declared are read too: a search's files name a user's own, to be drawn and
+                listed where these are not imported. Building such a network tells what is missing.
 
         Raises:
             ArchitectureError: Naming each value that is wrong.
@@ -197,9 +200,14 @@ class Architecture:
         settings = {k: v for k, v in data.items() if k not in ('format', 'branches', 'gates')}
         try:
             gates = read_gates(data.get('gates', ()))
-            return cls(tuple(read_branch(b, i) for i, b in enumerate(branches or ())), gates=gates, **settings)
+            read = tuple(read_branch(b, i) for i, b in enumerate(branches or ()))
+            problems = [] if any_op else list(unknown_ops(read))
+            arch = cls(read, gates=gates, **settings)
         except ArchitectureError as error:
-            raise ArchitectureError(error.problems, source) from None
+            problems += error.problems
+        if problems:
+            raise ArchitectureError(problems, source)
+        return arch
 
     def describe(self) -> str:
         """A few lines for a person: one per branch, cells as ``op width`` with ``v`` where the branch goes down.

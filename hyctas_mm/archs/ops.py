@@ -6,6 +6,8 @@ decorator that registers its class, so that files naming it can be read.
 
 from __future__ import annotations
 
+from hyctas_mm.errors import BadValue
+
 SKIP = 'skip'
 """The identity. It may stand at equal stride only and vanishes from the canonical form."""
 
@@ -19,7 +21,7 @@ def declare_op(name: str) -> None:
         ValueError: If the name is not an identifier (it becomes part of parameter names).
     """
     if not name.isidentifier():
-        raise ValueError(f'op name {name!r} is not an identifier; use letters, digits and underscores, e.g. "my_conv"')
+        raise BadValue(f'op name {name!r} is not an identifier; use letters, digits and underscores, e.g. "my_conv"')
     _names.add(name)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hyctas_mm.errors import BadValue
+
 STEM_STRIDE = 8
 MAX_DOWNS = 2
 STRIDES = tuple(STEM_STRIDE << downs for downs in range(MAX_DOWNS + 1))
@@ -15,7 +17,7 @@ LOW_LEVELS = ('none', 's4', 's4s8')
 """Low-level fusion of the head: nothing, the stem's stride-4 map, its stride-4 and stride-8 maps (the release's model types 0, 1, 2)."""
 
 
-class ArchitectureError(ValueError):
+class ArchitectureError(BadValue):
     """An architecture that cannot be. ``problems`` lists each reason, one sentence each."""
 
     def __init__(self, problems: Sequence[str], source: str = 'architecture') -> None:

@@ -26,12 +26,23 @@ def setting_problems(arch: Architecture) -> Iterator[str]:
         yield f'head_attention {arch.head_attention!r}; expected true or false'
 
 
-def branch_problems(branch: Branch, index: int) -> Iterator[str]:
+def unknown_ops(branches: Sequence[Branch]) -> Iterator[str]:
     names = known_ops()
+    for index, branch in enumerate(branches):
+        for layer, cell in enumerate(branch):
+            if _is_op(cell.op) and cell.op not in names:
+                yield f'branch {index} layer {layer}: unknown op {cell.op!r} (known: {", ".join(names)})'
+
+
+def _is_op(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
+def branch_problems(branch: Branch, index: int) -> Iterator[str]:
     for layer, cell in enumerate(branch):
         where = f'branch {index} layer {layer}'
-        if cell.op not in names:
-            yield f'{where}: unknown op {cell.op!r} (known: {", ".join(names)})'
+        if not _is_op(cell.op):
+            yield f'{where}: op {cell.op!r}; expected the name of an op (known: {", ".join(known_ops())})'
         if not _is_width(cell.width):
             yield f'{where}: width {cell.width!r}; expected twelfths, a whole number 1..{FULL_WIDTH}'
         if type(cell.down) is not bool:

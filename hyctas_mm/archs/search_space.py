@@ -32,6 +32,7 @@ from hyctas_mm.archs.parts import (
     Gate,
 )
 from hyctas_mm.archs.space_size import count_branches
+from hyctas_mm.errors import BadValue
 
 Genes = npt.NDArray[np.int64]
 
@@ -82,32 +83,32 @@ class SearchSpace:
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
         if type(self.layers) is not int or not 4 <= self.layers <= 20:
-            raise ValueError(f'search_space: layers={self.layers!r}; expected a whole number 4..20')
+            raise BadValue(f'search_space: layers={self.layers!r}; expected a whole number 4..20')
         if type(self.max_branches) is not int or not 1 <= self.max_branches <= MAX_DOWNS + 1:
-            raise ValueError(f'search_space: max_branches={self.max_branches!r}; expected 1, 2 or 3')
+            raise BadValue(f'search_space: max_branches={self.max_branches!r}; expected 1, 2 or 3')
         if type(self.base_channels) is not int or self.base_channels < 1:
-            raise ValueError(f'search_space: base_channels={self.base_channels!r}; expected a positive whole number')
+            raise BadValue(f'search_space: base_channels={self.base_channels!r}; expected a positive whole number')
         unknown = [op for op in self.ops if op not in known_ops()]
         if unknown or not self._computing:
-            raise ValueError(f'search_space: ops={self.ops!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})')
+            raise BadValue(f'search_space: ops={self.ops!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})')
         for name in ('widths', 'stem_widths', 'head_widths'):
             value = getattr(self, name)
             if not value or any(type(w) is not int or not 1 <= w <= FULL_WIDTH for w in value):
-                raise ValueError(f'search_space: {name}={value!r}; expected twelfths, whole numbers 1..{FULL_WIDTH}')
+                raise BadValue(f'search_space: {name}={value!r}; expected twelfths, whole numbers 1..{FULL_WIDTH}')
         if not self.low_levels or any(v not in LOW_LEVELS for v in self.low_levels):
-            raise ValueError(f'search_space: low_levels={self.low_levels!r}; expected some of {", ".join(LOW_LEVELS)}')
+            raise BadValue(f'search_space: low_levels={self.low_levels!r}; expected some of {", ".join(LOW_LEVELS)}')
         if not self.head_attentions or any(type(v) is not bool for v in self.head_attentions):
-            raise ValueError(f'search_space: head_attentions={self.head_attentions!r}; expected True, False or both')
+            raise BadValue(f'search_space: head_attentions={self.head_attentions!r}; expected True, False or both')
         for name in ('ops', 'widths', 'stem_widths', 'head_widths', 'low_levels', 'head_attentions'):
             if len(set(getattr(self, name))) != len(getattr(self, name)):
-                raise ValueError(f'search_space: {name}={getattr(self, name)!r} names a choice twice; name each once')
+                raise BadValue(f'search_space: {name}={getattr(self, name)!r} names a choice twice; name each once')
         probs = self.branch_probs[: self.max_branches]
         if len(probs) < self.max_branches or min(probs) < 0 or sum(probs) <= 0:
-            raise ValueError(f'search_space: branch_probs={self.branch_probs!r}; expected {self.max_branches} numbers >= 0, not all 0')
+            raise BadValue(f'search_space: branch_probs={self.branch_probs!r}; expected {self.max_branches} numbers >= 0, not all 0')
         if type(self.nodes) is not bool:
-            raise ValueError(f'search_space: nodes={self.nodes!r}; expected True or False')
+            raise BadValue(f'search_space: nodes={self.nodes!r}; expected True or False')
         if not isinstance(self.gate_prob, (int, float)) or not 0 <= self.gate_prob <= 1:
-            raise ValueError(f'search_space: gate_prob={self.gate_prob!r}; expected a probability 0..1')
+            raise BadValue(f'search_space: gate_prob={self.gate_prob!r}; expected a probability 0..1')
 
     @property
     def _computing(self) -> tuple[str, ...]:
@@ -132,7 +133,7 @@ class SearchSpace:
         known = [f.name for f in fields(cls)]
         unknown = [k for k in data if k not in known]
         if unknown:
-            raise ValueError(f'search_space: unknown key(s) {unknown}; expected some of {", ".join(known)}')
+            raise BadValue(f'search_space: unknown key(s) {unknown}; expected some of {", ".join(known)}')
         options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         return cls(**options)
 
@@ -178,7 +179,7 @@ class SearchSpace:
     def end_combinations(self, num_branches: int | None = None) -> list[tuple[int, ...]]:
         """Final strides that a net of ``num_branches`` (any number if None) may have, e.g. ``[(8,), (16,), (32,)]``."""
         if num_branches is not None and not 1 <= num_branches <= self.max_branches:
-            raise ValueError(f'num_branches={num_branches}; expected 1..{self.max_branches}, the max_branches of the search_space')
+            raise BadValue(f'num_branches={num_branches}; expected 1..{self.max_branches}, the max_branches of the search_space')
         counts = range(1, self.max_branches + 1) if num_branches is None else [num_branches]
         return [c for n in counts for c in itertools.combinations(STRIDES, n)]
 
@@ -203,7 +204,7 @@ class SearchSpace:
         vector = np.asarray(genes)
         if vector.shape != upper.shape or (vector < lower).any() or (vector > upper).any():
             count = num_branches or 'any number of'
-            raise ValueError(f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {count} branches')
+            raise BadValue(f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {count} branches')
         values: list[int] = vector.astype(np.int64).tolist()
         ends = self.end_combinations(num_branches)[values[0]]
         size = _BLOCK + 2 * self.layers

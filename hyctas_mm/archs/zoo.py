@@ -9,6 +9,7 @@ from typing import Any
 
 from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.parts import ArchitectureError
+from hyctas_mm.errors import NoSuchFile
 
 ZOO = Path(__file__).with_name('zoo')
 
@@ -34,7 +35,7 @@ def load_arch(arch: str | Path | Mapping[str, Any] | Architecture) -> Architectu
         return Architecture.from_dict(arch)
     path = ZOO / f'{arch}.json' if str(arch) in zoo_names() else Path(arch)
     if not path.is_file():
-        raise FileNotFoundError(f'no architecture {str(arch)!r}: neither a file nor a published name ({", ".join(zoo_names())}); give one of these')
+        raise NoSuchFile(f'no architecture {str(arch)!r}: neither a file nor a published name ({", ".join(zoo_names())}); give one of these')
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as error:  # the latter of lists in thousands of lists

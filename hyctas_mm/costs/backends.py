@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hyctas_mm.costs.onnx_export import export_to_onnx
+from hyctas_mm.errors import BadValue
 
 BACKENDS = ('eager', 'channels_last', 'compile', 'cudagraph', 'onnxruntime')
 
@@ -33,7 +34,7 @@ def prepare_call(net: nn.Module, x: Tensor, backend: str = 'eager') -> Callable[
     """
     makers = {'eager': _eager, 'channels_last': _channels_last, 'compile': _compile, 'cudagraph': _cudagraph, 'onnxruntime': _onnxruntime}
     if backend not in makers:
-        raise ValueError(f'backend {backend!r}; expected one of {", ".join(BACKENDS)}')
+        raise BadValue(f'backend {backend!r}; expected one of {", ".join(BACKENDS)}')
     with torch.inference_mode():
         return makers[backend](net, x)
 
@@ -49,7 +50,7 @@ def _compile(net: nn.Module, x: Tensor) -> Callable[[], object]:
     except (RuntimeError, ImportError) as error:  # all errors of dynamo and inductor are RuntimeErrors
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         needs = 'triton' if x.device.type == 'cuda' else 'a C++ compiler (g++) and the headers of Python'
-        raise ValueError(f"backend 'compile' does not work here: {reason}; it needs {needs}; use --backend eager or onnxruntime") from None
+        raise BadValue(f"backend 'compile' does not work here: {reason}; it needs {needs}; use --backend eager or onnxruntime") from None
     return partial(compiled, x)
 
 
@@ -60,7 +61,7 @@ def _channels_last(net: nn.Module, x: Tensor) -> Callable[[], object]:
 
 def _cudagraph(net: nn.Module, x: Tensor) -> Callable[[], object]:
     if x.device.type != 'cuda':
-        raise ValueError(
+        raise BadValue(
             f"backend 'cudagraph' records the kernels of a GPU; here the device is {x.device.type}; use --device cuda or another --backend"
         )
     side = torch.cuda.Stream(x.device)  # what is only done once, as choosing kernels, must not be recorded
@@ -84,11 +85,11 @@ def _onnxruntime(net: nn.Module, x: Tensor) -> Callable[[], object]:
     try:
         import onnxruntime
     except ImportError:
-        raise ValueError("backend 'onnxruntime' is not installed here; pip install onnxruntime, or use --backend eager") from None
+        raise BadValue("backend 'onnxruntime' is not installed here; pip install onnxruntime, or use --backend eager") from None
     provider = f'{x.device.type.upper()}ExecutionProvider'
     if provider not in onnxruntime.get_available_providers():
         known = ', '.join(onnxruntime.get_available_providers())
-        raise ValueError(f"backend 'onnxruntime' has no {provider} here (it has {known}); install one that has, or use another --device")
+        raise BadValue(f"backend 'onnxruntime' has no {provider} here (it has {known}); install one that has, or use another --device")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from hyctas_mm.errors import BadValue
+
 CLOCKS = ('wall', 'cpu')
 """``'wall'``: time that passes, what a user waits. ``'cpu'``: time that this thread has the processor, which is the same on an idle machine and is
 not lengthened by what others run on a busy one; for one thread on the CPU only."""
@@ -52,9 +54,9 @@ class Stopwatch:
 
     def __init__(self, device: torch.device, clock: str = 'wall') -> None:
         if clock not in CLOCKS:
-            raise ValueError(f'clock {clock!r}; expected one of {", ".join(CLOCKS)}')
+            raise BadValue(f'clock {clock!r}; expected one of {", ".join(CLOCKS)}')
         if clock == 'cpu' and (device.type != 'cpu' or torch.get_num_threads() != 1):
-            raise ValueError(f"clock 'cpu' counts one thread on the CPU; here are {torch.get_num_threads()} threads on {device.type}; use 'wall'")
+            raise BadValue(f"clock 'cpu' counts one thread on the CPU; here are {torch.get_num_threads()} threads on {device.type}; use 'wall'")
         self.device = device
         self._now = time.perf_counter if clock == 'wall' else time.thread_time
 

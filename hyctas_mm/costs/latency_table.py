@@ -22,6 +22,7 @@ from torch import nn
 
 from hyctas_mm.costs.latency import Stopwatch, measure_latency
 from hyctas_mm.costs.parts import Part, collect_parts, time_parts
+from hyctas_mm.errors import BadValue
 
 FORMAT = 'hyctas_mm/latency-table-2'
 
@@ -161,13 +162,13 @@ class LatencyTable:
         try:
             content = json.loads(self.path.read_text(encoding='utf-8'))
         except json.JSONDecodeError as error:
-            raise ValueError(f'{self.path}: not a JSON file ({error}); delete it to measure again') from None
+            raise BadValue(f'{self.path}: not a JSON file ({error}); delete it to measure again') from None
         if not isinstance(content, Mapping) or content.get('format') != FORMAT:
-            raise ValueError(f'{self.path}: not a latency table of this version ({FORMAT}); delete it to measure again')
+            raise BadValue(f'{self.path}: not a latency table of this version ({FORMAT}); delete it to measure again')
         there = content['conditions']
         differing = [f'{k}: {there.get(k)!r} there, {v!r} here' for k, v in self.conditions.items() if there.get(k) != v]
         if differing:
-            raise ValueError(f'{self.path}: measured under other conditions ({"; ".join(differing)}); use another file or delete it to measure again')
+            raise BadValue(f'{self.path}: measured under other conditions ({"; ".join(differing)}); use another file or delete it to measure again')
         self.parts, self.overhead_ms = dict(content['parts_ms']), content['overhead_ms']
         self.post_processing_ms = dict(content.get('post_processing_ms') or {})
 

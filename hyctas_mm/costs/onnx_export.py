@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hyctas_mm.errors import BadValue
+
 OPSET = 18
 SCOPES = 'pkg.torch.onnx.name_scopes'
 """Under this name each node of a file tells the layers that it is in, outermost first."""
@@ -48,7 +50,7 @@ def export_to_onnx(net: nn.Module, image: Tensor, path: str | Path, outputs: Seq
                 verbose=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise ValueError(_untranslated(program, error)) from error
+            raise BadValue(_untranslated(program, error)) from error
 
 
 def _trace(net: nn.Module, image: Tensor, dynamic: Sizes | None) -> Any:
@@ -62,7 +64,7 @@ def _trace(net: nn.Module, image: Tensor, dynamic: Sizes | None) -> Any:
             layer = trace.fixing or (trace.stack[-1] if trace.stack else None)
             where = f'layer {layer}' if layer else f'the network ({type(net).__name__})'
             why = 'it fixes the size of its input; keep sizes as they come, or export with a fixed size' if trace.fixing else _first_line(error)
-            raise ValueError(f'{where} cannot be exported to ONNX: {why}') from error
+            raise BadValue(f'{where} cannot be exported to ONNX: {why}') from error
 
 
 class _LayerTrace(contextlib.AbstractContextManager['_LayerTrace']):

@@ -14,6 +14,7 @@ from torch import nn
 
 from hyctas_mm.costs.latency import measure_interleaved
 from hyctas_mm.costs.latency_table import LatencyTable, materialise
+from hyctas_mm.errors import BadValue
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def check_table(table: LatencyTable, models: Sequence[nn.Module], seconds: float
         ValueError: For fewer than three networks or two rounds, which tell neither an order nor the noise.
     """
     if len(models) < 3 or rounds < 2:
-        raise ValueError(f'{len(models)} networks in {rounds} rounds; give at least 3 networks, for an order, and 2 rounds, for the noise')
+        raise BadValue(f'{len(models)} networks in {rounds} rounds; give at least 3 networks, for an order, and 2 rounds, for the noise')
     list(table.fill(models, rounds, few=-1))  # all of them, parts that the table lacks as carefully as those that it has
     predicted = [table.predict(model) for model in models]
     x = torch.rand(*table.input_shape, device=table.device)

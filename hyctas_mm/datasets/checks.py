@@ -8,6 +8,7 @@ from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.registry import DATASETS
 
 
@@ -22,7 +23,7 @@ def check_not_empty(dataset: Any, name: str) -> None:
         FileNotFoundError: Naming the folder.
     """
     if len(dataset) == 0:
-        raise FileNotFoundError(_no_image(dataset, name))
+        raise NoSuchFile(_no_image(dataset, name))
 
 
 def check_images(settings: Mapping[str, Any], name: str) -> None:
@@ -50,19 +51,19 @@ def check_images(settings: Mapping[str, Any], name: str) -> None:
         return
     folder = dataset.data_prefix.get('img_path')
     if folder is not None and not Path(folder).is_dir():
-        raise FileNotFoundError(f"{name}: no folder {folder}; set data_root (--data-root DIR) and data_prefix['img_path'] to the folder of images")
+        raise NoSuchFile(f"{name}: no folder {folder}; set data_root (--data-root DIR) and data_prefix['img_path'] to the folder of images")
     if dataset.ann_file and not Path(dataset.ann_file).exists():
-        raise FileNotFoundError(f'{name}: no file {dataset.ann_file}; set ann_file to the list of images, or leave it out to take the whole folder')
+        raise NoSuchFile(f'{name}: no file {dataset.ann_file}; set ann_file to the list of images, or leave it out to take the whole folder')
     samples = dataset.load_data_list()
     if not samples:
-        raise FileNotFoundError(_no_image(dataset, name))
+        raise NoSuchFile(_no_image(dataset, name))
     indices = settings.get('indices')
     least = indices if isinstance(indices, int) else 1 + max(indices or [0])
     if least > len(samples):
-        raise ValueError(f'{name}: indices need {least} images, but {folder} has {len(samples)}; add those that are missing, or change indices')
+        raise BadValue(f'{name}: indices need {least} images, but {folder} has {len(samples)}; add those that are missing, or change indices')
     label = samples[0].get('seg_map_path')
     if label and not Path(label).is_file() and any(step['type'] == 'LoadAnnotations' for step in settings.get('pipeline', ())):
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f'{name}: image {samples[0]["img_path"]} has no label {label}; add it, or set seg_map_suffix and '
             "data_prefix['seg_map_path'] to where labels are"
         )

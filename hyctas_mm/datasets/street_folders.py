@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from mmseg.datasets import BaseSegDataset
 
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.registry import DATASETS
 
 Part = Literal['all', 'fit', 'select']
@@ -31,7 +32,7 @@ class HeldOutSegDataset(BaseSegDataset):
 
     def __init__(self, part: Part = 'all', img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs: Any) -> None:
         if part not in ('all', 'fit', 'select'):
-            raise ValueError(f"{type(self).__name__}: part={part!r}; expected 'all', 'fit' or 'select'")
+            raise BadValue(f"{type(self).__name__}: part={part!r}; expected 'all', 'fit' or 'select'")
         self.part = part
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, reduce_zero_label=False, **kwargs)
 
@@ -43,15 +44,15 @@ class HeldOutSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         folder = Path(self.data_prefix['img_path'])
         if not folder.is_dir():
-            raise FileNotFoundError(f'no folder {folder}; set data_root (--data-root DIR) to the folder that holds images/ and labels/')
+            raise NoSuchFile(f'no folder {folder}; set data_root (--data-root DIR) to the folder that holds images/ and labels/')
         samples = sorted(super().load_data_list(), key=lambda s: s['img_path'])
         if self.part != 'all':
             samples = [s for s in samples if self.is_select(Path(s['img_path']).stem) == (self.part == 'select')]
         if not samples:
-            raise FileNotFoundError(f"no *{self.img_suffix} image of part {self.part!r} in {folder}; give the whole data set, or set part='all'")
+            raise NoSuchFile(f"no *{self.img_suffix} image of part {self.part!r} in {folder}; give the whole data set, or set part='all'")
         for sample in samples:
             if not Path(sample['seg_map_path']).is_file():
-                raise FileNotFoundError(f'image {sample["img_path"]} has no label {sample["seg_map_path"]}; add the label, or remove the image')
+                raise NoSuchFile(f'image {sample["img_path"]} has no label {sample["seg_map_path"]}; add the label, or remove the image')
         return samples
 
 

@@ -57,6 +57,7 @@ from hyctas_mm.datasets._toy_objects import (
     draw_tree,
     strip,
 )
+from hyctas_mm.errors import BadType, BadValue, FileInTheWay
 
 DRAWN_LABEL_IDS = (ROAD, SIDEWALK, BUILDING, POLE, TRAFFIC_SIGN, VEGETATION, SKY, PERSON, RIDER, CAR, BICYCLE)
 THING_LABEL_IDS = (PERSON, RIDER, CAR, BICYCLE)
@@ -221,9 +222,9 @@ def _develop(canvas: Canvas, height: int, width: int) -> Scene:
 
 def _check_int(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f'{name} must be an int, got {value!r} ({type(value).__name__}); pass a plain whole number')
+        raise BadType(f'{name} must be an int, got {value!r} ({type(value).__name__}); pass a plain whole number')
     if value < least:
-        raise ValueError(f'{name} must be at least {least}, got {value}; pass a larger {name}')
+        raise BadValue(f'{name} must be at least {least}, got {value}; pass a larger {name}')
 
 
 def render_scene(rng: np.random.Generator, height: int = 128, width: int = 256) -> Scene:
@@ -335,7 +336,7 @@ def generate_toy_streets(
         if held == _manifest_text(wanted):
             return root
         if not overwrite:
-            raise FileExistsError(
+            raise FileInTheWay(
                 f'{root} holds toy streets made with {" ".join(held.split())}, but {json.dumps(wanted)} was asked for; '
                 'choose another root, or pass overwrite=True to replace them'
             )

@@ -2,8 +2,9 @@
 
 from hyctas_mm.engine.checkpoint import let_mmengine_read_its_checkpoints
 from hyctas_mm.engine.hooks import SampleArchHook
-from hyctas_mm.engine.search_loop import NSGA2SearchLoop
+from hyctas_mm.engine.nsga2_search_loop import NSGA2SearchLoop
+from hyctas_mm.engine.search_loop import SearchLoop
 
 let_mmengine_read_its_checkpoints()
 
-__all__ = ['NSGA2SearchLoop', 'SampleArchHook']
+__all__ = ['NSGA2SearchLoop', 'SampleArchHook', 'SearchLoop']

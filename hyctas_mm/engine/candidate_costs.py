@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.costs import Blocks, Counts, LatencyTable, count, measure_latency, predict_training_memory
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
 from hyctas_mm.search.objectives import declare_cost
@@ -77,7 +78,7 @@ def training_network(model_cfg: Mapping[str, Any], scope: str | None = None, imp
     with DefaultScope.overwrite_default_scope(scope):
         model: nn.Module = revert_sync_batchnorm(MODELS.build(model_cfg))  # takes the same memory, and runs on every device
     if not hasattr(model, 'decode_head') and not hasattr(model, 'panoptic_head'):
-        raise ValueError(
+        raise BadValue(
             f'{type(model).__name__}: expected a semantic segmentor or a panoptic network of ours, for which labels can be made '
             'up; leave memory_gb out'
         )

@@ -15,6 +15,7 @@ from torch import nn
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.hooks.sample_arch_hook import check_supernet_checkpoint
+from hyctas_mm.errors import BadValue, NoSuchFile
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     checkpoint = load_tensors(path)
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-        raise ValueError(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it, e.g. an iter_*.pth of tools/train.py')
+        raise BadValue(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it, e.g. an iter_*.pth of tools/train.py')
     return checkpoint
 
 
@@ -38,7 +39,7 @@ def load_tensors(path: str | Path) -> Any:
         ValueError: If it cannot be read, or holds objects of another class, which is named.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'no checkpoint {path}; train the network first, or name another file')
+        raise NoSuchFile(f'no checkpoint {path}; train the network first, or name another file')
     try:
         allowed = torch.serialization.get_safe_globals()  # the context would forbid at its end what was allowed before
         with torch.serialization.safe_globals([known for known in _known_globals() if known not in allowed]):
@@ -46,9 +47,9 @@ def load_tensors(path: str | Path) -> Any:
     except Exception as error:  # torch's reader raises whatever broken bytes lead it to
         foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
         if foreign:
-            raise ValueError(f'{path}: holds an object of {foreign[1]}, not only tensors and numbers; save its state_dict alone') from None
+            raise BadValue(f'{path}: holds an object of {foreign[1]}, not only tensors and numbers; save its state_dict alone') from None
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f'{path}: cannot be read as a checkpoint ({first}); is it complete? Copy it again, or take an earlier one') from None
+        raise BadValue(f'{path}: cannot be read as a checkpoint ({first}); is it complete? Copy it again, or take an earlier one') from None
 
 
 def let_mmengine_read_its_checkpoints() -> None:
@@ -97,6 +98,6 @@ def load_supernet(model: nn.Module, path: str | Path, space: SearchSpace) -> str
         model.load_state_dict(checkpoint['state_dict'])
     except RuntimeError as error:
         reasons = '; '.join(line.strip() for line in str(error).splitlines()[1:4])
-        raise ValueError(f'{path}: is not a supernet of this config ({reasons}); give the config that it was trained with') from None
+        raise BadValue(f'{path}: is not a supernet of this config ({reasons}); give the config that it was trained with') from None
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha1').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha1(file.read()).hexdigest()

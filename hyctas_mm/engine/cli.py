@@ -1,28 +1,20 @@
-"""What the command lines in ``tools/`` share."""
+"""How the command lines in ``tools/`` open configs and build runners; their arguments are in :mod:`hyctas_mm.cli`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from hyctas_mm.datasets.checks import check_images
-
-SEARCH = 'NSGA2SearchLoop'
-
-
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of every command that takes a config."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and results go; default work_dirs/<config name>')
-    parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, e.g. train_cfg.max_iters=100')
+from hyctas_mm.engine.export import set_data_root
+from hyctas_mm.errors import BadValue, NoSuchFile
+from hyctas_mm.registry import LOOPS
 
 
 def use_scope(cfg: Config) -> None:
@@ -54,7 +46,7 @@ def read_config(path: str | Path) -> Config:
         FileNotFoundError: If there is none.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'no config {path}; give the path of a config file, e.g. one of configs/, seen from {Path.cwd()}')
+        raise NoSuchFile(f'no config {path}; give the path of a config file, e.g. one of configs/, seen from {Path.cwd()}')
     return Config.fromfile(path)
 
 
@@ -65,8 +57,21 @@ def check_is_search(cfg: Config) -> None:
         ValueError: Naming what its ``train_cfg`` is.
     """
     kind = (cfg.get('train_cfg') or {}).get('type')
-    if kind != SEARCH:
-        raise ValueError(f'{cfg.filename} is not a search config: its train_cfg is {kind!r}, expected {SEARCH!r}; give the config of a search')
+    loop = LOOPS.get(kind) if isinstance(kind, str) else kind
+    if not isinstance(loop, type) or issubclass(loop, (EpochBasedTrainLoop, IterBasedTrainLoop)):
+        raise BadValue(
+            f"{cfg.filename} is not a search config: its train_cfg is {kind!r}, expected 'SearchLoop', 'NSGA2SearchLoop' or a search loop of your "
+            'own; give the config of a search'
+        )
+
+
+def set_supernet(cfg: Config, path: str | Path) -> bool:
+    """Gives a search the checkpoint of its supernet, where its loop or its evaluator takes one; returns whether any does."""
+    place = cfg.train_cfg.get('evaluator', cfg.train_cfg)
+    takes = place is cfg.train_cfg or 'supernet' in place
+    if takes:
+        place['supernet'] = str(path)
+    return takes
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -102,28 +107,3 @@ def build_runner(cfg: Config, *parts: str) -> Runner:
     return Runner.from_cfg(cfg)
 
 
-def set_data_root(cfg: Config, root: str) -> None:
-    """Puts another folder in the place of every dataset's ``data_root``."""
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if cfg.get(loader):
-            cfg[loader]['dataset']['data_root'] = root
-
-
-def draw_toy_streets(description: str, draw: Callable[..., Path], place: str) -> None:
-    """What the converters that draw toy streets do, each in its form of the data.
-
-    Args:
-        description: For ``--help``.
-        draw: Draws them; takes a folder and what :func:`~hyctas_mm.datasets.toy_streets.generate_toy_streets` takes.
-        place: The folder that configs expect them in.
-    """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('out', metavar='OUT_DIR', help=f'e.g. {place}; a set that is there already is kept')
-    parser.add_argument('--num-train', type=int, default=96, help='training images, in three cities')
-    parser.add_argument('--num-val', type=int, default=32, help='validation images')
-    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), default=(128, 256), help='size in pixels')
-    parser.add_argument('--seed', type=int, default=0)
-    args = parser.parse_args()
-    height, width = args.shape
-    root = draw(args.out, num_train=args.num_train, num_val=args.num_val, height=height, width=width, seed=args.seed)
-    print(f'{args.num_train} training and {args.num_val} validation images: {root}')

@@ -11,8 +11,9 @@ from mmengine.config import Config
 from torch import nn
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.engine.files import write_json
 from hyctas_mm.engine.hooks import SampleArchHook
+from hyctas_mm.errors import NoSuchFile
+from hyctas_mm.files import write_json
 from hyctas_mm.models.subnet import subnet_model_cfg
 from hyctas_mm.registry import HOOKS
 from hyctas_mm.report.draw_arch import draw_arch_file
@@ -36,6 +37,37 @@ def subnet_config(cfg: Config, arch: Architecture, base_channels: int) -> Config
     return Config(out)
 
 
+def read_subnet_config(path: str, beside: str | None, data_root: str | None) -> Config:
+    """The training config that exported networks take after, reading its data where the search does.
+
+    Args:
+        path: Seen from the working directory, or from the search's config.
+        beside: The search's config file.
+        data_root: The search's folder of data.
+
+    Raises:
+        FileNotFoundError: If it is at neither place.
+    """
+    places = [Path(path), Path(beside or '.').parent / path]
+    found = next((p for p in places if p.is_file()), None)
+    if found is None:
+        raise NoSuchFile(
+            f'train_cfg: no subnet_config {path}, neither in the working directory nor beside the search config; name the training config of a '
+            'fixed network'
+        )
+    cfg = Config.fromfile(found)
+    if data_root:
+        set_data_root(cfg, str(Path(data_root).resolve()))
+    return cfg
+
+
+def set_data_root(cfg: Config, root: str) -> None:
+    """Puts another folder in the place of every dataset's ``data_root``."""
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(loader):
+            cfg[loader]['dataset']['data_root'] = root
+
+
 def _samples(hook: str) -> bool:
     """Whether a hook chooses architectures of a supernet."""
     cls = HOOKS.get(hook)
@@ -49,13 +81,13 @@ def plain_metainfo(metainfo: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def export_subnet(
-    folder: str | Path, subnet: nn.Module, cfg: Config, arch: Architecture, base_channels: int, metainfo: Mapping[str, Any] | None = None
+    folder: str | Path, subnet: nn.Module | None, cfg: Config, arch: Architecture, base_channels: int, metainfo: Mapping[str, Any] | None = None
 ) -> Path:
     """Writes a subnet's files.
 
     Args:
         folder: Made if missing; files of the same names are replaced.
-        subnet: The fixed network with its weights.
+        subnet: The fixed network with its weights; None leaves ``weights.pth`` out.
         cfg: See :func:`subnet_config`.
         arch: Its architecture.
         base_channels: The filter multiplier.
@@ -66,6 +98,8 @@ def export_subnet(
         ``weights.pth`` loads with ``weights_only=True``.
     """
     folder = write_architecture(folder, cfg, arch, base_channels)
+    if subnet is None:
+        return folder
     meta: dict[str, Any] = dict(hyctas_mm_version=__version__, archid=arch.archid)
     if metainfo:
         meta['dataset_meta'] = plain_metainfo(metainfo)

@@ -7,6 +7,7 @@ from mmcv.cnn import ConvModule
 from mmcv.cnn.utils import fuse_conv_bn
 from torch import nn
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts
 
 COMPILE_MODES = ('default', 'reduce-overhead', 'max-autotune')
@@ -31,9 +32,9 @@ def prepare_for_inference(net: nn.Module, channels_last: bool = True, compile_mo
         ValueError: For a supernet, or an unknown mode.
     """
     if compile_mode is not None and compile_mode not in COMPILE_MODES:
-        raise ValueError(f'compile_mode={compile_mode!r}; expected one of {", ".join(COMPILE_MODES)}, or None')
+        raise BadValue(f'compile_mode={compile_mode!r}; expected one of {", ".join(COMPILE_MODES)}, or None')
     if any(getattr(module, 'search_space', None) is not None for module in net.modules()):
-        raise ValueError('a supernet cannot be made ready for inference; export a network of it with tools/export_subnet.py')
+        raise BadValue('a supernet cannot be made ready for inference; export a network of it with tools/export_subnet.py')
     net = fuse_norms(drop_training_parts(net).eval())
     if channels_last:
         net = net.to(memory_format=torch.channels_last)

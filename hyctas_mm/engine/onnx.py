@@ -20,10 +20,9 @@ from hyctas_mm.engine.deploy.description import SMALLEST, NetDescription
 from hyctas_mm.engine.deploy.images import class_names, open_dataset, spread_images
 from hyctas_mm.engine.deploy.onnx_net import OnnxNet
 from hyctas_mm.engine.deploy.whole_net import WholeNet, own_order, pad_divisor, task_of
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts
 from hyctas_mm.registry import MODELS
-
-TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class ExportOptions:
     preprocessing: bool = False
     layout: str = 'nhwc'
     channel_order: str = 'rgb'
-    tolerance: float = TOLERANCE
+    tolerance: float = 1e-3
     images: int = 4
 
 
@@ -97,7 +96,7 @@ def export_onnx(
         result = _compare(net, temporary, cfg, options)
         difference = result.max_difference
         if not difference <= options.tolerance:  # also refuses nan
-            raise ValueError(
+            raise BadValue(
                 f'the exported network differs from PyTorch by {difference:.2e} of the largest value; at most {options.tolerance:.0e} is accepted '
                 '(--tolerance)'
             )
@@ -113,7 +112,7 @@ def _load(cfg: Config, content: Mapping[str, Any], otherwise: str) -> nn.Module:
     try:
         model.load_state_dict(content['state_dict'])
     except RuntimeError as error:
-        raise ValueError(f'{otherwise} ({str(error).splitlines()[1].strip()[:300]}); give the config beside the weights') from None
+        raise BadValue(f'{otherwise} ({str(error).splitlines()[1].strip()[:300]}); give the config beside the weights') from None
     return drop_training_parts(model).eval()
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from hyctas_mm.engine.cli import build_runner, read_config, set_data_root
-from hyctas_mm.engine.files import lock_folder, read_json
+from hyctas_mm.engine.cli import build_runner, read_config, set_data_root, set_supernet
 from hyctas_mm.engine.onnx import export_onnx
+from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.progress_view import View, make_view, with_view_hook
-from hyctas_mm.engine.retraining import metric, retrain, subnet_folders
+from hyctas_mm.engine.retraining import metric, retrain
+from hyctas_mm.files import lock_folder, read_json
 from hyctas_mm.report.doubts import better_weights, doubts
 from hyctas_mm.report.html import write_report
-from hyctas_mm.search.archive import ARCHIVE
+from hyctas_mm.search.folder import SearchFolder
 
 ONNX = 'model.onnx'
 
@@ -39,7 +37,7 @@ class Job:
         subnet_options: Overrides of the exported networks' configs.
         seeds: Seeds that each network is retrained with.
         inherit: Whether retraining starts from the supernet's weights.
-        add_networks: Called with the search's folder and the chosen networks' before retraining, to put networks beside them.
+        add_networks: Called before retraining, to put networks beside the chosen ones.
     """
 
     supernet: str
@@ -50,7 +48,7 @@ class Job:
     subnet_options: Mapping[str, Any] | None = None
     seeds: tuple[int, ...] = (0,)
     inherit: bool = False
-    add_networks: Callable[[Path, list[Path]], None] | None = None
+    add_networks: Callable[[SearchFolder], None] | None = None
 
     def config(self, path: str, **options: Any) -> Config:
         """A config with the job's data and overrides."""
@@ -72,15 +70,15 @@ def run_pipeline(job: Job, view: View | None = None) -> Path:
         checkpoint = train_supernet(job)
         shown.end()
         shown.begin('search')
-        search_dir = run_search(job, checkpoint)
-        shown.end(f'{len(chosen_folders(search_dir))} networks chosen of {read_json(search_dir / "front.json")["num_evaluated"]}')
+        search = run_search(job, checkpoint)
+        shown.end(f'{len(search.chosen())} networks chosen of {search.front()["num_evaluated"]}')
         shown.begin('retraining')
-        retrain_networks(job, search_dir)
+        retrain_networks(job, search)
         shown.end()
         shown.begin('export')
-        shown.end(export_best(search_dir))
+        shown.end(export_best(search))
         shown.begin('report')
-        report = write_report(search_dir)
+        report = write_report(search.path)
         shown.end(str(report))
     return report
 
@@ -96,20 +94,21 @@ def train_supernet(job: Job) -> Path:
     return checkpoint
 
 
-def run_search(job: Job, checkpoint: Path) -> Path:
-    """Searches, or continues the search; returns its folder."""
-    options = {'train_cfg.supernet': str(checkpoint)}
-    cfg = job.config(job.search, work_dir=str(job.work_dir), **options)
-    cfg.resume = (job.work_dir / 'search' / ARCHIVE).exists()
+def run_search(job: Job, checkpoint: Path) -> SearchFolder:
+    """Searches, or continues the search."""
+    search = SearchFolder(job.work_dir / 'search')
+    cfg = job.config(job.search, work_dir=str(job.work_dir))
+    set_supernet(cfg, checkpoint)
+    cfg.resume = search.has_begun
     _runner(cfg).train()
-    return job.work_dir / 'search'
+    return search
 
 
-def retrain_networks(job: Job, search_dir: Path) -> None:
+def retrain_networks(job: Job, search: SearchFolder) -> None:
     """Retrains and tests the networks that are not done yet, with each seed."""
     if job.add_networks is not None:
-        job.add_networks(search_dir, chosen_folders(search_dir))
-    runs = [(folder, seed) for seed in job.seeds for folder in subnet_folders(search_dir)]
+        job.add_networks(search)
+    runs = [(folder, seed) for seed in job.seeds for folder in search.subnets()]
     for number, (folder, seed) in enumerate(runs):
         cfg = Config.fromfile(folder / 'config.py')
         hooks = with_view_hook(cfg.get('custom_hooks'), label=f'{folder.name} seed {seed}', number=number, runs=len(runs))
@@ -117,10 +116,10 @@ def retrain_networks(job: Job, search_dir: Path) -> None:
             retrain(folder, seed, inherit=job.inherit, options={**(job.subnet_options or {}), 'custom_hooks': hooks})
 
 
-def export_best(search_dir: Path) -> str:
+def export_best(search: SearchFolder) -> str:
     """Exports the most accurate of the chosen networks with its better weights to ONNX, unless that is done; returns what to tell."""
-    score = score_of(search_dir)
-    results = {folder: read_json(folder / 'results.json') for folder in chosen_folders(search_dir)}
+    score = search.score
+    results = {folder: read_json(folder / 'results.json') for folder in search.chosen()}
 
     def value(folder: Path) -> float:
         return max(metric(results[folder][key], score) for key in ('retrained', 'inherited') if key in results[folder])
@@ -129,29 +128,18 @@ def export_best(search_dir: Path) -> str:
     weights = better_weights(results[best], score)
     if (best / ONNX).exists():
         return str(best / ONNX)
-    input_hw = read_json(search_dir / 'search.json')['input_hw']
     try:
         with quiet_runners():
-            result = export_onnx(best / 'config.py', best / weights, best / ONNX, input_hw)
+            result = export_onnx(best / 'config.py', best / weights, best / ONNX, search.settings['input_hw'])
     except Exception as error:  # the exporter raises whatever it meets; the job's networks are there without it
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return f'not exported: {reason}'
     return f'{result.path} of {weights}; largest difference to PyTorch {result.max_difference:.1e}'
 
 
-def doubts_of(search_dir: Path) -> str:
+def doubts_of(search: SearchFolder) -> str:
     """A warning where the chosen networks of a finished job may be worth little; else empty."""
-    return doubts({folder.name: read_json(folder / 'results.json') for folder in chosen_folders(search_dir)}, score_of(search_dir))
-
-
-def chosen_folders(search_dir: Path) -> list[Path]:
-    """The exported networks but for those that were added to compare with."""
-    return [f for f in subnet_folders(search_dir) if read_json(f / 'results.json').get('role') != 'random']
-
-
-def score_of(search_dir: Path) -> str:
-    """The metric that a search optimised."""
-    return str(next(o['name'] for o in read_json(search_dir / 'search.json')['objectives'] if o['direction'] == 'max'))
+    return doubts({folder.name: read_json(folder / 'results.json') for folder in search.chosen()}, search.score)
 
 
 def _runner(cfg: Config) -> Runner:
@@ -159,14 +147,3 @@ def _runner(cfg: Config) -> Runner:
     cfg.custom_hooks = with_view_hook(cfg.get('custom_hooks'))
     with quiet_runners():
         return build_runner(cfg, 'train', 'val')
-
-
-@contextlib.contextmanager
-def quiet_runners() -> Iterator[None]:
-    """Runners that are built inside log to their files only; errors are raised anyway."""
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
-    for logger in MMLogger._instance_dict.values():
-        for handler in logger.handlers:
-            if type(handler) is logging.StreamHandler:
-                handler.setLevel(logging.CRITICAL + 1)  # its stream is closed now

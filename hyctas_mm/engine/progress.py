@@ -1,10 +1,16 @@
-"""A line that says how far a long step is and how long it still takes."""
+"""What is shown of long steps: a line that says how far they are and how long they still take, in place of the logs."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import logging
+import os
 import sys
 import time
+from collections.abc import Iterator
+
+from mmengine.logging import MMLogger
 
 
 class Progress:
@@ -36,3 +42,15 @@ class Progress:
             print(f'\r\033[K{text}', end='\n' if done >= self.total else '', flush=True)
         else:
             print(text, flush=True)
+
+
+@contextlib.contextmanager
+def quiet_runners() -> Iterator[None]:
+    """Runners that are built inside log to their files only; errors are raised anyway."""
+    before = set(MMLogger._instance_dict)
+    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+    for name, logger in MMLogger._instance_dict.items():
+        for handler in logger.handlers if name not in before else ():
+            if type(handler) is logging.StreamHandler:
+                handler.setLevel(logging.CRITICAL + 1)  # its stream is closed now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 from hyctas_mm.archs import num_channels
 from hyctas_mm.archs.release_format import ReleaseGenotype, read_release
 from hyctas_mm.engine.checkpoint import load_tensors
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.release_weights import aliases, from_release, release_name
 from hyctas_mm.registry import MODELS
 from hyctas_mm.version import __version__
@@ -44,8 +46,23 @@ class ReleaseNetwork:
     auxiliary: bool
 
 
-class ReleaseCheckpointError(ValueError):
+class ReleaseCheckpointError(BadValue):
     """A checkpoint that cannot be converted; the message says why."""
+
+
+def read_genotype(path: str | Path) -> dict[str, Any]:
+    """Reads the release's JSON of an architecture.
+
+    Raises:
+        ReleaseCheckpointError: If there is no such file, or it is none.
+    """
+    try:
+        genotype: dict[str, Any] = json.loads(Path(path).read_text(encoding='utf-8'))
+        return genotype
+    except OSError as error:
+        raise ReleaseCheckpointError(f'{path}: {error.strerror}; give --genotype the JSON file of the release') from None
+    except ValueError as error:
+        raise ReleaseCheckpointError(f'{path}: not a JSON file ({error}); give --genotype the JSON file of the release') from None
 
 
 def read_release_checkpoint(path: str | Path) -> dict[str, Tensor]:

@@ -8,10 +8,11 @@ from typing import Any
 from rich import box
 from rich.table import Column, Table
 
-from hyctas_mm.engine.files import read_json
-from hyctas_mm.engine.retraining import arch_of, metric, subnet_folders
+from hyctas_mm.engine.retraining import arch_of, metric
+from hyctas_mm.files import read_json
 from hyctas_mm.report.result import load_search
-from hyctas_mm.search.objectives import format_value
+from hyctas_mm.search.folder import SearchFolder
+from hyctas_mm.search.objectives import format_value, score_of
 
 _HEADERS = dict(params_m='params M', macs_g='GMACs', latency_ms='latency ms')
 
@@ -19,8 +20,8 @@ _HEADERS = dict(params_m='params M', macs_g='GMACs', latency_ms='latency ms')
 def results_table(search_dir: Path) -> Table:
     """The exported networks, cheapest first as in ``front.json``, then those added to compare with."""
     found = load_search(search_dir)
-    score = next(o.name for o in found.objectives if o.direction == 'max')
-    rows = [(folder, read_json(folder / 'results.json')) for folder in subnet_folders(search_dir)]
+    score = score_of(found.objectives).name
+    rows = [(folder, read_json(folder / 'results.json')) for folder in SearchFolder(found.path).subnets()]
     costs = [_costs(found, folder.name, results) for folder, results in rows]
     names = [name for name in _HEADERS if any(name in cost for cost in costs)]
     headers = ['role', 'strides', *(_HEADERS[name] for name in names), f'{score} search', f'{score} retrained']

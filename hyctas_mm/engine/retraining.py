@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import build_runner, read_config, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
-from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
-from hyctas_mm.engine.search_costs import finished_search_costs, read_settings
+from hyctas_mm.engine.search_costs import finished_search_costs
+from hyctas_mm.errors import BadValue
+from hyctas_mm.files import read_json, write_json
 from hyctas_mm.registry import DATASETS
-from hyctas_mm.search import COSTS
+from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.visualization import palette_of
 
 RANDOM_TRIES = 2000
@@ -53,7 +54,7 @@ def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = 
         return dict(done[str(seed)])
     if done and results['inherit'] != inherit:
         start = {False: 'from scratch', True: "from the supernet's weights"}
-        raise ValueError(f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train it again')
+        raise BadValue(f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train it again')
     results['inherit'] = inherit
     cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
@@ -134,35 +135,25 @@ def random_twin(
     return nearest
 
 
-def add_random(folder: Path, chosen: Sequence[Path], count: int, seed: int) -> None:
+def add_random(search: SearchFolder, count: int, seed: int) -> None:
     """Makes folders of random architectures of the chosen ones' cost, the n-th always the same for a seed; what is there stays.
 
     Args:
-        folder: Folder of a search.
-        chosen: Folders of its chosen networks, in turn the twins.
+        search: A finished search, whose chosen networks are in turn the twins.
         count: Number of random architectures.
         seed: Their seed.
     """
-    settings = read_settings(folder)
-    space = SearchSpace.from_dict(settings['search_space'])
+    chosen = search.chosen()
     cfg = Config.fromfile(chosen[0] / 'config.py')  # before the costs, as it may import a user's own
     use_scope(cfg)
-    cost = next(o['name'] for o in settings['objectives'] if o['name'] in COSTS)
-    costs = finished_search_costs(folder, cfg.model.to_dict())
+    costs = finished_search_costs(search, cfg.model.to_dict())
     for number in range(count):
         twin = chosen[number % len(chosen)]
-        arch = random_twin(arch_of(twin), cost, space, costs, np.random.default_rng([seed, number]))
-        target = folder / 'subnets' / arch.archid
+        arch = random_twin(arch_of(twin), search.cost, search.space, costs, np.random.default_rng([seed, number]))
+        target = search.path / 'subnets' / arch.archid
         if not (target / 'results.json').exists():
-            write_architecture(target, cfg, arch, space.base_channels)
+            write_architecture(target, cfg, arch, search.space.base_channels)
             write_json(target / 'results.json', dict(role='random', twin_of=twin.name, costs=costs(arch)))
-
-
-def subnet_folders(search_dir: Path) -> list[Path]:
-    """The exported networks of a search, in the order of ``front.json``, then others."""
-    chosen = read_json(search_dir / 'front.json').get('chosen', [])
-    others = sorted(p.name for p in (search_dir / 'subnets').glob('*') if (p / 'config.py').is_file() and p.name not in chosen)
-    return [search_dir / 'subnets' / name for name in (*chosen, *others) if (search_dir / 'subnets' / name / 'config.py').is_file()]
 
 
 def arch_of(folder: Path) -> Architecture:

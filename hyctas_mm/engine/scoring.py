@@ -1,29 +1,29 @@
-"""The score of a candidate: cut the subnet out, recalibrate its batch norm, run the evaluator on the validation images.
-
-What is scored is the fixed network that would ship, so the supernet stays untouched and the same candidate scores the same at any time.
-"""
+"""The score of a network: recalibrate its batch norm, run the evaluator on the validation images, which are decoded once for all networks."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from hyctas_mm.archs import Architecture
 from hyctas_mm.datasets.checks import check_not_empty
+from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
-from hyctas_mm.models.subnet import cut_subnet
-from hyctas_mm.search.screening import PART
+from hyctas_mm.search.screening import PART, Limit
 
 Batch = dict[str, Any]
 
@@ -68,20 +68,19 @@ def _average_cumulatively(norm: nn.Module) -> RemovableHandle:
 
 
 class Scorer:
-    """Scores architectures with the weights of one supernet.
+    """Scores networks on the same images.
 
-    All images and labels are decoded once and kept in memory as uint8, on the device of the supernet where they fit. mmseg's mIoU is counted there.
+    All images and labels are decoded once and kept in memory as uint8, on the device of the networks where they fit. mmseg's mIoU is counted there.
 
     Args:
-        supernet: The trained supernet.
-        model_cfg: The config it was built from.
         calibration: Loader of training images for the batch norm, batches of two images or more.
         validation: Loader of the images to score on; none of them may be a calibration image.
         evaluator: mmengine's evaluator.
         calibration_batches: How many calibration batches to use.
+        device: Where the networks are.
         seed: Decides which calibration images are taken, what their pipeline draws at random, and which validation images come first.
-        first_images: Number of validation images, drawn at random, that a candidate can be judged on before the others; 0 for none.
-        amp: Whether candidates compute in half precision where PyTorch thinks it safe: float16 on a GPU, bfloat16 on a CPU.
+        first_images: Number of validation images, drawn at random, that a network can be judged on before the others; 0 for none.
+        amp: Whether networks compute in half precision where PyTorch thinks it safe: float16 on a GPU, bfloat16 on a CPU.
 
     Attributes:
         images_sha1: Identifies the images used, as the pipelines give them.
@@ -92,23 +91,22 @@ class Scorer:
 
     def __init__(
         self,
-        supernet: nn.Module,
-        model_cfg: Mapping[str, Any],
         calibration: Any,
         validation: Any,
         evaluator: Evaluator,
         calibration_batches: int,
+        device: torch.device,
         seed: int = 0,
         first_images: int = 0,
         amp: bool = False,
     ) -> None:
         check_disjoint(calibration, validation)
         if first_images >= len(validation.dataset):
-            raise ValueError(
+            raise BadValue(
                 f'train_cfg.screening: screening on {first_images} of {len(validation.dataset)} validation images; expected fewer than all: '
                 'lower images, or leave screening out'
             )
-        self.supernet, self.model_cfg, self.amp = supernet, model_cfg, amp
+        self.device, self.amp = device, amp
         self.evaluator = Evaluator([IoUOnDevice.like(metric) for metric in evaluator.metrics])
         self.evaluator.dataset_meta = validation.dataset.metainfo
         count = calibration_batches * calibration.batch_size
@@ -124,60 +122,55 @@ class Scorer:
         if len(self._calibration) > 1 and len(self._calibration[-1]['inputs']) == 1:
             self._calibration.pop()  # what is left over of the images
         if any(len(batch['inputs']) < 2 for batch in self._calibration):
-            raise ValueError('train_dataloader: a calibration batch has a single image; set batch_size to 2 or more')
+            raise BadValue('train_dataloader: a calibration batch has a single image; set batch_size to 2 or more')
         self.images_sha1 = _digest([*self._calibration, *self._validation])
-        self.device = next(supernet.parameters()).device
         keep_on_device([*self._calibration, *self._validation], self.device)
 
-    def subnet(self, arch: Architecture) -> nn.Module:
-        """The fixed network of ``arch`` with the supernet's weights and recalibrated batch norm, in eval mode."""
-        subnet = cut_subnet(self.supernet, self.model_cfg, arch).to(memory_format=torch.channels_last)  # 1.1 to 1.4 times faster on a CPU
+    def recalibrated(self, network: nn.Module) -> nn.Module:
+        """The network made ready for :meth:`score`: in eval mode, its batch norm recalibrated, channels last."""
+        network = network.to(memory_format=torch.channels_last)  # 1.1 to 1.4 times faster on a CPU
         with self._precision():
-            recalibrate_bn(subnet, self._calibration)
-        return subnet
+            recalibrate_bn(network, self._calibration)
+        return network
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, enabled=self.amp)
 
-    def first_batches(self, count: int) -> Sequence[Batch]:
-        """The first validation batches."""
-        return self._validation[:count]
-
     @torch.no_grad()
-    def score(self, arch: Architecture, give_up: Callable[[Mapping[str, float]], bool] | None = None) -> dict[str, float]:
-        """The evaluator's metrics of ``arch``.
+    def score(self, network: nn.Module, limit: Limit | None = None) -> dict[str, float]:
+        """The evaluator's metrics of a network.
 
         Args:
-            arch: The architecture.
-            give_up: Decides by the metrics of the first images whether to leave the others out.
+            network: In eval mode.
+            limit: Decides by the metrics of the first images whether to leave the others out.
 
         Returns:
             Metrics by name; with ``first_images`` also those of the first images, ``_part`` behind their names, and only those if it is given up.
         """
-        subnet = self.subnet(arch)
         try:
-            self._process(subnet, self._validation[: self._num_first])
+            self._process(network, self._validation[: self._num_first])
             first = self._metrics() if self._num_first else {}
             part = {name + PART: value for name, value in first.items()}
-            if give_up is not None and first and give_up(first):
+            if limit is not None and first and limit.gives_up(first):
                 return part
-            self._process(subnet, self._validation[self._num_first :])
+            self._process(network, self._validation[self._num_first :])
             return self._metrics() | part
         finally:
             for metric in self.evaluator.metrics:
                 metric.results.clear()
 
-    def _process(self, subnet: nn.Module, batches: Sequence[Batch]) -> None:
+    def _process(self, network: nn.Module, batches: Sequence[Batch]) -> None:
         for batch in batches:
             with self._precision():
-                predicted = subnet.val_step(batch)
+                predicted = network.val_step(batch)
             self.evaluator.process(data_samples=predicted, data_batch=batch)
 
     def _metrics(self) -> dict[str, float]:
         """Metrics of what was processed; not ``evaluator.evaluate``, which would gather from other processes, busy with other candidates."""
         found: dict[str, Any] = {}
-        for metric in self.evaluator.metrics:
-            found |= metric.compute_metrics(metric.results)
+        with _quiet():
+            for metric in self.evaluator.metrics:
+                found |= metric.compute_metrics(metric.results)
         return {name.split('/')[-1]: float(value) for name, value in found.items()}
 
 
@@ -229,6 +222,18 @@ def load_batches(loader: Any, indices: Iterable[int]) -> Iterator[Batch]:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the evaluator's table of classes, which would be printed for every network."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Random numbers of pipelines from a seed; the states are as before afterwards."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -251,6 +256,11 @@ def _digest(batches: Sequence[Batch]) -> str:
     return sha1.hexdigest()
 
 
+def evaluation_text(cfg: Config) -> str:
+    """What decides a score beside weights and images: the model's ``test_cfg`` and the evaluator."""
+    return json.dumps([cfg.model.get('test_cfg'), cfg.get('val_evaluator')], sort_keys=True, default=str)
+
+
 def image_paths(dataset: Any) -> set[str]:
     """The image files of a dataset, resolved."""
     infos = (dataset.get_data_info(i) for i in range(len(dataset)))
@@ -267,7 +277,7 @@ def check_disjoint(calibration: Any, validation: Any) -> None:
         check_not_empty(loader.dataset, name)
     shared: Sequence[str] = sorted(image_paths(calibration.dataset) & image_paths(validation.dataset))
     if shared:
-        raise ValueError(
+        raise BadValue(
             f'{len(shared)} image(s) are in both train_dataloader (batch norm calibration) and val_dataloader (scoring), e.g. {shared[0]}; '
             'scores would be too good: give the search disjoint images'
         )

@@ -2,80 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.device import get_device
+from mmengine.runner import Runner
+from torch import nn
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.files import read_json
+from hyctas_mm.engine.deploy.whole_net import pad_divisor
+from hyctas_mm.engine.scoring import evaluation_text, load_batches
+from hyctas_mm.errors import BadValue
+from hyctas_mm.search.evaluator import Evaluator
+from hyctas_mm.search.folder import POST_PROCESSING_MS, SearchFolder
 
-SETTINGS, LATENCY_TABLE = 'search.json', 'latency_table.json'
-POST_PROCESSING_MS = 'post_processing_ms'
+LATENCY_TABLE = 'latency_table.json'
+POST_PROCESSING_BATCHES = 5
 
 
-def search_costs(
-    settings: Mapping[str, Any], folder: Path, model_cfg: Mapping[str, Any], device: torch.device, seconds: float = 0.1
-) -> CandidateCosts:
-    """Prices architectures as a search with these settings does, less what comes after the network.
+@dataclass(frozen=True)
+class Pricing:
+    """How a search prices architectures.
 
     Args:
-        settings: Of them ``search_space``, ``objectives``, ``bounds``, ``input_hw``, ``latency_table``,
-            ``memory_input`` and ``memory_device`` count.
-        folder: Folder of the search; its latency table lies beside it unless the settings name another.
-        model_cfg: Model config of its supernet, or of any of its networks.
-        device: Where latency is measured.
-        seconds: Time to measure each part that the table lacks.
+        input_hw: Height and width that costs are measured at.
+        names: The objectives and bounds; costs that are dear to know are known only where they are among them.
+        latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
+        latency_seconds: Time to measure each part of the latency table.
+        memory_input: For ``memory_gb``: images of a training step and their height and width, e.g. ``(8, (160, 224))``.
+        memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
+        post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation
+            images.
 
     Raises:
-        ValueError: If the latency table was measured under other conditions.
+        ValueError: For an ``input_hw`` of no size, or a ``memory_gb`` without its ``memory_input``.
     """
-    shape = (1, 3, *settings['input_hw'])
-    table = None
-    if 'latency_ms' in {wanted['name'] for key in ('objectives', 'bounds') for wanted in settings[key]}:
-        table = LatencyTable(settings['latency_table'] or folder.with_name(LATENCY_TABLE), device, shape, seconds)
-    memory = settings['memory_input']
-    memory_input = memory and (int(memory[0]), (int(memory[1][0]), int(memory[1][1])))
-    costs = CandidateCosts(model_cfg, shape, table, memory_input, settings['memory_device'])
-    if table is not None and table.overhead_ms is None:
-        space, rng = SearchSpace.from_dict(settings['search_space']), np.random.default_rng(0)
-        costs.fit_overhead([space.sample(rng) for _ in range(5)])
-    return costs
+
+    input_hw: Sequence[int]
+    names: Collection[str]
+    latency_table: str | None = None
+    latency_seconds: float = 0.1
+    memory_input: Sequence[Any] | None = None
+    memory_device: str = 'cuda'
+    post_processing: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.input_hw) != 2 or min(self.input_hw) < 1:
+            raise BadValue(
+                f'train_cfg: input_hw={tuple(self.input_hw)}; expected height and width in pixels, e.g. (227, 320)'
+            )
+        if 'memory_gb' in self.names and self.memory_input is None:
+            raise BadValue(
+                'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
+            )
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Pricing:
+        """From the settings of a search."""
+        names = {wanted['name'] for key in ('objectives', 'bounds') for wanted in settings[key]}
+        return cls(names=names, **{key: settings[key] for key in _NOTED})
+
+    def settings(self) -> dict[str, Any]:
+        """What prices depend on, for ``search.json``."""
+        return {key: getattr(self, key) for key in _NOTED}
+
+    def costs(
+        self, space: SearchSpace, folder: Path, model_cfg: Mapping[str, Any], device: torch.device
+    ) -> CandidateCosts:
+        """Prices architectures, less what comes after the network.
+
+        Args:
+            space: The search space.
+            folder: Folder of the search; its latency table lies beside it unless another is named.
+            model_cfg: Model config of its supernet, or of any of its networks.
+            device: Where latency is measured.
+
+        Raises:
+            ValueError: If the latency table was measured under other conditions.
+        """
+        shape = (1, 3, *self.input_hw)
+        table: LatencyTable | None = None
+        memory: tuple[int, tuple[int, int]] | None = None
+        if 'latency_ms' in self.names:
+            table = LatencyTable(
+                self.latency_table or folder.with_name(LATENCY_TABLE), device, shape, self.latency_seconds
+            )
+        if 'memory_gb' in self.names and self.memory_input is not None:  # pricing it takes half a second
+            batch, (height, width) = self.memory_input
+            memory = int(batch), (int(height), int(width))
+        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device)
+        if table is not None and table.overhead_ms is None:
+            rng = np.random.default_rng(0)
+            costs.fit_overhead([space.sample(rng) for _ in range(5)])
+        return costs
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """``search.json`` of a search that has begun.
+_NOTED = ('input_hw', 'latency_table', 'memory_input', 'memory_device', 'post_processing')
+
+
+def check_padding(model: nn.Module, input_hw: Sequence[int]) -> None:
+    """Costs at a size that images are padded from would not be those of what ships.
+
+    Args:
+        model: A network, with its data preprocessor.
+        input_hw: Height and width that costs are asked at.
 
     Raises:
-        FileNotFoundError: If it is missing, or lacks what a search of this version writes.
+        ValueError: Naming the size to ask at.
     """
-    settings = read_json(folder / SETTINGS)
-    missing = [key for key in ('search_space', POST_PROCESSING_MS) if key not in settings]
-    if missing:
-        raise FileNotFoundError(
-            f'{folder / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: '
-            'run the search (with --resume it keeps what was evaluated)'
+    multiple = pad_divisor(model)
+    if any(side % multiple for side in input_hw):
+        height, width = (-(-side // multiple) * multiple for side in input_hw)
+        raise BadValue(
+            f'train_cfg: input_hw={tuple(input_hw)}, but images are padded to multiples of {multiple} '
+            f'(data_preprocessor); costs are those of what ships there: give input_hw=({height}, {width})'
         )
-    return settings
 
 
-def finished_search_costs(folder: Path, model_cfg: Mapping[str, Any]) -> CandidateCosts:
-    """Prices architectures as the search in ``folder`` did, so that their costs may stand beside those of its archive.
+def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evaluator, space: SearchSpace) -> None:
+    """Adds to the latencies what comes after a network, measured on a few validation images.
 
     Args:
-        folder: Folder of the search.
+        costs: Prices architectures.
+        runner: Has the validation images.
+        evaluator: Gives a network to measure with.
+        space: The search space, of which it is a member.
+
+    Raises:
+        ValueError: If that is no constant, or there is no network.
+    """
+    if costs.table is None:
+        return
+    test_cfg = runner.cfg.model.get('test_cfg') or {}
+    if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
+        raise BadValue(
+            'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; leave one of them out'
+        )
+    network = evaluator.network(space.sample(np.random.default_rng(0)))
+    if network is None:
+        raise BadValue(
+            f'train_cfg.post_processing: {type(evaluator).__name__} has no network to measure it with; leave it out'
+        )
+    loader = runner.val_loop.dataloader
+    images = range(min(POST_PROCESSING_BATCHES * loader.batch_size, len(loader.dataset)))
+    costs.add_post_processing(network, list(load_batches(loader, images)), evaluation_text(runner.cfg))
+
+
+def finished_search_costs(search: SearchFolder, model_cfg: Mapping[str, Any]) -> CandidateCosts:
+    """Prices architectures as a finished search did, so that their costs may stand beside those of its archive.
+
+    Args:
+        search: The search.
         model_cfg: Model config of one of its networks.
 
     Raises:
-        FileNotFoundError: If ``search.json`` cannot be used.
+        FileNotFoundError: If its settings cannot be used.
         ValueError: If the latency table was measured under other conditions.
     """
-    settings = read_settings(folder)
-    costs = search_costs(settings, folder, model_cfg, torch.device(get_device()))
-    costs.post_processing_ms = settings[POST_PROCESSING_MS]
+    costs = Pricing.of(search.settings).costs(search.space, search.path, model_cfg, torch.device(get_device()))
+    costs.post_processing_ms = search.settings[POST_PROCESSING_MS]
     return costs

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from mmengine.visualization import Visualizer
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search import Candidate, Objective
 from hyctas_mm.search.front import front_indices
 from hyctas_mm.search.hypervolume import Frame
@@ -51,7 +52,7 @@ class SearchLog:
             ValueError: If the track is not one of the search's.
         """
         if track not in self.tracks:
-            raise ValueError(f'track {track!r}; expected one of {self.tracks}')
+            raise BadValue(f'track {track!r}; expected one of {self.tracks}')
         number = self.tracks.index(track)
         earlier = self.tracks[:number]
         known = [c for c in candidates if not c.violations and all(c.value(o.name) is not None for o in self.objectives)]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from hyctas_mm.errors import BadValue, MissingPackage
 from hyctas_mm.evaluation.segments import INSTANCE_OFFSET, Bools, Ints, TrueSegments, runs
 
 RLE = dict[str, Any]
@@ -63,7 +64,7 @@ def require_pycocotools() -> None:
     try:
         import pycocotools.mask  # noqa: F401
     except ImportError as error:
-        raise ImportError("the metric 'AP' needs the package pycocotools: pip install pycocotools, or leave 'AP' out of metrics") from error
+        raise MissingPackage("the metric 'AP' needs the package pycocotools: pip install pycocotools, or leave 'AP' out of metrics") from error
 
 
 def image_instances(
@@ -176,17 +177,17 @@ def _coco(instances: Sequence[Sequence[Instance]], images: Sequence[ImageInstanc
 def _labels_and_scores(pred_instances: Mapping[str, Tensor], is_thing: Bools, image: str) -> tuple[Ints, Any]:
     for key in ('labels', 'scores'):
         if key not in pred_instances:
-            raise ValueError(f'{image}: pred_instances lacks {key!r}, has {sorted(pred_instances)}')
+            raise BadValue(f'{image}: pred_instances lacks {key!r}, has {sorted(pred_instances)}')
     labels = pred_instances['labels'].cpu().numpy()
     scores = pred_instances['scores'].double().cpu().numpy()  # NumPy has no bfloat16
     if labels.shape != scores.shape or labels.ndim != 1:
-        raise ValueError(f'{image}: pred_instances has labels {labels.shape} and scores {scores.shape}; expected one of each for each instance')
+        raise BadValue(f'{image}: pred_instances has labels {labels.shape} and scores {scores.shape}; expected one of each for each instance')
     if not np.isfinite(scores).all():
-        raise ValueError(f'{image}: pred_instances has scores {scores[~np.isfinite(scores)][:10].tolist()}; expected finite numbers')
+        raise BadValue(f'{image}: pred_instances has scores {scores[~np.isfinite(scores)][:10].tolist()}; expected finite numbers')
     things = np.flatnonzero(is_thing)
     wrong = np.setdiff1d(labels, things)
     if len(wrong):
-        raise ValueError(f'{image}: pred_instances has labels {wrong[:10].tolist()}, which are no things; expected some of {things.tolist()}')
+        raise BadValue(f'{image}: pred_instances has labels {wrong[:10].tolist()}, which are no things; expected some of {things.tolist()}')
     return labels, scores
 
 
@@ -196,17 +197,17 @@ def _predicted_rles(pred_instances: Mapping[str, Tensor], labels: Ints, pred: Te
     if 'masks' in pred_instances:
         return _encode_masks(pred_instances['masks'], len(labels), tuple(pred.shape), image)
     if 'panoptic_ids' not in pred_instances:
-        raise ValueError(f"{image}: pred_instances has neither 'masks' nor 'panoptic_ids', has {sorted(pred_instances)}; AP needs one of them")
+        raise BadValue(f"{image}: pred_instances has neither 'masks' nor 'panoptic_ids', has {sorted(pred_instances)}; AP needs one of them")
     ids = pred_instances['panoptic_ids'].cpu().numpy().astype(np.int64)
     if ids.shape != labels.shape:
-        raise ValueError(f'{image}: pred_instances has panoptic_ids {ids.shape} for {len(labels)} labels; expected one for each')
+        raise BadValue(f'{image}: pred_instances has panoptic_ids {ids.shape} for {len(labels)} labels; expected one for each')
     if (ids % INSTANCE_OFFSET != labels).any():
         label, value = next((label, value) for label, value in zip(labels, ids, strict=True) if value % INSTANCE_OFFSET != label)
-        raise ValueError(f'{image}: pred_instances has the label {label} for the panoptic id {value}, whose label is {value % INSTANCE_OFFSET}')
+        raise BadValue(f'{image}: pred_instances has the label {label} for the panoptic id {value}, whose label is {value % INSTANCE_OFFSET}')
     rles = encode_segments(pred, ids)
     absent = [int(value) for value, rle in zip(ids, rles, strict=True) if not mask_utils.area(rle)]
     if absent:
-        raise ValueError(f'{image}: panoptic_ids {absent[:10]} have no pixel in pred_panoptic_seg; leave out instances that lost all of theirs')
+        raise BadValue(f'{image}: panoptic_ids {absent[:10]} have no pixel in pred_panoptic_seg; leave out instances that lost all of theirs')
     return rles
 
 
@@ -214,7 +215,7 @@ def _encode_masks(masks: Tensor, count: int, image_hw: tuple[int, ...], image: s
     from pycocotools import mask as mask_utils
 
     if tuple(masks.shape) != (count, *image_hw):
-        raise ValueError(f'{image}: pred_instances has masks {tuple(masks.shape)}, expected {(count, *image_hw)}, the size of the panoptic map')
+        raise BadValue(f'{image}: pred_instances has masks {tuple(masks.shape)}, expected {(count, *image_hw)}, the size of the panoptic map')
     stacked = masks.permute(1, 2, 0).bool().cpu().numpy()  # (N, H, W) -> (H, W, N)
     encoded: list[RLE] = mask_utils.encode(np.asfortranarray(stacked, dtype=np.uint8))
     return encoded

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluation.mask_ap import ImageInstances, average_precision, image_instances, require_pycocotools
 from hyctas_mm.evaluation.matching import ClassAreas, Floats, PanopticSums, class_areas, match_segments, mean_of
 from hyctas_mm.evaluation.segments import INSTANCE_OFFSET, Bools, TrueSegments
@@ -47,15 +48,15 @@ class PanopticClasses:
         """
         missing = [key for key in ('classes', 'thing_classes', 'stuff_classes') if key not in (meta or {})]
         if meta is None or missing:
-            raise ValueError(f"PanopticQuality: dataset_meta lacks {missing}; set them in the dataset's METAINFO")
+            raise BadValue(f"PanopticQuality: dataset_meta lacks {missing}; set them in the dataset's METAINFO")
         names, things, stuff = (tuple(meta[key]) for key in ('classes', 'thing_classes', 'stuff_classes'))
         if len(set(names)) < len(names) or sorted(things + stuff) != sorted(names):
-            raise ValueError(
+            raise BadValue(
                 'PanopticQuality: each of classes must be in dataset_meta once, and in one of thing_classes and stuff_classes; '
                 f'got classes={names}, thing_classes={things}, stuff_classes={stuff}'
             )
         if not 0 < len(names) < INSTANCE_OFFSET:
-            raise ValueError(f'PanopticQuality: {len(names)} classes; the encoding of predictions has room for 1 to {INSTANCE_OFFSET - 1}')
+            raise BadValue(f'PanopticQuality: {len(names)} classes; the encoding of predictions has room for 1 to {INSTANCE_OFFSET - 1}')
         return cls(names, np.array([name in things for name in names]))
 
 
@@ -120,7 +121,7 @@ class PanopticQuality(BaseMetric):
         self.wanted = (metric,) if isinstance(metric, str) else tuple(metric)
         unknown = [name for name in self.wanted if name not in KNOWN_METRICS]
         if unknown or not self.wanted:
-            raise ValueError(f'PanopticQuality: metric={list(self.wanted)}, expected one or more of {list(KNOWN_METRICS)}; unknown: {unknown}')
+            raise BadValue(f'PanopticQuality: metric={list(self.wanted)}, expected one or more of {list(KNOWN_METRICS)}; unknown: {unknown}')
         if 'AP' in self.wanted:
             require_pycocotools()
         self.classwise = classwise
@@ -186,7 +187,7 @@ def _table(rows: Sequence[tuple[str, Floats]]) -> str:
 
 def _required(sample: Mapping[str, Any], key: str, image: str) -> Any:
     if key not in sample:
-        raise ValueError(f'{image}: the sample lacks {key!r}, has {sorted(sample)}; the model must predict it, or the pipeline load and pack it')
+        raise BadValue(f'{image}: the sample lacks {key!r}, has {sorted(sample)}; the model must predict it, or the pipeline load and pack it')
     return sample[key]
 
 
@@ -194,10 +195,10 @@ def _read_map(sample: Mapping[str, Any], key: str, image: str) -> Tensor:
     """The (H, W) map of an entry ``dict(sem_seg=(1, H, W))``."""
     entry = _required(sample, key, image)
     if 'sem_seg' not in entry:
-        raise ValueError(f"{image}: {key} lacks 'sem_seg', has {sorted(entry)}")
+        raise BadValue(f"{image}: {key} lacks 'sem_seg', has {sorted(entry)}")
     values: Tensor = entry['sem_seg']
     if values.ndim != 3 or values.shape[0] != 1 or not values.numel():
-        raise ValueError(f'{image}: {key} is of shape {tuple(values.shape)}, expected (1, height, width)')
+        raise BadValue(f'{image}: {key} is of shape {tuple(values.shape)}, expected (1, height, width)')
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
-        raise ValueError(f'{image}: {key} is of type {values.dtype}, expected integers')
+        raise BadValue(f'{image}: {key} is of type {values.dtype}, expected integers')
     return values[0]  # (1, H, W) -> (H, W)

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hyctas_mm.errors import BadValue
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -60,7 +62,7 @@ class TrueSegments:
         ids = np.array([VOID, *(info['id'] for info in ordered)], dtype=np.int64)
         repeated = ids[1:][ids[1:] == ids[:-1]]
         if len(repeated):
-            raise ValueError(f'{image}: ids {_listed(repeated)} are in segments_info more than once; each segment needs an id of its own')
+            raise BadValue(f'{image}: ids {_listed(repeated)} are in segments_info more than once; each segment needs an id of its own')
         return cls(
             ids=ids,
             categories=np.array([-1, *(info['category'] for info in ordered)], dtype=np.int64),
@@ -82,13 +84,13 @@ class TrueSegments:
         """
         unknown = np.setdiff1d(ids, self.ids)
         if len(unknown):
-            raise ValueError(
+            raise BadValue(
                 f'{image}: ids {_listed(unknown)} are in the ground-truth map and not in segments_info; add them there, '
                 f'or set their pixels to {VOID} (void)'
             )
         absent = np.setdiff1d(self.ids[1:], ids)
         if len(absent):
-            raise ValueError(
+            raise BadValue(
                 f'{image}: ids {_listed(absent)} are in segments_info and have no pixel in the ground-truth map; remove them from segments_info, '
                 'or load the map at its original size if resizing lost them'
             )
@@ -122,7 +124,7 @@ def overlap_areas(pred: Tensor, gt: Tensor, image: str = 'image') -> Overlaps:
         ValueError: If the maps differ in size.
     """
     if pred.shape != gt.shape:
-        raise ValueError(
+        raise BadValue(
             f'{image}: the prediction is {_size(pred)} (height x width) and the ground truth {_size(gt)}; '
             'predictions must be resized to the size of the annotation'
         )
@@ -170,7 +172,7 @@ def check_labels(labels: Ints, num_classes: int, image: str) -> None:
     """
     wrong = np.unique(labels[(labels < 0) | (labels > num_classes)])
     if len(wrong):
-        raise ValueError(
+        raise BadValue(
             f'{image}: the prediction has labels {_listed(wrong)}, expected 0 to {num_classes - 1} or {num_classes} for void; '
             'is the head built for another number of classes?'
         )
@@ -188,7 +190,7 @@ def panoptic_labels(values: Ints, num_classes: int, image: str = 'image') -> Int
         ValueError: If a value is negative or its label is neither a class nor void.
     """
     if (values < 0).any():
-        raise ValueError(
+        raise BadValue(
             f'{image}: the panoptic prediction has negative values {_listed(np.unique(values[values < 0]))}; '
             f'expected label + instance_id * {INSTANCE_OFFSET}, void is the label {num_classes}'
         )
@@ -200,17 +202,17 @@ def panoptic_labels(values: Ints, num_classes: int, image: str = 'image') -> Int
 def _check_info(info: Mapping[str, Any], is_thing: Bools, image: str) -> None:
     missing = [key for key in _INFO_KEYS if key not in info]
     if missing:
-        raise ValueError(f'{image}: an entry of segments_info lacks {missing}: {dict(info)}; expected the keys {list(_INFO_KEYS)}')
+        raise BadValue(f'{image}: an entry of segments_info lacks {missing}: {dict(info)}; expected the keys {list(_INFO_KEYS)}')
     if info['id'] <= VOID:
-        raise ValueError(f'{image}: segments_info has the id {info["id"]}; ids must be above {VOID}, which is void')
+        raise BadValue(f'{image}: segments_info has the id {info["id"]}; ids must be above {VOID}, which is void')
     category = info['category']
     if not 0 <= category < len(is_thing):
-        raise ValueError(
+        raise BadValue(
             f'{image}: segment {info["id"]} has category {category}, which the dataset does not have; '
             f'expected a class index from 0 to {len(is_thing) - 1}, not a category_id of the file'
         )
     if bool(info['is_thing']) != is_thing[category]:
-        raise ValueError(
+        raise BadValue(
             f'{image}: segment {info["id"]} has is_thing={info["is_thing"]}, but its category {category} is a '
             f'{"thing" if is_thing[category] else "stuff"} class in dataset_meta; make them agree'
         )
@@ -224,6 +226,6 @@ def _size(values: Tensor) -> str:
     return 'x'.join(map(str, values.shape))
 
 
-def _listed(values: Ints, most: int = 10) -> str:
-    """The first few values for an error."""
-    return str(values[:most].tolist()) + f' and {len(values) - most} more' * (len(values) > most)
+def _listed(values: Ints) -> str:
+    """The first ten values for an error."""
+    return str(values[:10].tolist()) + f' and {len(values) - 10} more' * (len(values) > 10)

@@ -16,6 +16,8 @@ from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
+from hyctas_mm.errors import BadValue
+
 Channels = int | Sequence[tuple[int, int]]
 """Input channels: a number, or for concatenated maps one ``(active, full)`` pair per map, each in a slot of its full size."""
 
@@ -52,7 +54,7 @@ class SlimConv2d(nn.Conv2d):
             self._pieces.append(slice(start, start + active))
             start += size
         if start != self.in_channels:
-            raise ValueError(f'input maps of {[size for _, size in in_channels]} channels do not fill a convolution of {self.in_channels}')
+            raise BadValue(f'input maps of {[size for _, size in in_channels]} channels do not fill a convolution of {self.in_channels}')
         self._out = out_channels
         self._groups = out_channels if self.groups > 1 else 1
 

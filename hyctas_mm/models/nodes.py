@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.layers import Channels, ConvBN, resize
 from hyctas_mm.registry import MODELS
 
@@ -118,7 +119,7 @@ class ChannelFusion(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.mix(x)
         if self.training and y.shape[0] == 1:
-            raise ValueError(
+            raise BadValue(
                 'training a HyCTAS head needs a batch of 2 images or more per process (its channel attention normalises over the batch), got 1; '
                 'raise train_dataloader.batch_size'
             )

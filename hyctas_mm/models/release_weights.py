@@ -10,9 +10,7 @@ from torch import Tensor
 
 from hyctas_mm.archs import PlacedCell
 from hyctas_mm.archs.release_format import ReleaseGenotype
-
-HEADS = ('decode_head', 'panoptic_head')
-"""Names of our head in mmseg's segmentor and in the panoptic detector."""
+from hyctas_mm.errors import UnknownName
 
 # Ours on the left, the release's on the right; a convolution's own tensors are `.conv.` and `.bn.` here, the bare name and `.norm.` there.
 _UNIT = ((r'\.conv\.(weight|bias)$', r'.\1'), (r'\.bn\.', '.norm.'))
@@ -119,7 +117,7 @@ def from_release(state: Mapping[str, Tensor], genotype: ReleaseGenotype, keys: I
     for key in keys:
         name = release_name(key, genotype)
         if name not in state:
-            raise KeyError(f'{name} (our {key}) is missing')
+            raise UnknownName(f'{name} (our {key}) is missing')
         out[key] = _reorder(key, state[name], genotype)
     return out
 
@@ -137,7 +135,7 @@ def _swap(name: str, table: Mapping[str, str]) -> str:
     for ours, theirs in table.items():
         if name == ours or name.startswith(ours + '.'):
             return theirs + name[len(ours) :]
-    raise KeyError(f'the release has no {name!r}')
+    raise UnknownName(f'the release has no {name!r}')
 
 
 def _placed(name: str, genotype: ReleaseGenotype) -> PlacedCell:

@@ -11,6 +11,7 @@ from mmengine.config import ConfigDict
 from torch import nn
 
 from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import MODELS
 
 
@@ -22,7 +23,7 @@ def searchable_parts(model: nn.Module) -> dict[str, nn.Module]:
     """
     parts = {name: module for name, module in model.named_modules() if getattr(module, 'search_space', None) is not None}
     if not parts:
-        raise ValueError(
+        raise BadValue(
             f'{type(model).__name__} is not a supernet: none of its parts was built with search_space=...; give the config of a supernet'
         )
     return parts
@@ -102,7 +103,7 @@ def _copy_part(source: nn.Module, target: nn.Module, where: str) -> None:
 def _copy_tensor(source: torch.Tensor | None, target: torch.Tensor, where: str) -> None:
     if source is None or source.shape != target.shape:
         got = 'no such tensor' if source is None else f'shape {tuple(source.shape)}'
-        raise ValueError(f'{where}: the subnet expects shape {tuple(target.shape)}, the supernet has {got}; are both of one search space?')
+        raise BadValue(f'{where}: the subnet expects shape {tuple(target.shape)}, the supernet has {got}; are both of one search space?')
     target.copy_(source)
 
 

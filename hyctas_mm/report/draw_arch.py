@@ -18,6 +18,7 @@ from markupsafe import Markup
 from hyctas_mm.archs import STRIDES, Architecture, Layout, num_channels
 from hyctas_mm.archs.layout import HEAD, STEM, LaidCell
 from hyctas_mm.archs.parts import FULL_WIDTH, STEM_STRIDE
+from hyctas_mm.errors import BadValue
 from hyctas_mm.report.ops import op_color, op_short, sort_ops
 from hyctas_mm.report.render import fill
 
@@ -51,7 +52,7 @@ def draw_arch(arch: Architecture, base_channels: int = 8, shrink_to: float | Non
         ValueError: If ``base_channels`` is not positive.
     """
     if base_channels < 1:
-        raise ValueError(f'base_channels={base_channels!r}; expected a positive whole number')
+        raise BadValue(f'base_channels={base_channels!r}; expected a positive whole number')
     plan = _Plan(arch, arch.layout(), base_channels)
     return fill(
         'arch.svg.j2',

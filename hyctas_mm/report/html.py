@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from hyctas_mm.errors import NoSuchFile
 from hyctas_mm.report.doubts import doubts
 from hyctas_mm.report.draw_arch import draw_arch, sketch_data
 from hyctas_mm.report.evolution import cost_svgs, front_svgs, hypervolume_svg, steps_of
@@ -53,7 +54,7 @@ def write_report(search_dir: str | Path, out: str | Path | None = None) -> Path:
     result = load_search(search_dir)
     path = Path(out) if out is not None else result.path / 'report.html'
     if not (folder := path.parent).is_dir():
-        raise FileNotFoundError(f'the folder {folder} of the report does not exist; create it or choose another --out')
+        raise NoSuchFile(f'the folder {folder} of the report does not exist; create it or choose another --out')
     link_base = Path(os.path.relpath(result.path, folder)).as_posix()
     page = fill('report.html.j2', **_page(result, read_subnets(result), link_base))
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')

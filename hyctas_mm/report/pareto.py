@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.report.result import SearchResult
 from hyctas_mm.report.svg import PAGE_INK, Mark, new_axes, to_svg
 from hyctas_mm.search.archive import Candidate
@@ -98,7 +99,7 @@ def values_of(candidate: Candidate, x: Objective, y: Objective) -> tuple[float, 
     """
     value_x, value_y = candidate.value(x.name), candidate.value(y.name)
     if value_x is None or value_y is None:
-        raise ValueError(f'candidate {candidate.archid} has no {x.name} or {y.name}; draw SearchResult.scored only')
+        raise BadValue(f'candidate {candidate.archid} has no {x.name} or {y.name}; draw SearchResult.scored only')
     return value_x, value_y
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.report.pareto import SHORT_ID
 from hyctas_mm.report.result import SearchResult, read_object
 
@@ -81,7 +82,7 @@ def _data_uri(path: Path) -> str:
         with Image.open(path) as image:
             picture = image.convert('RGB')
     except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f'{path}: not a readable picture ({error}); delete it or write it again') from None
+        raise BadValue(f'{path}: not a readable picture ({error}); delete it or write it again') from None
     if picture.width > MAX_WIDTH:
         size = MAX_WIDTH, max(1, round(picture.height * MAX_WIDTH / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)

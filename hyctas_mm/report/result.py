@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError, read_archive
+from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError
+from hyctas_mm.search.folder import SearchFolder
+from hyctas_mm.search.folder import read_object as read_object
 from hyctas_mm.search.front import FRONT
 from hyctas_mm.search.objectives import Objective, unit_of
 
@@ -83,19 +84,6 @@ def cost_order(name: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
 
 
-def find_search_dir(path: str | Path) -> Path:
-    """The folder of a search, from itself or from its work directory.
-
-    Raises:
-        FileNotFoundError: If neither holds a search.
-    """
-    path = Path(path)
-    for folder in (path, path / 'search'):
-        if (folder / ARCHIVE).is_file() or (folder / FRONT).is_file():
-            return folder
-    raise FileNotFoundError(f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first')
-
-
 def load_search(search_dir: str | Path) -> SearchResult:
     """Reads a search.
 
@@ -106,10 +94,9 @@ def load_search(search_dir: str | Path) -> SearchResult:
         FileNotFoundError: If a file is missing.
         SearchFileError: If a file cannot be used; the file and line are named.
     """
-    folder = find_search_dir(search_dir)
+    search = SearchFolder.find(search_dir)
+    folder, front, candidates = search.path, search.front(), search.candidates()
     front_path = folder / FRONT
-    front = read_object(front_path)
-    candidates = _read_archive(folder / ARCHIVE)
     objectives = _read_objectives(front.get('objectives'), front_path)
     _check_objectives(objectives, candidates, folder / ARCHIVE)
     by_track = _get(front, 'fronts_by_track', Mapping, front_path, {})
@@ -124,33 +111,6 @@ def load_search(search_dir: str | Path) -> SearchResult:
     )
     _check_ids(result, front_path)
     return result
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Reads a JSON file that holds one object.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        SearchFileError: If it is not JSON or not an object.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py: run the search (again, it continues) to get it')
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SearchFileError(f'{path}: not a JSON file ({error}); delete it and run the command that wrote it again') from None
-    if not isinstance(data, dict):
-        raise SearchFileError(f'{path}: expected a JSON object, got {type(data).__name__}; delete it and run the command that wrote it again')
-    return data
-
-
-def _read_archive(path: Path) -> tuple[Candidate, ...]:
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing; it is written by tools/search.py, one line per evaluated network: run the search')
-    candidates = read_archive(path)
-    if not candidates:
-        raise SearchFileError(f'{path}: no evaluated network in it; run the search, or let it go on with --resume')
-    return candidates
 
 
 def _read_objectives(data: Any, path: Path) -> tuple[Objective, ...]:

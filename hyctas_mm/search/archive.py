@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hyctas_mm.archs import Architecture, declare_op
+from hyctas_mm.archs import Architecture
+from hyctas_mm.errors import BadValue
 
 ARCHIVE = 'archive.jsonl'
 
 
-class SearchFileError(ValueError):
+class SearchFileError(BadValue):
     """A file of the search that cannot be used; the message names the file, the place and what to do."""
 
 
@@ -201,15 +202,9 @@ def _read_candidate(data: Any, where: str) -> Candidate:
 
 
 def read_arch(data: Any, where: str) -> Architecture:
-    """Reads a network of the search. Its ops are declared first: a user's own ops are known here by nothing but the search's files.
+    """Reads a network of the search, a user's own ops among its cells.
 
     Raises:
         ArchitectureError: Naming ``where`` and each value that is wrong.
     """
-    branches = data.get('branches') if isinstance(data, Mapping) else None
-    for branch in branches if isinstance(branches, list) else []:
-        for cell in branch if isinstance(branch, list) else []:
-            op = cell.get('op') if isinstance(cell, Mapping) else None
-            if isinstance(op, str) and op.isidentifier():
-                declare_op(op)
-    return Architecture.from_dict(data, source=where)
+    return Architecture.from_dict(data, source=where, any_op=True)

@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from pymoo.indicators.hv import Hypervolume
 
+from hyctas_mm.errors import BadValue
+from hyctas_mm.search.front import front_indices
+
 Points = npt.NDArray[np.float64]
 
 
@@ -32,7 +35,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         if len(self.ideal) != len(self.reference) or not all(a < b for a, b in zip(self.ideal, self.reference, strict=True)):
-            raise ValueError(
+            raise BadValue(
                 f'ideal {self.ideal} and reference {self.reference}: the reference must be larger (worse) in each objective: mend '
                 '--ideal or --reference'
             )
@@ -45,7 +48,7 @@ class Frame:
             ValueError: If there is no point.
         """
         if not len(points):
-            raise ValueError('no feasible candidate to measure a hypervolume by; loosen the bounds')
+            raise BadValue('no feasible candidate to measure a hypervolume by; loosen the bounds')
         best, worst = points.min(axis=0), points.max(axis=0)
         return cls(tuple(best.tolist()), tuple(np.where(worst > best, worst, best + 1).tolist()))
 
@@ -63,8 +66,9 @@ class Frame:
         front: Points = np.empty((0, len(ideal)))
         volume, volumes = 0.0, np.zeros(len(points))
         for index, point in enumerate((np.asarray(points) - ideal) / (reference - ideal)):
-            if (point < 1).all() and not (front <= point).all(axis=1).any():
-                front = np.vstack([front[~(point <= front).all(axis=1)], point])
+            if (point < 1).all():
+                front = np.vstack([front, point])
+                front = front[front_indices(front)]
                 volume = float(indicator.do(front))
             volumes[index] = volume
         return volumes
@@ -86,7 +90,7 @@ def band(curves: Sequence[Points]) -> Band:
         ValueError: If there is no curve, or an empty one.
     """
     if not curves or not all(map(len, curves)):
-        raise ValueError('a run evaluated nothing; loosen the bounds')
+        raise BadValue('a run evaluated nothing; loosen the bounds')
     length = max(map(len, curves))
     stacked = np.stack([np.pad(curve, (0, length - len(curve)), mode='edge') for curve in curves])
     return Band(stacked.mean(axis=0), stacked.min(axis=0), stacked.max(axis=0))

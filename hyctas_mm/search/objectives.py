@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hyctas_mm.errors import BadValue
+
 METRICS = dict.fromkeys(('mIoU', 'aAcc', 'mAcc', 'PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_st', 'AP', 'AP50'), '%')
 """Scores, larger is better, and their units; known after a candidate was evaluated."""
 
@@ -21,7 +23,7 @@ def declare_cost(name: str, unit: str = '') -> None:
         ValueError: If it is the name of another metric or cost.
     """
     if name in METRICS or name in COSTS:
-        raise ValueError(f'cost {name!r}: there is a metric or cost of this name (known: {", ".join([*METRICS, *COSTS])}); choose another name')
+        raise BadValue(f'cost {name!r}: there is a metric or cost of this name (known: {", ".join([*METRICS, *COSTS])}); choose another name')
     COSTS[name] = unit
 
 
@@ -102,11 +104,11 @@ def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective
         options.setdefault('unit', unit_of(str(name)))
         if options.get('direction') not in ('max', 'min'):
             known = ', '.join([*METRICS, *COSTS])
-            raise ValueError(f"train_cfg.objectives: {item!r} is unknown (known: {known}); give another one direction='max' or 'min'")
+            raise BadValue(f"train_cfg.objectives: {item!r} is unknown (known: {known}); give another one direction='max' or 'min'")
         found.append(Objective(**options))
     names = [o.name for o in found]
     if len(found) < 2 or len(set(names)) != len(names):
-        raise ValueError(f'train_cfg.objectives: {names}; expected two or more different ones, e.g. ["mIoU", "latency_ms"]')
+        raise BadValue(f'train_cfg.objectives: {names}; expected two or more different ones, e.g. ["mIoU", "latency_ms"]')
     return tuple(found)
 
 
@@ -125,12 +127,24 @@ def read_bounds(items: Mapping[str, Mapping[str, float]], others: Sequence[str] 
         whole = isinstance(limits, Mapping) and bool(limits) and set(limits) <= {'min', 'max'}
         if not whole or not all(isinstance(limit, (int, float)) for limit in limits.values()):
             shown = dict(limits) if isinstance(limits, Mapping) else limits
-            raise ValueError(f"train_cfg.bounds: {name}={shown!r}; expected 'min', 'max' or both and a number for each, e.g. dict(max=20)")
+            raise BadValue(f"train_cfg.bounds: {name}={shown!r}; expected 'min', 'max' or both and a number for each, e.g. dict(max=20)")
         if name not in METRICS and name not in COSTS and name not in others:
             known = ', '.join([*METRICS, *COSTS, *others])
-            raise ValueError(f'train_cfg.bounds: {name!r} is neither a known metric or cost nor an objective; expected some of {known}')
+            raise BadValue(f'train_cfg.bounds: {name!r} is neither a known metric or cost nor an objective; expected some of {known}')
         found.append(Bound(name, limits.get('min'), limits.get('max')))
     return tuple(found)
+
+
+def score_of(objectives: Sequence[Objective]) -> Objective:
+    """The objective that is a score: of those that are no known cost the first that is to be large, else the first.
+
+    Raises:
+        ValueError: If all are costs.
+    """
+    found = [o for o in objectives if o.name not in COSTS]
+    if not found:
+        raise BadValue(f'objectives {[o.name for o in objectives]} are all costs; expected a score such as mIoU among them')
+    return max(found, key=lambda o: o.direction == 'max')  # a cost of one's own may not be known here, but is to be small
 
 
 def unit_of(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.objectives import COSTS, Objective
 
@@ -15,6 +16,25 @@ PART = '_part'
 """What is appended to a metric's name for its value on the first part of the images."""
 MIN_PAIRS = 10
 """Candidates scored on part and on all images, before which nobody is given up: fewer tell little of how the two differ."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where to give up on a candidate.
+
+    Attributes:
+        name: The score.
+        sign: Makes smaller better.
+        worst: The score on the first part of the images, times the sign, beyond which it is given up; infinite for never.
+    """
+
+    name: str
+    sign: int
+    worst: float
+
+    def gives_up(self, metrics: Mapping[str, float]) -> bool:
+        """Whether metrics of the first part are beyond the limit. A value that is no number is left to the full score to tell."""
+        return self.sign * metrics.get(self.name, math.nan) > self.worst
 
 
 @dataclass(frozen=True)
@@ -36,13 +56,16 @@ class Screening:
     score: Objective
     costs: tuple[Objective, ...]
 
-    def limit(self, costs: Mapping[str, float], candidates: Iterable[Candidate]) -> float:
-        """The score on the first part, turned so that smaller is better, above which a candidate is given up; infinite for never.
+    def limit(self, costs: Mapping[str, float], candidates: Iterable[Candidate]) -> Limit:
+        """Where to give up on a candidate.
 
         Args:
             costs: The costs of the candidate.
             candidates: Those evaluated before.
         """
+        return Limit(self.score.name, self.score.sign, self._worst(costs, candidates))
+
+    def _worst(self, costs: Mapping[str, float], candidates: Iterable[Candidate]) -> float:
         name, sign = self.score.name, self.score.sign
         full = [c for c in candidates if not c.violations and c.value(name) is not None and c.value(name + PART) is not None]
         differences = [sign * (c.metrics[name] - c.metrics[name + PART]) for c in full]
@@ -50,10 +73,6 @@ class Screening:
         if len(differences) < MIN_PAIRS or not no_dearer:
             return math.inf
         return min(no_dearer) - statistics.mean(differences) + self.deviations * statistics.stdev(differences)
-
-    def gives_up(self, metrics: Mapping[str, float], limit: float) -> bool:
-        """Whether metrics of the first part are beyond the limit. A value that is no number is left to the full score to tell."""
-        return self.score.sign * metrics.get(self.score.name, math.nan) > limit
 
     def was_given_up(self, metrics: Mapping[str, float]) -> bool:
         """Whether an evaluation ended after the first part."""
@@ -75,9 +94,9 @@ def read_screening(options: Mapping[str, Any] | None, objectives: Sequence[Objec
         return None
     values = dict(deviations=3.0) | dict(options)
     if set(values) != {'images', 'deviations'} or not int(values['images']) >= 1 or not values['deviations'] >= 0:
-        raise ValueError(f'train_cfg.screening: {dict(options)!r}; expected dict(images=64), and deviations of 0 or more if not 3')
+        raise BadValue(f'train_cfg.screening: {dict(options)!r}; expected dict(images=64), and deviations of 0 or more if not 3')
     scores = [o for o in objectives if o.name not in COSTS]
     if len(scores) != 1:
-        raise ValueError(f'train_cfg.screening: the objectives have the scores {[o.name for o in scores]}, expected exactly one; leave screening out')
+        raise BadValue(f'train_cfg.screening: the objectives have the scores {[o.name for o in scores]}, expected exactly one; leave screening out')
     costs = tuple(o for o in objectives if o.name in COSTS)
     return Screening(int(values['images']), float(values['deviations']), scores[0], costs)

@@ -12,6 +12,7 @@ from mmengine.dist import master_only
 from mmengine.registry import VISUALIZERS
 from mmengine.visualization import Visualizer
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.visualization.panoptic_overlay import Image, default_palette, panoptic_overlay, true_panoptic
 
 
@@ -72,7 +73,7 @@ class PanopticVisualizer(Visualizer):
     def _classes(self) -> tuple[str, ...]:
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
-            raise ValueError(f"{type(self).__name__}: dataset_meta has no 'classes'; set visualizer.dataset_meta = dataset.metainfo")
+            raise BadValue(f"{type(self).__name__}: dataset_meta has no 'classes'; set visualizer.dataset_meta = dataset.metainfo")
         return tuple(classes)
 
     def _maps(self, sample: Any, draw_gt: bool, draw_pred: bool) -> list[npt.NDArray[Any]]:

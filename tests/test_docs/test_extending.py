@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from hyctas_mm.engine import candidate_costs
 from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.search import COSTS
 from hyctas_mm.search.archive import read_archive
-from tests.test_engine.conftest import config, run
+from tests import evaluators  # noqa: F401  registers them
+from tests.test_engine.conftest import CONFIGS, config, run
 from tests.test_engine.conftest import supernet as supernet
 
 EXTENDING = Path(__file__).parents[2] / 'docs' / 'extending'
@@ -78,6 +80,46 @@ def test_a_cost(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     assert len(costs) == 3 and all(0 < c['largest_map_m'] <= 0.05 for c in costs)
     # the stem's first map is the largest of all: 2 * 8 channels at stride 2 of 64x128
     assert all(c['largest_map_m'] >= 2 * 8 * 32 * 64 / 1e6 for c in costs)
+
+
+def lines(work_dir: Path) -> list[dict[str, Any]]:
+    """The archive without what a clock decides."""
+    text = (work_dir / 'search' / 'archive.jsonl').read_text()
+    return [{k: v for k, v in json.loads(line).items() if k not in ('seconds', 'check')} for line in text.splitlines()]
+
+
+def search_and_kill(cfg: Config, kept: int) -> list[dict[str, Any]]:
+    """Searches with the loop of a page, made tiny; again from the first candidates that it kept; returns the archive, equal both times."""
+    subnet = str(CONFIGS / 'toy_streets_subnet.py')
+    cfg.train_cfg.update(subnet_config=subnet, input_hw=(64, 128), branches=(1,), population=3, generations=3, num_chosen=2)
+    run(cfg)
+    whole = lines(Path(cfg.work_dir))
+    archive = Path(cfg.work_dir) / 'search' / 'archive.jsonl'
+    archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[:kept]))
+    cfg.resume = True
+    run(cfg)
+    assert lines(Path(cfg.work_dir)) == whole
+    return whole
+
+
+def test_an_evaluator(toy_root: Path, tmp_path: Path) -> None:
+    found = search_and_kill(page_config('evaluator', 'search', toy_root, tmp_path), 4)
+    assert len(found) > 5 and not any(c['violations'] for c in found)
+    assert len({c['metrics']['patterns'] for c in found}) > 1 and all(c['metrics'].keys() == {'patterns'} for c in found)
+    settings = json.loads((tmp_path / 'search' / 'search.json').read_text())
+    assert settings['evaluator']['type'] == 'ActivationPatterns' and len(settings['evaluator']['images']) == 6
+    exported = next((tmp_path / 'search' / 'subnets').iterdir())
+    assert (exported / 'config.py').is_file() and not (exported / 'weights.pth').exists()
+
+
+def test_an_algorithm(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    cfg = page_config('algorithm', 'search', toy_root, tmp_path)
+    cfg.train_cfg.evaluator.update(type='ConstantScore', supernet=str(supernet), calibration_batches=2)
+    found = search_and_kill(cfg, 5)
+    assert len(found) == 9 == len({c['archid'] for c in found})
+    assert min(c['costs']['macs_g'] for c in found[3:]) < min(c['costs']['macs_g'] for c in found[:3]), 'it goes downhill'
+    settings = json.loads((tmp_path / 'search' / 'search.json').read_text())
+    assert settings['algorithm'] == dict(type='LocalSearch', tries=500)
 
 
 def test_a_data_set(toy_root: Path, tmp_path: Path) -> None:

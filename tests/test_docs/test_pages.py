@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
-SHARED = (ROOT / 'hyctas_mm' / 'engine' / 'cli.py').read_text()
+SHARED = (ROOT / 'hyctas_mm' / 'cli' / 'arguments.py').read_text()
 
 
 def scripts(page: Path) -> list[str]:

@@ -21,35 +21,20 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from hyctas_mm.archs import Architecture
-from hyctas_mm.engine import search_loop
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.evidence.synthetic import synthetic_costs
-from hyctas_mm.engine.scoring import Scorer
 from tests import conftest  # noqa: F401  registers all modules
+from tests.evaluators import judged_by
+from tests.synthetic import synthetic_costs
 from tests.test_engine.conftest import SCREENED, config, run
 
 PATIENCE_S = 900
 """After this time of one command the program ends."""
 
 
-class FastScorer(Scorer):
-    """Scores by id, so that a search spends its time on files and waiting; makes the file ``started`` when it begins."""
-
-    started: Path
-
-    def score(self, arch: Architecture, give_up: Any = None) -> dict[str, float]:
-        self.started.touch()
-        time.sleep(0.01)
-        return dict(mIoU=int(arch.archid, 16) % 1000 / 10)
-
-
 def fast_search(toy_root: str, supernet: str, work_dir: str) -> None:
-    search_loop.Scorer = FastScorer
     CandidateCosts._price = lambda self, arch: dict(synthetic_costs(arch), params_m=1.0)  # type: ignore[method-assign]
-    FastScorer.started = Path(work_dir).parent / 'started'
     options = {'train_cfg.supernet': supernet, 'train_cfg.population': 5, 'train_cfg.generations': 5}
-    run(config('search', Path(toy_root), Path(work_dir), resume=True, **options))
+    run(judged_by('ScoreOfId', config('search', Path(toy_root), Path(work_dir), resume=True, **options)))
 
 
 def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
@@ -112,17 +97,8 @@ def one_rank(rank: int, size: int, port: int, toy_root: str, supernet: str, work
     cfg = config('search', Path(toy_root), Path(work_dir), **{'train_cfg.supernet': supernet, 'resume': True})
     cfg.launcher = 'pytorch'
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True)  # mmengine's default names a GPU
-    score, count = Scorer.score, [0]
-
-    def troubled(self: Scorer, arch: Architecture, give_up: Any = None) -> dict[str, float]:
-        count[0] += 1
-        if trouble == 'raise' and rank == 1 and count[0] == 1:
-            raise RuntimeError('out of memory')
-        if trouble == 'die' and rank == 1 and count[0] == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return score(self, arch, give_up)
-
-    Scorer.score = troubled  # type: ignore[method-assign]
+    if trouble in ('raise', 'die'):
+        cfg = judged_by('Troubled', cfg, trouble=trouble, at={'raise': 1, 'die': 2}[trouble], rank=1)
     if trouble == 'disagree' and rank == 1:
         cfg.train_cfg.seed = 7
     if trouble == 'screening':

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from pathlib import Path
 from mmengine.runner import Runner
-from mmseg.utils import register_all_modules
+from hyctas_mm import register_all_modules
 from tests.test_engine.conftest import config
 from hyctas_mm.engine.hooks import SampleArchHook
 

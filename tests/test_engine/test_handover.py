@@ -14,8 +14,9 @@ from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.onnx import export_onnx
 from hyctas_mm.engine.predictions import overlay, spread_indices
-from hyctas_mm.engine.retraining import random_twin, retrain, subnet_folders
+from hyctas_mm.engine.retraining import random_twin, retrain
 from hyctas_mm.report.html import write_report
+from hyctas_mm.search.folder import SearchFolder
 from tests.conftest import supernet_cfg
 from tests.test_engine.conftest import FAST
 
@@ -24,13 +25,13 @@ from tests.test_engine.conftest import FAST
 def retrained(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('retrained') / 'search'
     shutil.copytree(searched / 'search', folder)
-    for subnet in subnet_folders(folder):
+    for subnet in SearchFolder(folder).subnets():
         retrain(subnet, num_pictures=2, options=FAST)
     return folder
 
 
 def test_results_and_pictures(retrained: Path) -> None:
-    for subnet in subnet_folders(retrained):
+    for subnet in SearchFolder(retrained).subnets():
         results = json.loads((subnet / 'results.json').read_text())
         assert results['retrained']['iters'] == 2 and 0 <= results['retrained']['mIoU'] <= 100 and 'mIoU' in results['inherited']
         before = (subnet / 'retrained.pth').stat().st_mtime_ns
@@ -39,16 +40,16 @@ def test_results_and_pictures(retrained: Path) -> None:
     pictures = sorted((retrained / 'predictions').iterdir())
     assert len(pictures) == 2
     names = {p.name for p in pictures[0].iterdir()}
-    assert names == {'image.png', 'truth.png', *(f'{f.name}.png' for f in subnet_folders(retrained))}
+    assert names == {'image.png', 'truth.png', *(f'{f.name}.png' for f in SearchFolder(retrained).subnets())}
     assert cv2.imread(str(pictures[0] / 'truth.png')).shape == (64, 128, 3)
     assert pictures[0].name in write_report(retrained).read_text()
 
 
 def test_onnx_equals_pytorch(retrained: Path, tmp_path: Path) -> None:
-    subnet = subnet_folders(retrained)[0]
+    subnet = SearchFolder(retrained).subnets()[0]
     result = export_onnx(subnet / 'config.py', subnet / 'retrained.pth', tmp_path / 'model.onnx', (64, 128))
     assert result.path.is_file() and result.max_difference < 1e-4
-    others = subnet_folders(retrained)[1:]
+    others = SearchFolder(retrained).subnets()[1:]
     if others:
         with pytest.raises(ValueError, match='another network'):
             export_onnx(subnet / 'config.py', others[0] / 'retrained.pth', tmp_path / 'x.onnx', (64, 128))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,9 @@ import pytest
 import torch
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.engine.mistakes import DEBUG, mistake, tell, tells_mistakes
+from hyctas_mm.cli.mistakes import DEBUG, mistake, tell, tells_mistakes
 from hyctas_mm.engine.new_search.labels import LabelCheck
+from hyctas_mm.errors import HyctasError
 from hyctas_mm.models.ops import build_op
 from hyctas_mm.registry import TRANSFORMS
 from tests.conftest import ROOT, run_script
@@ -40,19 +44,41 @@ def caught(function: Any, *args: Any) -> Exception:
 
 
 def test_what_this_project_refuses_is_a_mistake() -> None:
-    assert mistake(caught(SearchSpace.from_dict, dict(layers=40))) == 'search_space: layers=40; expected a whole number 4..20'
-    told = mistake(caught(build_op, 'nope', 4, 4, False, dict(type='BN')))
-    assert told is not None and told.startswith("no op 'nope' is registered")  # of a KeyError the text, not its repr
+    assert mistake(caught(SearchSpace.from_dict, dict(layers=40))) == ['search_space: layers=40; expected a whole number 4..20']
+    (told,) = mistake(caught(build_op, 'nope', 4, 4, False, dict(type='BN'))) or ['']
+    assert told.startswith("no op 'nope' is registered")  # of a KeyError the text, not its repr
+
+
+@pytest.mark.parametrize('kind', HyctasError.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_errors_are_also_pythons_own(kind: type[HyctasError]) -> None:
+    """And reach another process whole."""
+    (own,) = set(kind.__bases__) - {HyctasError}
+    error = pickle.loads(pickle.dumps(kind('what is wrong')))
+    assert type(error) is kind and isinstance(error, own) and mistake(error) == ['what is wrong'] and mistake(own('what is wrong')) is None
+
+
+def refusals() -> Iterator[tuple[str, str]]:
+    """Where the package and the tools raise an exception of Python's own that has a counterpart in hyctas_mm.errors."""
+    builtin = {base.__name__ for kind in HyctasError.__subclasses__() for base in kind.__bases__} - {'HyctasError', 'RuntimeError'}
+    for path in [*(ROOT / 'hyctas_mm').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]:
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            kind = getattr(getattr(node, 'exc', None), 'func', None)
+            if isinstance(node, ast.Raise) and getattr(kind, 'id', None) in builtin:
+                yield f'{path.relative_to(ROOT)}:{node.lineno}', kind.id
+
+
+def test_all_that_is_refused_is_a_mistake() -> None:
+    assert not list(refusals())
 
 
 def test_what_a_data_loaders_process_refuses_is_a_mistake() -> None:
     loader = torch.utils.data.DataLoader(Labels(), num_workers=1, collate_fn=list)
-    told = mistake(caught(next, iter(loader)))
-    assert told is not None and told.startswith('label a.png holds [9]; expected classes 0..6') and 'Traceback' not in told
+    (told,) = mistake(caught(next, iter(loader))) or ['']
+    assert told.startswith('label a.png holds [9]; expected classes 0..6') and 'Traceback' not in told
 
 
 def test_what_the_machine_refuses_is_a_mistake() -> None:
-    assert mistake(PermissionError(errno.EACCES, 'Permission denied', 'out.pth')) == "[Errno 13] Permission denied: 'out.pth'"
+    assert mistake(PermissionError(errno.EACCES, 'Permission denied', 'out.pth')) == ["[Errno 13] Permission denied: 'out.pth'"]
     assert mistake(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) is not None
 
 
@@ -61,7 +87,7 @@ def test_the_same_errors_from_elsewhere_are_bugs() -> None:
     assert mistake(caught(lambda: int('x'))) is None
     assert mistake(caught(lambda: torch.cat([]))) is None
     assert mistake(caught(Architecture.from_dict, dict(branches=[[dict(op='conv', width=12)]], head_width=[]))) is not None
-    assert mistake(caught(lambda: SearchSpace().sample(None))) is None  # type: ignore[arg-type]  an expression of ours, no raise
+    assert mistake(caught(lambda: SearchSpace().sample(None))) is None  # type: ignore[arg-type]
     assert mistake(NotImplementedError('never raised')) is None
 
 

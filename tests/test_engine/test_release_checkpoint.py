@@ -16,7 +16,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import ArchitectureError, SearchSpace, load_arch
-from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release, write_release
+from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release
 from hyctas_mm.engine.release_checkpoint import (
     ReleaseCheckpointError,
     ReleaseNetwork,
@@ -29,6 +29,7 @@ from hyctas_mm.engine.release_checkpoint import (
 from hyctas_mm.models.release_weights import aliases, release_name
 from tests.conftest import ROOT, run_script
 from tests.goldens import LOW_LEVELS, tensors
+from tests.release_genotypes import write_release
 from tests.test_engine.conftest import config, run
 
 SPACE = SearchSpace(layers=7, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=(8, 12), head_widths=(6, 12), low_levels=LOW_LEVELS)
@@ -83,7 +84,7 @@ def test_a_golden_checkpoint_computes_the_golden_logits(
     maps = net.train().decode_head.predict_maps(net.backbone(image))
     for name, key in (('main', 'sem_head/0'), ('aux16', 'sem_head_aux16/0'), ('aux32', 'sem_head_aux32/0')):
         torch.testing.assert_close(maps[name]['semantic'], golden[key], rtol=0, atol=1e-3 * golden[key].abs().max().item())
-    assert cfg.test_dataloader and cfg.train_cfg and cfg.custom_imports.imports == ['hyctas_mm']
+    assert cfg.test_dataloader and cfg.train_cfg and cfg.custom_imports.imports == ['hyctas_mm.register']
 
 
 def test_every_source_tensor_is_used_or_listed() -> None:

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from hyctas_mm.engine import pipeline, retraining
-from hyctas_mm.engine.files import lock_folder, read_json
 from hyctas_mm.engine.progress_view import STEPS, BarsView, View, ViewHook
+from hyctas_mm.files import lock_folder, read_json
 from hyctas_mm.search.archive import read_archive
 from tests.test_engine.conftest import config
 from tests.test_engine.test_new_search import ROOT, tool

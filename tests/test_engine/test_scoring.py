@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.scoring import Scorer, keep_on_device, recalibrate_bn
+from hyctas_mm.engine.scoring import keep_on_device, recalibrate_bn
+from hyctas_mm.evaluators import Job
 from tests.test_engine.conftest import config
 
 GPU = torch.device('cuda', 0)
@@ -89,21 +90,15 @@ def test_recalibrated_statistics_are_those_of_a_cumulative_average_bit_by_bit() 
 @pytest.fixture(scope='module')
 def opened(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenSearch:
     folder = tmp_path_factory.mktemp('opened')
-    found = OpenSearch(config('search', toy_root, folder, **{'train_cfg.supernet': str(supernet)}), folder)
-    found.load(supernet)
-    return found
-
-
-def scorer(opened: OpenSearch, **options: Any) -> Scorer:
-    loop, val_loop, old = opened.loop, opened.loop.runner.val_loop, opened.scorer
-    return Scorer(old.supernet, old.model_cfg, loop.dataloader, val_loop.dataloader, val_loop.evaluator, loop.calibration_batches, **options)
+    return OpenSearch(config('search', toy_root, folder, **{'train_cfg.supernet': str(supernet)}), folder)
 
 
 def test_scores_are_those_of_mmengines_loop_and_mmsegs_metric(opened: OpenSearch) -> None:
-    runner, rng = opened.loop.runner, np.random.default_rng(0)
-    for arch in [opened.space.sample(rng) for _ in range(3)]:
-        ours = opened.scorer.score(arch)
-        supernet, runner.model = runner.model, opened.scorer.subnet(arch)
+    runner, rng, evaluator = opened.loop.runner, np.random.default_rng(0), opened.evaluator()
+    archs = [opened.space.sample(rng) for _ in range(3)]
+    for arch, outcome in zip(archs, evaluator.evaluate([Job(arch, {}) for arch in archs])):
+        ours = outcome.metrics
+        supernet, runner.model = runner.model, evaluator.network(arch)
         try:
             theirs = ValLoop(runner, runner.val_loop.dataloader, runner.val_loop.evaluator).run()
         finally:
@@ -112,8 +107,9 @@ def test_scores_are_those_of_mmengines_loop_and_mmsegs_metric(opened: OpenSearch
 
 
 def test_half_precision_scores_are_close_and_not_the_same(opened: OpenSearch) -> None:
-    archs = [opened.space.sample(np.random.default_rng(seed)) for seed in range(3)]
-    full, half = ([scorer(opened, amp=amp).score(arch)['aAcc'] for arch in archs] for amp in (False, True))
-    assert full == [opened.scorer.score(arch)['aAcc'] for arch in archs]
+    jobs = [Job(opened.space.sample(np.random.default_rng(seed)), {}) for seed in range(3)]
+    evaluators = [opened.loop.build_evaluator(amp=amp) for amp in (False, True, False)]
+    full, half, again = ([outcome.metrics['aAcc'] for outcome in evaluator.evaluate(jobs)] for evaluator in evaluators)
+    assert full == again
     assert half != full
     np.testing.assert_allclose(half, full, atol=3)

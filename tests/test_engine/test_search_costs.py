@@ -13,8 +13,9 @@ from hyctas_mm.engine import retraining
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.evidence.finished_search import FinishedSearch
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.retraining import add_random, subnet_folders
+from hyctas_mm.engine.retraining import add_random
 from hyctas_mm.search.archive import read_archive
+from hyctas_mm.search.folder import SearchFolder
 from tests.test_engine.conftest import config, run
 
 PRICES = {
@@ -54,7 +55,7 @@ def test_random_networks_are_priced_as_the_search(priced: Path, monkeypatch: pyt
     arch, costs = archived(priced)
     monkeypatch.setattr(retraining, 'random_twin', lambda *_: arch)  # one whose cost in the search is known
     folder = priced / 'search'
-    add_random(folder, subnet_folders(folder)[:1], 1, 0)
+    add_random(SearchFolder(folder), 1, 0)
     results = json.loads((folder / 'subnets' / arch.archid / 'results.json').read_text())
     assert results['role'] == 'random' and results['costs'] == pytest.approx(costs)
 
@@ -65,8 +66,7 @@ def test_a_search_that_is_opened_again_prices_as_it_would(
     arch, costs = archived(priced)
     table = {'train_cfg.latency_table': str(priced / 'latency_table.json')}
     search = OpenSearch(config('search', toy_root, tmp_path, **PRICES, **table), tmp_path)
-    search.load(supernet)
-    assert search.costs()(arch) == pytest.approx(costs)
+    assert search.loop.prepare_costs(search.evaluator(supernet))(arch) == pytest.approx(costs)
     assert search.sizes()(arch).keys() == {'params_m', 'macs_g'}
 
 
@@ -88,4 +88,4 @@ def test_settings_of_no_use_are_named(priced: Path, tmp_path: Path) -> None:
         FileNotFoundError,
         match='search.json is missing or names no search_space and no post_processing_ms; .* --resume',
     ):
-        retraining.read_settings(tmp_path)
+        _ = SearchFolder(tmp_path).settings

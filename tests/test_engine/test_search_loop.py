@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from hyctas_mm.archs import load_arch
-from hyctas_mm.engine.scoring import Scorer
-from hyctas_mm.engine.search_loop import SearchError
+from hyctas_mm.engine.cli import check_is_search, set_supernet
 from hyctas_mm.search.archive import read_archive
+from hyctas_mm.search.driver import SearchError
+from tests.evaluators import ConstantScoreLoop, judged_by
 from tests.test_engine.conftest import SCREENED, config, run
 
 
@@ -20,8 +21,9 @@ def lines(work_dir: Path) -> list[dict]:
     return [{k: v for k, v in json.loads(line).items() if k not in ('seconds', 'check')} for line in text.splitlines()]
 
 
-def search(toy_root: Path, supernet: Path, work_dir: Path, **options) -> None:
-    run(config('search', toy_root, work_dir, **{'train_cfg.supernet': str(supernet)}, **options))
+def search(toy_root: Path, supernet: Path, work_dir: Path, judge: str = '', judge_options: dict = {}, **options) -> None:
+    cfg = config('search', toy_root, work_dir, **{'train_cfg.supernet': str(supernet)}, **options)
+    run(judged_by(judge, cfg, **judge_options) if judge else cfg)
 
 
 def test_files_of_a_search(searched: Path) -> None:
@@ -58,17 +60,9 @@ def test_a_killed_search_continues_to_the_same_archive(toy_root: Path, supernet:
     assert fronts[0]['front'] == fronts[1]['front'] and fronts[0]['chosen'] == fronts[1]['chosen']
 
 
-def test_scoring_twice_gives_the_same_number(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, monkeypatch) -> None:
-    scores: dict[str, list] = {}
-    original = Scorer.score
-
-    def twice(self, arch, give_up=None):
-        found = scores.setdefault(arch.archid, [original(self, arch), original(self, arch)])
-        return found[0]
-
-    monkeypatch.setattr(Scorer, 'score', twice)
-    search(toy_root, supernet, tmp_path, **{'train_cfg.branches': (1,), 'train_cfg.generations': 1})
-    assert len(scores) == 3 and all(a == b for a, b in scores.values())
+def test_scoring_twice_gives_the_same_number(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+    search(toy_root, supernet, tmp_path, 'Twice', **{'train_cfg.branches': (1,), 'train_cfg.generations': 1})
+    assert lines(tmp_path) == lines(searched)[:3]
 
 
 def test_an_exported_network_trains_and_tests_as_it_is(searched: Path, tmp_path: Path, toy_root: Path) -> None:
@@ -112,17 +106,8 @@ def test_no_candidate_within_the_bounds(toy_root: Path, supernet: Path, tmp_path
     assert len(lines(tmp_path / 'b')) == 12
 
 
-def test_a_failing_candidate_is_kept_with_its_reason(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
-    original, count = Scorer.score, [0]
-
-    def failing(self, arch, give_up=None):
-        count[0] += 1
-        if count[0] == 2:
-            raise RuntimeError('out of memory')
-        return original(self, arch)
-
-    monkeypatch.setattr(Scorer, 'score', failing)
-    search(toy_root, supernet, tmp_path, **{'train_cfg.branches': (1,)})
+def test_a_failing_candidate_is_kept_with_its_reason(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    search(toy_root, supernet, tmp_path, 'Troubled', dict(trouble='raise', at=2), **{'train_cfg.branches': (1,)})
     found = read_archive(tmp_path / 'search' / 'archive.jsonl')
     assert [c.violations for c in found if c.violations] == [('evaluation failed: out of memory',)] and len(found) == 6
 
@@ -146,17 +131,13 @@ def test_calibrating_on_scoring_images_is_refused(toy_root: Path, supernet: Path
 
 
 def test_the_same_folder_on_other_images_is_refused(toy_root: Path, supernet: Path, searched: Path) -> None:
-    with pytest.raises(SearchError, match='another search: images_sha1 is .* there, .* here'):
+    with pytest.raises(SearchError, match='another search: evaluator.images_sha1 is .* there, .* here'):
         search(toy_root, supernet, searched, **{'val_dataloader.dataset.indices': 7}, resume=True)
 
 
-def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
-    def failing(self, arch, give_up=None):
-        raise RuntimeError('device lost')
-
-    monkeypatch.setattr(Scorer, 'score', failing)
-    with pytest.raises(SearchError, match='3 candidates in a row failed, the last with: device lost'):
-        search(toy_root, supernet, tmp_path)
+def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match='3 candidates in a row failed, the last with: out of memory'):
+        search(toy_root, supernet, tmp_path, 'Troubled', dict(trouble='raise'))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +157,22 @@ def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet
 def test_wrong_configs(toy_root: Path, supernet: Path, tmp_path: Path, options: dict, error: type, expected: str) -> None:
     with pytest.raises(error, match=expected):
         search(toy_root, supernet, tmp_path, **options)
+
+
+def test_what_tools_take_for_a_search(toy_root: Path, tmp_path: Path) -> None:
+    cfg = config('search', toy_root, tmp_path)
+    for loop in ('NSGA2SearchLoop', 'SearchLoop', 'ConstantScoreLoop', ConstantScoreLoop):
+        cfg.train_cfg.type = loop
+        check_is_search(cfg)
+    for loop in ('IterBasedTrainLoop', 'NoLoop', None):
+        cfg.train_cfg.type = loop
+        with pytest.raises(ValueError, match=f'is not a search config: its train_cfg is {loop!r}'):
+            check_is_search(cfg)
+    assert set_supernet(cfg, 'a.pth') and cfg.train_cfg.supernet == 'a.pth'
+    cfg.train_cfg = dict(type='SearchLoop', evaluator=dict(type='InheritedWeights', supernet=None))
+    assert set_supernet(cfg, 'b.pth') and cfg.train_cfg.evaluator.supernet == 'b.pth'
+    cfg.train_cfg.evaluator = dict(type='FromScratch')
+    assert not set_supernet(cfg, 'c.pth') and cfg.train_cfg.evaluator == dict(type='FromScratch')
 
 
 def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
@@ -231,5 +228,5 @@ def test_a_supernet_that_changed_between_runs_is_refused(toy_root: Path, superne
     checkpoint = torch.load(supernet, weights_only=False)
     next(iter(checkpoint['state_dict'].values())).add_(1)
     torch.save(checkpoint, tmp_path / 'changed.pth')
-    with pytest.raises(SearchError, match='another search: supernet_sha1 is .* there, .* here'):
+    with pytest.raises(SearchError, match='another search: evaluator.supernet_sha1 is .* there, .* here'):
         search(toy_root, tmp_path / 'changed.pth', searched, resume=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hyctas_mm.engine.files import lock_folder
+from hyctas_mm.files import lock_folder
 from hyctas_mm.search.archive import read_archive
+from tests.evaluators import judged_by
 from tests.test_engine.conftest import SCREENED, config, run
 from tests.test_engine.test_search_loop import lines
 
@@ -92,7 +93,8 @@ def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(
     assert 'another process of the search died' in (tmp_path / 'rank0.txt').read_text()
     noted = [line for path in (tmp_path / 'search' / 'pending').glob('*') for line in path.read_text().splitlines()]
     assert noted, 'finished evaluations of the broken generation are noted'
-    run(config('search', toy_root, tmp_path, **{'train_cfg.supernet': str(supernet), 'resume': True}))  # goes on alone
+    cfg = config('search', toy_root, tmp_path, **{'train_cfg.supernet': str(supernet), 'resume': True})
+    run(judged_by('Troubled', cfg, trouble='die', at=2, rank=1))  # goes on alone
     assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
 
 

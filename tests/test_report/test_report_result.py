@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hyctas_mm.archs import ArchitectureError
-from hyctas_mm.report.result import find_search_dir, load_search
+from hyctas_mm.archs import ArchitectureError, known_ops
+from hyctas_mm.report.result import load_search
 from hyctas_mm.search.archive import SearchFileError
 from hyctas_mm.search.objectives import format_value, label_of
 
@@ -34,7 +34,7 @@ def test_reads_everything(search_dir: Path) -> None:
 
 
 def test_accepts_the_work_dir(search_dir: Path) -> None:
-    assert find_search_dir(search_dir.parent) == search_dir == find_search_dir(search_dir)
+    assert load_search(search_dir.parent).path == search_dir == load_search(search_dir / 'archive.jsonl').path
 
 
 def test_torn_last_line_is_ignored(search_dir: Path) -> None:
@@ -74,6 +74,7 @@ def test_ops_of_the_user_are_read(search_dir: Path) -> None:
     arch = {'branches': [[{'op': 'op_of_somebody', 'width': 12}]]}
     change_line(search_dir, 61, lambda line: json.dumps({k: v for k, v in json.loads(line).items() if k != 'archid'} | {'arch': arch}) + '\n')
     assert load_search(search_dir).candidates[-1].arch.branches[0][0].op == 'op_of_somebody'
+    assert 'op_of_somebody' not in known_ops(), 'reading registers nothing'
 
 
 @pytest.mark.parametrize('name', ['archive.jsonl', 'front.json'])

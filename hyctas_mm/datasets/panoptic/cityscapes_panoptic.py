@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from hyctas_mm.datasets.panoptic.panoptic_dataset import PanopticDataset
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import DATASETS
 
 _IMAGE_SUFFIX = '_gtFine_leftImg8bit.png'
@@ -41,7 +42,7 @@ class CityscapesPanoptic(PanopticDataset):
     def image_path(self, image: dict[str, Any]) -> str:
         name = image['file_name']
         if not name.endswith(_IMAGE_SUFFIX):
-            raise ValueError(
+            raise BadValue(
                 f'{self.ann_file}: image file_name {name!r} does not end in {_IMAGE_SUFFIX!r}; write the file with createPanopticImgs.py'
             )
         city = name.split('_', 1)[0]

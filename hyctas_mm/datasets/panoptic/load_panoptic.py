@@ -12,6 +12,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
 from hyctas_mm.datasets.panoptic.segment_ids import VOID_ID, ids_from_rgb, present_ids, seg_map_from_ids, segment_numbers
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import TRANSFORMS
 
 
@@ -41,12 +42,12 @@ class LoadPanoptic(BaseTransform):
             return results  # an image by itself, as mmdet's inference_detector gives it; samples of a data set always have the key
         path = results['seg_map_path']
         if path is None:
-            raise ValueError(f"image {results.get('img_path')} has no PNG of segments; set data_prefix['seg'], or leave LoadPanoptic out")
+            raise BadValue(f"image {results.get('img_path')} has no PNG of segments; set data_prefix['seg'], or leave LoadPanoptic out")
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
         png = mmcv.imfrombytes(content, flag='color_ignore_orientation', backend='cv2')  # with this flag it ignores channel_order: BGR
         ids = ids_from_rgb(png[..., ::-1])
         if tuple(results.get('ori_shape', ids.shape)[:2]) != ids.shape:
-            raise ValueError(
+            raise BadValue(
                 f'image {results["img_path"]} is (height, width) = {tuple(results["ori_shape"][:2])} but its PNG {path} is {ids.shape}; '
                 'both must have one size: write the PNG anew from the annotation'
             )
@@ -67,7 +68,7 @@ def _check_ids(ids: NDArray[np.int32], segments_info: Sequence[dict[str, Any]], 
     listed = {segment['id'] for segment in segments_info}
     for extra, where, lacking in ((drawn - listed, 'the PNG', 'the JSON'), (listed - drawn, 'the JSON', 'the PNG')):
         if extra:
-            raise ValueError(
+            raise BadValue(
                 f'{path}: {len(extra)} segment ids are in {where} but not in {lacking}: {sorted(extra)[:8]}; expected the same ids in both. '
                 'Mend the annotation, or pass strict=False to treat such pixels as void'
             )

@@ -11,6 +11,7 @@ from mmdet.datasets import CocoPanopticDataset
 
 from hyctas_mm.datasets.panoptic.categories import complete_metainfo, labels_by_category
 from hyctas_mm.datasets.panoptic.segment_ids import MAX_ID, VOID_ID
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.registry import DATASETS
 
 
@@ -116,13 +117,13 @@ class PanopticDataset(CocoPanopticDataset):
         keys = {'images', 'categories'} | ({'annotations'} if self.data_prefix.get('seg') else set())
         lacking = keys - set(content if isinstance(content, dict) else ())
         if lacking:
-            raise ValueError(f'{self.ann_file} has no {sorted(lacking)}; expected a COCO-panoptic JSON')
+            raise BadValue(f'{self.ann_file} has no {sorted(lacking)}; expected a COCO-panoptic JSON')
         if not self.data_prefix.get('seg'):
             return
         images, annotated = ({entry[key] for entry in content[part]} for part, key in (('images', 'id'), ('annotations', 'image_id')))
         for extra, what in ((images - annotated, 'images without an annotation'), (annotated - images, 'annotations without an image')):
             if extra:
-                raise ValueError(
+                raise BadValue(
                     f'{self.ann_file}: {len(extra)} {what}, e.g. {sorted(map(str, extra))[0]}, among {len(images)} images; '
                     "every image needs one annotation (without ground truth, leave data_prefix['seg'] out)"
                 )
@@ -132,7 +133,7 @@ class PanopticDataset(CocoPanopticDataset):
         for annotation in annotations:
             ids = [raw['id'] for raw in annotation['segments_info']]
             if len(set(ids)) < len(ids) or (ids and not VOID_ID < min(ids) <= max(ids) <= MAX_ID):
-                raise ValueError(
+                raise BadValue(
                     f'{self.ann_file}: image {annotation["image_id"]} has segment ids {sorted(ids)[:8]}; '
                     f'expected distinct ids in 1..{MAX_ID}, 0 is void'
                 )
@@ -140,7 +141,7 @@ class PanopticDataset(CocoPanopticDataset):
                 if raw['category_id'] not in self.cat2label:
                     unknown[raw['category_id']] = annotation['image_id']
         if unknown:
-            raise ValueError(
+            raise BadValue(
                 f'{self.ann_file}: segments have category ids {sorted(unknown)[:8]}, e.g. in image {next(iter(unknown.values()))}; '
                 f"expected ids of the file's {len(self.cat2label)} categories"
             )
@@ -150,7 +151,7 @@ class PanopticDataset(CocoPanopticDataset):
             return
         missing = missing_files(paths)
         if missing:
-            raise FileNotFoundError(
+            raise NoSuchFile(
                 f'{len(missing)} of {len(paths)} {what} files of {self.ann_file} are missing, e.g. {missing[0]}; '
                 f"check data_prefix['{prefix}'], and that ann_file is of the same split"
             )

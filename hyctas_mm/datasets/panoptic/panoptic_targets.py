@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from hyctas_mm.datasets.panoptic.segment_ids import ids_from_seg_map
 from hyctas_mm.datasets.panoptic.targets import build_targets
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import TRANSFORMS
 
 
@@ -39,12 +40,12 @@ class PanopticTargets(BaseTransform):
     def __init__(self, sigma: float = 8.0, small_area: float = 4096.0, small_weight: float = 3.0, ignore_crowd: bool = True) -> None:
         for name, value in (('sigma', sigma), ('small_weight', small_weight)):
             if not value > 0:
-                raise ValueError(f'PanopticTargets: {name}={value}; expected a positive number')
+                raise BadValue(f'PanopticTargets: {name}={value}; expected a positive number')
         self.sigma, self.small_area, self.small_weight, self.ignore_crowd = sigma, small_area, small_weight, ignore_crowd
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         if 'gt_seg_map' not in results:
-            raise ValueError(f'image {results.get("img_path")} has no segments; put LoadPanoptic before PanopticTargets, or leave both out')
+            raise BadValue(f'image {results.get("img_path")} has no segments; put LoadPanoptic before PanopticTargets, or leave both out')
         maps = build_targets(
             ids_from_seg_map(results['gt_seg_map']), results['segments_info'], self.sigma, self.small_area, self.small_weight, self.ignore_crowd
         )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyctas_mm.errors import BadValue
+
 VOID_ID = 0
 MAX_ID = 2**24 - 1
 
@@ -32,7 +34,7 @@ def rgb_from_ids(ids: NDArray[Any]) -> NDArray[np.uint8]:
         ValueError: For an id outside 0..2^24-1.
     """
     if ids.size and not (ids.min() >= 0 and ids.max() <= MAX_ID):
-        raise ValueError(f'segment ids reach from {ids.min()} to {ids.max()}; a PNG holds 0..{MAX_ID}')
+        raise BadValue(f'segment ids reach from {ids.min()} to {ids.max()}; a PNG holds 0..{MAX_ID}')
     wide = ids.astype(np.int32)
     return np.stack([wide & 255, (wide >> 8) & 255, wide >> 16], axis=-1).astype(np.uint8)  # (H, W) -> (H, W, 3)
 
@@ -52,7 +54,7 @@ def ids_from_seg_map(seg_map: NDArray[Any]) -> NDArray[np.int32]:
         ValueError: If the map cannot be one of ``LoadPanoptic``.
     """
     if seg_map.ndim != 2 or seg_map.dtype != np.int32:
-        raise ValueError(
+        raise BadValue(
             f'gt_seg_map is {seg_map.dtype} {seg_map.shape}; expected int32 (H, W): load it with LoadPanoptic, and keep transforms that '
             'change its type out of the pipeline'
         )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import TRANSFORMS
 
 
@@ -29,13 +30,13 @@ class CheckLabels(BaseTransform):
         image, label = results['img'], results['gt_seg_map']
         height, width = results.get('ori_shape', image.shape)[:2]
         if (height, width) != label.shape[:2]:
-            raise ValueError(
+            raise BadValue(
                 f'image {results["img_path"]} is {width}x{height} but its label {results["seg_map_path"]} is '
                 f"{label.shape[1]}x{label.shape[0]}; both must have one size: make the label anew at the image's size"
             )
         wrong = np.unique(label[(label >= self.num_classes) & (label != self.ignore_index)])
         if wrong.size:
-            raise ValueError(
+            raise BadValue(
                 f'label {results["seg_map_path"]} holds {wrong.tolist()[:8]}; '
                 f'expected classes 0..{self.num_classes - 1} or {self.ignore_index} (void); '
                 'convert the labels, or set num_classes to the number of classes'

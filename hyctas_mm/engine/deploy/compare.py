@@ -10,6 +10,7 @@ import torch
 from hyctas_mm.engine.deploy.description import SMALLEST, NetDescription
 from hyctas_mm.engine.deploy.onnx_net import Array, OnnxNet
 from hyctas_mm.engine.deploy.whole_net import WholeNet, derive
+from hyctas_mm.errors import BadValue
 
 
 def random_inputs(description: NetDescription, rng: np.random.Generator) -> list[Array]:
@@ -52,11 +53,11 @@ def largest_difference(net: WholeNet, file: OnnxNet, inputs: Iterable[Array]) ->
         for name in names:
             x = wanted[name]
             if x.shape != got[name].shape:
-                raise ValueError(f'the exported {name} have shape {tuple(got[name].shape)} for an input {batch.shape}; PyTorch has {tuple(x.shape)}')
+                raise BadValue(f'the exported {name} have shape {tuple(got[name].shape)} for an input {batch.shape}; PyTorch has {tuple(x.shape)}')
             difference = float((x - got[name]).abs().max() / x.abs().max().clamp(min=1e-6))
             largest = max(largest, difference) if difference == difference else float('nan')
         derived = derive({name: got[name] for name in names}, net.description)
         for name in net.description.output_names:
             if not torch.allclose(derived[name], got[name], rtol=0, atol=1e-4):
-                raise ValueError(f'the exported {name} do not follow from the exported maps, at input {batch.shape}')
+                raise BadValue(f'the exported {name} do not follow from the exported maps, at input {batch.shape}')
     return largest

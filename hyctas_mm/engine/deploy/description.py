@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hyctas_mm.errors import BadValue
+
 FORMAT = 'hyctas_mm/onnx-1'
 KEY = 'hyctas_mm'
 OUTPUTS = ('logits', 'probabilities', 'classes')
@@ -96,7 +98,7 @@ class NetDescription:
         else:
             good = (height, width) == self.input_hw
         if not good:
-            raise ValueError(
+            raise BadValue(
                 f'an image of {height} x {width} pixels; the network takes {self.accepted}: resize the image, or export with --dynamic size'
             )
 
@@ -120,13 +122,13 @@ class NetDescription:
         """
         for name, known in (('outputs', OUTPUTS), ('layout', LAYOUTS), ('channel_order', ORDERS)):
             if getattr(self, name) not in known:
-                raise ValueError(f'{name}={getattr(self, name)!r}; expected one of {", ".join(known)}')
+                raise BadValue(f'{name}={getattr(self, name)!r}; expected one of {", ".join(known)}')
         unknown = sorted(set(self.dynamic) - {'batch', 'size'})
         if unknown:
-            raise ValueError(f'dynamic has {", ".join(unknown)}; expected some of batch, size')
+            raise BadValue(f'dynamic has {", ".join(unknown)}; expected some of batch, size')
         if min(self.input_hw) < 1 or any(s % self.multiple for s in self.input_hw):
             height, width = (max(1, -(-s // self.multiple)) * self.multiple for s in self.input_hw)
-            raise ValueError(
+            raise BadValue(
                 f'input_hw={self.input_hw}; the network takes multiples of {self.multiple} pixels, to which its config pads '
                 f'(pad_size_divisor): use {height} x {width}, or let the file pad (--preprocess)'
             )
@@ -154,7 +156,7 @@ class NetDescription:
         """
         fields = json.loads(metadata.get(KEY, '{}'))
         if fields.pop('format', None) != FORMAT:
-            raise ValueError(f'{source}: no metadata {KEY} of format {FORMAT}; expected a file of tools/export_onnx.py of this version')
+            raise BadValue(f'{source}: no metadata {KEY} of format {FORMAT}; expected a file of tools/export_onnx.py of this version')
         fields.pop('smallest')
         lists = {k: tuple(tuple(v) if isinstance(v, list) else v for v in fields[k]) for k in fields if isinstance(fields[k], list)}
         return replace(cls(task=fields['task'], input_hw=(1, 1)), **(fields | lists))

@@ -15,6 +15,7 @@ from mmengine.registry import DATASETS
 from hyctas_mm.datasets.checks import check_images, check_not_empty
 from hyctas_mm.engine.deploy.description import SMALLEST, NetDescription
 from hyctas_mm.engine.predictions import spread_indices
+from hyctas_mm.errors import BadValue
 from hyctas_mm.visualization.panoptic_overlay import default_palette
 
 Image = npt.NDArray[np.uint8]
@@ -33,7 +34,7 @@ def open_dataset(cfg: Config, part: str, pipeline_of: str | None = None) -> Any:
     """
     loader = cfg.get(f'{part}_dataloader')
     if not loader:
-        raise ValueError(f'the config has no {part}_dataloader, so no images; give a config that has one')
+        raise BadValue(f'the config has no {part}_dataloader, so no images; give a config that has one')
     settings = dict(loader['dataset'])
     if pipeline_of:
         settings['pipeline'] = cfg[f'{pipeline_of}_dataloader']['dataset']['pipeline']
@@ -42,7 +43,7 @@ def open_dataset(cfg: Config, part: str, pipeline_of: str | None = None) -> Any:
         dataset = DATASETS.build(settings)
         check_not_empty(dataset, f'{part}_dataloader')
     except OSError as error:
-        raise ValueError(f'no images: {error}') from None
+        raise BadValue(f'no images: {error}') from None
     return dataset
 
 

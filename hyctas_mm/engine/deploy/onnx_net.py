@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyctas_mm.engine.deploy.description import NetDescription
+from hyctas_mm.errors import NoSuchFile
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +31,7 @@ class OnnxNet:
         import onnxruntime
 
         if not Path(path).is_file():
-            raise FileNotFoundError(f'no ONNX file {path}; write one with tools/export_onnx.py')
+            raise NoSuchFile(f'no ONNX file {path}; write one with tools/export_onnx.py')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

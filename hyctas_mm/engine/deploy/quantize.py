@@ -14,6 +14,7 @@ from typing import Any
 from hyctas_mm.costs.onnx_export import SCOPES
 from hyctas_mm.engine.deploy.images import Image
 from hyctas_mm.engine.deploy.onnx_net import Array, OnnxNet
+from hyctas_mm.errors import BadValue
 
 ATTENTION = ('MatMul', 'Softmax')
 PASSING = ('Add', 'Mul', 'Concat', 'Relu', 'Resize', 'AveragePool', 'Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Sigmoid')
@@ -61,7 +62,7 @@ def quantize(path: str | Path, out: str | Path, images: Iterable[Image], options
 
     net, nodes = OnnxNet(path), onnx.load(str(path)).graph.node
     if any(node.op_type == 'QuantizeLinear' for node in nodes):
-        raise ValueError(f'{path} is quantised already; expected a float file of tools/export_onnx.py')
+        raise BadValue(f'{path} is quantised already; expected a float file of tools/export_onnx.py')
     layers = options.keep if options.keep is not None else KEPT[net.description.task]
     kept = [name for layer in layers for name in _nodes_of(layer, nodes)]
     reader = _Reader(net, images)
@@ -88,7 +89,7 @@ class _Reader:
         self._first: Array | None = next(self._inputs, None)
         self.count = 0
         if self._first is None:
-            raise ValueError('no calibration images; quantisation needs training images, 32 to 256 of them')
+            raise BadValue('no calibration images; quantisation needs training images, 32 to 256 of them')
 
     def get_next(self) -> dict[str, Array] | None:
         """The next input, None after the last."""
@@ -120,7 +121,7 @@ def _nodes_of(layer: str, nodes: Any) -> list[str]:
         if any(f'{name}.'.startswith(f'{layer}.') for name in names):
             found.append(node.name)
     if not found:
-        raise ValueError(f'no layer {layer} in the file; it has {", ".join(sorted(layers))} and what these hold')
+        raise BadValue(f'no layer {layer} in the file; it has {", ".join(sorted(layers))} and what these hold')
     return found
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyctas_mm.engine.deploy.description import NetDescription
+from hyctas_mm.errors import BadValue
 
 Maps = dict[str, Tensor]
 
@@ -23,7 +24,7 @@ def task_of(model: nn.Module) -> str:
         return 'semantic'
     if hasattr(getattr(model, 'panoptic_head', None), 'upsample'):
         return 'panoptic'
-    raise ValueError(f"{type(model).__name__} cannot be exported; expected one of mmseg's segmentors or PanopticDeepLab")
+    raise BadValue(f"{type(model).__name__} cannot be exported; expected one of mmseg's segmentors or PanopticDeepLab")
 
 
 class WholeNet(nn.Module):

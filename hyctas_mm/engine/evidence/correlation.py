@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
+
+from hyctas_mm.errors import BadValue
 
 Array = npt.NDArray[np.float64]
 
@@ -24,10 +28,7 @@ class Interval:
 
 
 def correlate(x: Array, y: Array) -> dict[str, Array]:
-    """Kendall's tau (b, so ties count as neither), Pearson's and Spearman's rho.
-
-    All three are Daniels' general coefficient: the correlation over all pairs i, j of ``sign(x_i - x_j)``, of ``x_i - x_j``, and of the
-    differences of ranks.
+    """Kendall's tau (b, so ties count as neither), Pearson's and Spearman's rho; NaN where all values are equal.
 
     Args:
         x: (..., N).
@@ -36,22 +37,14 @@ def correlate(x: Array, y: Array) -> dict[str, Array]:
     Returns:
         By name, each (...).
     """
-    x_differences, y_differences = _differences(x), _differences(y)
-    x_signs, y_signs = np.sign(x_differences), np.sign(y_differences)
-    x_ranks, y_ranks = x_signs.sum(axis=-1), y_signs.sum(axis=-1)  # ranks but for scale and offset, ties in the middle
-    pairs = ((x_signs, y_signs), (x_differences, y_differences), (_differences(x_ranks), _differences(y_ranks)))
-    return {name: _general(a, b) for name, (a, b) in zip(MEASURES, pairs, strict=True)}
-
-
-def _differences(values: Array) -> Array:
-    return values[..., :, None] - values[..., None, :]  # (..., N) -> (..., N, N)
-
-
-def _general(a: Array, b: Array) -> Array:
-    over = (-2, -1)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        result: Array = (a * b).sum(axis=over) / np.sqrt((a * a).sum(axis=over) * (b * b).sum(axis=over))
-    return result
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', stats.ConstantInputWarning)
+        found = (
+            stats.kendalltau(x, y, axis=-1),
+            stats.pearsonr(x, y, axis=-1),
+            stats.pearsonr(stats.rankdata(x, axis=-1), stats.rankdata(y, axis=-1), axis=-1),
+        )
+    return {name: np.asarray(result.statistic) for name, result in zip(MEASURES, found, strict=True)}
 
 
 def intervals(x: Sequence[float], y: Sequence[float], draws: int = 2000, seed: int = 0) -> dict[str, Interval]:
@@ -82,15 +75,13 @@ def differences(x: Sequence[float], other: Sequence[float], y: Sequence[float], 
 def _read(x: Sequence[float], y: Sequence[float]) -> tuple[Array, Array]:
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 3:
-        raise ValueError(f'a correlation of {a.shape} and {b.shape} values; expected as many of both, three or more')
+        raise BadValue(f'a correlation of {a.shape} and {b.shape} values; expected as many of both, three or more')
     return a, b
 
 
 def _bootstrap(a: Array, b: Array, draws: int, seed: int) -> dict[str, Array]:
     indices = np.random.default_rng(seed).integers(0, len(a), size=(draws, len(a)))
-    parts = np.array_split(indices, max(1, draws * len(a) ** 2 // 10**6))  # all pairs of all draws at once would fill the memory
-    found = [correlate(a[part], b[part]) for part in parts]
-    return {name: np.concatenate([f[name] for f in found]) for name in MEASURES}
+    return correlate(a[indices], b[indices])
 
 
 def _quantiles(values: Array) -> tuple[float, float]:

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 from mmengine.config import Config
 
-from hyctas_mm.archs import Architecture, SearchSpace, load_arch
+from hyctas_mm.archs import Architecture, load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.cli import use_scope
-from hyctas_mm.engine.evidence.score_objective import score_of
-from hyctas_mm.engine.evidence.trained_networks import TrainedNetworks
-from hyctas_mm.engine.search_costs import finished_search_costs, read_settings
+from hyctas_mm.engine.search_costs import finished_search_costs
+from hyctas_mm.errors import BadValue
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.report.result import load_search
-from hyctas_mm.search import COSTS
+from hyctas_mm.search.folder import SearchFolder
 
 
 class FinishedSearch:
-    """Reads ``WORK_DIR/search``.
+    """A search as experiments on its networks want it.
 
     Args:
         path: The work dir, or the folder of the search in it.
 
     Attributes:
+        files: Its folder.
         result: What the search found.
-        folder: Folder of the search.
-        evidence: Where experiments on it are kept, ``WORK_DIR/evidence``.
         score: Name of the score.
+        cost: Name of the cost that networks are compared at.
         space: Its search space.
+        config: The training config of an exported network.
+        evidence: Where experiments on it are kept, ``WORK_DIR/evidence``.
 
     Raises:
         FileNotFoundError: If there is no search, or it exported no network.
@@ -36,35 +37,21 @@ class FinishedSearch:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.result = load_search(path)
-        self.folder = self.result.path
-        self.score = score_of(self.result.objectives).name
-        self.evidence = self.folder.with_name('evidence')
-        self.space = SearchSpace.from_dict(read_settings(self.folder)['search_space'])
-
-    @cached_property
-    def config(self) -> Config:
-        """The training config of an exported network."""
-        path = next(iter(sorted(self.folder.glob('subnets/*/config.py'))), None)
-        if path is None:
-            raise FileNotFoundError(f'no network in {self.folder / "subnets"}; let tools/search.py finish')
-        cfg = Config.fromfile(path)
-        use_scope(cfg)
-        return cfg
-
-    @property
-    def cost(self) -> str:
-        """Name of the first cost that was an objective; MACs if none was."""
-        return next((o.name for o in self.result.objectives if o.name in COSTS), 'macs_g')
+        self.files = SearchFolder.find(path)
+        self.result = load_search(self.files.path)
+        self.evidence = self.files.path.with_name('evidence')
+        self.config = Config.fromfile(self.files.chosen()[0] / 'config.py')  # first, as it may import a user's own ops
+        use_scope(self.config)
+        self.score, self.cost, self.space = self.files.score, self.files.cost, self.files.space
 
     def trained_networks(self, iters: int | None) -> TrainedNetworks:
-        """Networks of this search's training config; exported ones that were retrained with it are not trained again."""
+        """Networks of this search's training config; exported ones retrained with it are not trained again."""
         folder = self.evidence if iters is None else self.evidence / f'iters_{iters}'
-        return TrainedNetworks(folder, self.config, self.space.base_channels, iters, self.folder)
+        return TrainedNetworks(folder, self.config, self.space.base_channels, iters, self.files.path)
 
     def costs(self) -> CandidateCosts:
         """Prices architectures as the search did."""
-        return finished_search_costs(self.folder, self.config.model.to_dict())
+        return finished_search_costs(self.files, self.config.model.to_dict())
 
     def arch(self, name: str) -> Architecture:
         """An architecture by its archid in the archive, else by published name or file.
@@ -79,4 +66,6 @@ class FinishedSearch:
             return load_arch(name)
         except FileNotFoundError as error:
             known = ', '.join(self.result.chosen)
-            raise ValueError(f'--arch {name}: not in the archive of {self.folder} (chosen there: {known}), and {error}') from None
+            raise BadValue(
+                f'--arch {name}: not in the archive of {self.files.path} (chosen there: {known}), and {error}'
+            ) from None

@@ -3,56 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.engine.evidence.evaluations import Evaluations
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.evidence.settings import check_settings
-from hyctas_mm.engine.files import read_json
-from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
-from hyctas_mm.engine.search_costs import SETTINGS
-from hyctas_mm.search import Archive, ArchNSGA2, Candidate, Objective
-from hyctas_mm.search.archive import ARCHIVE, read_archive
-from hyctas_mm.search.baselines import RandomSearch, RegularisedEvolution, SearchAlgorithm
+from hyctas_mm.engine.workers import Workers
+from hyctas_mm.errors import BadValue, NoSuchFile
+from hyctas_mm.search import Candidate, Objective
+from hyctas_mm.search.archive import ARCHIVE
+from hyctas_mm.search.driver import SearchDriver
+from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.search.hypervolume import Frame, Points, band
 
-METHODS: Mapping[str, Callable[..., SearchAlgorithm]] = {
-    'NSGA-II': ArchNSGA2,
-    'random search': RandomSearch,
-    'regularised evolution': RegularisedEvolution,
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    'NSGA-II': dict(type='NSGA2'),
+    'random search': dict(type='RandomSearch'),
+    'regularised evolution': dict(type='RegularisedEvolution'),
 }
-IDLE_ASKS = 50
-"""Asks in a row that bring nothing new, after which a search has ended."""
+"""Configs of what is compared, by the name that a person sees."""
+IDLE_GENERATIONS = 50
+"""Generations in a row that bring nothing new, after which a search has ended."""
 
 Runs = Mapping[str, Mapping[str, Sequence[Candidate]]]
 """For each method and each of its runs (seeds) the candidates in order of evaluation."""
 
 
 def compare_searches(
-    space: SearchSpace,
+    build: Callable[..., SearchDriver],
     tracks: Sequence[int | None],
-    evaluations: Evaluations,
     seeds: Sequence[int],
     budget: int,
     population: int,
+    methods: Mapping[str, Mapping[str, Any]] = METHODS,
 ) -> dict[str, dict[str, list[Candidate]]]:
     """Runs every method with every seed.
 
-    Methods with the same seed begin with the same random population. What counts as an evaluation is a candidate that is new to the run:
-    a repeated one costs nothing in a search either.
+    Methods with the same seed begin with the same random population. What counts as an evaluation is a candidate that
+    is new to the run: a repeated one costs nothing in a search either.
 
     Args:
-        space: The search space.
+        build: A :class:`SearchDriver` that lacks ``algorithm``, ``population`` and ``seed``; all have one archive, so
+            that the first to ask has an architecture evaluated and the others find it.
         tracks: Numbers of branches searched separately, ``[None]`` for all jointly. The budget is divided among them.
-        evaluations: Where candidates are evaluated; shared by all runs.
         seeds: Seeds.
         budget: Evaluations of each run.
         population: Population of each track.
+        methods: Configs of algorithms by name.
 
     Returns:
         The candidates by method and seed.
@@ -61,30 +61,32 @@ def compare_searches(
         ValueError: If the budget leaves no generation after the first, random one.
     """
     if budget < 2 * population * len(tracks):
-        raise ValueError(
+        raise BadValue(
             f'--budget {budget} over {len(tracks)} track(s) with a population of {population}: nothing would evolve; '
             f'give --budget {2 * population * len(tracks)} or more, or a smaller --population'
         )
-    weights = [o.weight for o in evaluations.objectives]
-    progress = Progress('searches', len(METHODS) * len(seeds))
-    runs: dict[str, dict[str, list[Candidate]]] = {name: {} for name in METHODS}
+    progress = Progress('searches', len(methods) * len(seeds))
+    runs: dict[str, dict[str, list[Candidate]]] = {name: {} for name in methods}
     for seed in seeds:
-        for name, method in METHODS.items():
-            algorithms = [method(space, track, weights, population=population, seed=seed, accept=evaluations.accept) for track in tracks]
-            runs[name][str(seed)] = run_search(algorithms, evaluations, budget)
-            progress.update(progress.done + 1, f'{name}, seed {seed}: {len(evaluations.archive)} architectures evaluated in all')
+        for name, algorithm in methods.items():
+            driver = build(algorithm=algorithm, population=population, seed=seed)
+            runs[name][str(seed)] = run_search(driver, tracks, budget)
+            progress.update(
+                progress.done + 1, f'{name}, seed {seed}: {len(driver.archive)} architectures evaluated in all'
+            )
     return runs
 
 
 def compare_on_supernet(
-    search: OpenSearch, supernet: str, folder: Path, seeds: Sequence[int], budget: int, population: int
+    search: OpenSearch, supernet: str | None, folder: Path, seeds: Sequence[int], budget: int, population: int
 ) -> tuple[dict[str, dict[str, list[Candidate]]], tuple[Objective, ...]]:
-    """Compares the methods on a supernet, with the objectives, bounds and tracks of a search config.
+    """Compares the methods, and the search's own algorithm if it is another, as its config judges and prices.
 
     Args:
         search: The search.
-        supernet: Its checkpoint.
-        folder: Keeps the evaluations that all runs share, in ``archive.jsonl``; what is there is not evaluated again.
+        supernet: Checkpoint in place of the config's.
+        folder: Keeps the evaluations that all runs share, as the folder of a search does; what is there is not
+            evaluated again.
         seeds: Seeds.
         budget: Evaluations of each run.
         population: Population of each track.
@@ -93,56 +95,60 @@ def compare_on_supernet(
         The candidates by method and seed, and the objectives.
 
     Raises:
-        ValueError: If the folder holds evaluations of other weights or images, or the budget is too small.
+        SearchError: If the folder holds evaluations of other weights or images.
+        ValueError: If the budget is too small.
     """
-    loop, digest = search.loop, search.load(supernet)
-    costs = search.costs()
-    images = search.scorer.images_sha1
-    demands = [vars(b) for b in loop.bounds]  # part of every line of the archive
-    settings = dict(search_space=search.space.to_dict(), supernet_sha1=digest, images_sha1=images, input_hw=list(loop.input_hw), bounds=demands)
-    check_settings(folder, settings)
+    loop, evaluator = search.loop, search.evaluator(supernet)
+    identity = evaluator.identity() | dict(type=loop.evaluator_cfg['type'])
+    bounds = [vars(b) for b in loop.bounds]  # part of every line of the archive
+    files = SearchFolder(folder)
+    settings = dict(
+        search_space=search.space.to_dict(), evaluator=identity, input_hw=list(loop.pricing.input_hw), bounds=bounds
+    )
+    archive, workers = files.begin(settings, resume=True), Workers(evaluator, folder)
+    build = partial(
+        SearchDriver,
+        space=search.space,
+        evaluator=workers,
+        prices=loop.prepare_costs(evaluator),
+        demands=loop.demands,
+        archive=archive,
+    )
+    own = loop.algorithm_cfg['type']
+    methods = METHODS if own in {m['type'] for m in METHODS.values()} else {**METHODS, own: loop.algorithm_cfg}
+    return compare_searches(build, loop.branches, seeds, budget, population, methods), loop.objectives
 
-    def score(arch: Architecture) -> dict[str, float]:
-        with quiet_runners():
-            return search.scorer.score(arch)
 
-    evaluations = Evaluations(score, costs, loop.objectives, loop.bounds, Archive(folder / ARCHIVE))
-    return compare_searches(search.space, loop.branches, evaluations, seeds, budget, population), loop.objectives
-
-
-def run_search(algorithms: Sequence[SearchAlgorithm], evaluations: Evaluations, budget: int) -> list[Candidate]:
+def run_search(driver: SearchDriver, tracks: Sequence[int | None], budget: int) -> list[Candidate]:
     """Candidates of one run in order of evaluation, each once; the track with the fewest evaluations is always next.
 
     Args:
-        algorithms: One for each track.
-        evaluations: Where candidates are evaluated.
+        driver: The search.
+        tracks: Its tracks.
         budget: Evaluations of all tracks together.
     """
     found: dict[str, Candidate] = {}
-    spent, idle = [0] * len(algorithms), [0] * len(algorithms)
+    runs = [driver.search(track) for track in tracks]
+    spent, idle = [0] * len(runs), [0] * len(runs)
     while len(found) < budget:
-        alive = [i for i, a in enumerate(algorithms) if not a.exhausted and idle[i] < IDLE_ASKS]
+        alive = [i for i in range(len(runs)) if idle[i] < IDLE_GENERATIONS]
         if not alive:
             break
-        track = min(alive, key=lambda i: spent[i])
-        before, asked = len(found), []
-        for arch in algorithms[track].ask():
-            if len(found) == budget:
-                return list(found.values())
-            asked.append(evaluations(arch))
-            found.setdefault(arch.archid, asked[-1])
-        if asked:
-            algorithms[track].tell([evaluations.demands.minimised(c) for c in asked], [evaluations.demands.violation(c) for c in asked])
+        track, before = min(alive, key=lambda i: spent[i]), len(found)
+        generation = next(runs[track], None)
+        for candidate in generation.candidates if generation else ():
+            found.setdefault(candidate.archid, candidate)
         spent[track] += len(found) - before
-        idle[track] = 0 if len(found) > before else idle[track] + 1
-    return list(found.values())
+        idle[track] = IDLE_GENERATIONS if generation is None else 0 if len(found) > before else idle[track] + 1
+    return list(found.values())[:budget]
 
 
 def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidate]]], tuple[Objective, ...]]:
     """Finished searches as runs.
 
     Args:
-        sources: Archives, or folders or work dirs of searches; each may be given a name, ``NAME=PATH``. Those of one name are runs of one method.
+        sources: Archives, or folders or work dirs of searches; each may be given a name, ``NAME=PATH``. Those of one
+            name are runs of one method.
 
     Returns:
         The candidates by name and path, and the objectives that all have in common.
@@ -155,35 +161,38 @@ def read_runs(sources: Sequence[str]) -> tuple[dict[str, dict[str, list[Candidat
     objectives: dict[str, tuple[Objective, ...]] = {}
     for source in sources:
         name, _, path = source.rpartition('=')
-        archive = _find_archive(Path(path))
-        settings = read_json(archive.with_name(SETTINGS))
-        objectives[path] = tuple(Objective(**o) for o in settings.get('objectives', []))
-        runs.setdefault(name or archive.parent.parent.name, {})[path] = list(read_archive(archive))
+        try:
+            search = SearchFolder.find(path)
+        except FileNotFoundError:
+            raise NoSuchFile(
+                f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it'
+            ) from None
+        objectives[path] = search.objectives
+        runs.setdefault(name or search.path.parent.name, {})[path] = list(search.candidates())
     first = next(iter(objectives))
     for path, found in objectives.items():
-        if [o.name for o in found] != [o.name for o in objectives[first]] or not found:
+        if [o.name for o in found] != [o.name for o in objectives[first]]:
             names = {p: [o.name for o in objectives[p]] for p in (first, path)}
-            raise ValueError(f'searches of different objectives cannot be compared: {names}; name searches with the same ones')
+            raise BadValue(
+                f'searches of different objectives cannot be compared: {names}; name searches with the same ones'
+            )
     return runs, objectives[first]
-
-
-def _find_archive(path: Path) -> Path:
-    for place in (path, path / ARCHIVE, path / 'search' / ARCHIVE):
-        if place.is_file():
-            return place
-    raise FileNotFoundError(f'no search config and no archive {path}; expected CONFIG.py, or {ARCHIVE}, or a folder that holds it')
 
 
 def points_of(candidates: Sequence[Candidate], objectives: Sequence[Objective]) -> Points:
     """The objectives of candidates, smaller is better; infinite rows for those that are infeasible."""
-    rows = [[o.sign * value if (value := c.value(o.name)) is not None else np.inf for o in objectives] for c in candidates]
+    rows = [
+        [o.sign * value if (value := c.value(o.name)) is not None else np.inf for o in objectives] for c in candidates
+    ]
     points = np.asarray(rows, dtype=np.float64).reshape(-1, len(objectives))
     infeasible = np.array([bool(c.violations) for c in candidates], dtype=bool) | ~np.isfinite(points).all(axis=1)
     points[infeasible] = np.inf
     return points
 
 
-def frame_of(runs: Runs, objectives: Sequence[Objective], ideal: Mapping[str, float] = {}, reference: Mapping[str, float] = {}) -> Frame:
+def frame_of(
+    runs: Runs, objectives: Sequence[Objective], ideal: Mapping[str, float] = {}, reference: Mapping[str, float] = {}
+) -> Frame:
     """The frame of all runs: given corners, and for what is not given the best and worst feasible value of all runs.
 
     Args:
@@ -197,11 +206,18 @@ def frame_of(runs: Runs, objectives: Sequence[Objective], ideal: Mapping[str, fl
     """
     names = [o.name for o in objectives]
     if unknown := sorted({*ideal, *reference} - set(names)):
-        raise ValueError(f'{", ".join(unknown)}: no objective of these searches, which have {", ".join(names)}')
-    points = np.concatenate([points_of(candidates, objectives) for by_seed in runs.values() for candidates in by_seed.values()])
+        raise BadValue(f'{", ".join(unknown)}: no objective of these searches, which have {", ".join(names)}')
+    points = np.concatenate(
+        [points_of(candidates, objectives) for by_seed in runs.values() for candidates in by_seed.values()]
+    )
     found = Frame.around(points[np.isfinite(points).all(axis=1)])
-    best = [o.sign * ideal[o.name] if o.name in ideal else value for o, value in zip(objectives, found.ideal, strict=True)]
-    worst = [o.sign * reference[o.name] if o.name in reference else value for o, value in zip(objectives, found.reference, strict=True)]
+    best = [
+        o.sign * ideal[o.name] if o.name in ideal else value for o, value in zip(objectives, found.ideal, strict=True)
+    ]
+    worst = [
+        o.sign * reference[o.name] if o.name in reference else value
+        for o, value in zip(objectives, found.reference, strict=True)
+    ]
     return Frame(tuple(best), tuple(worst))
 
 
@@ -209,8 +225,8 @@ def summarise(runs: Runs, objectives: Sequence[Objective], frame: Frame) -> dict
     """Hypervolume over evaluations of every run, and each method's band.
 
     Returns:
-        ``frame`` (the corners in the objectives' own directions) and ``methods``, each with ``curves`` by run and the ``mean``, ``low`` and
-        ``high`` over runs.
+        ``frame`` (the corners in the objectives' own directions) and ``methods``, each with ``curves`` by run and the
+        ``mean``, ``low`` and ``high`` over runs.
     """
     methods = {}
     for name, by_run in runs.items():
@@ -223,6 +239,7 @@ def summarise(runs: Runs, objectives: Sequence[Objective], frame: Frame) -> dict
             high=summary.high.tolist(),
         )
     corners = {
-        corner: {o.name: o.sign * value for o, value in zip(objectives, getattr(frame, corner), strict=True)} for corner in ('ideal', 'reference')
+        corner: {o.name: o.sign * value for o, value in zip(objectives, getattr(frame, corner), strict=True)}
+        for corner in ('ideal', 'reference')
     }
     return dict(objectives=[o.name for o in objectives], frame=corners, methods=methods)

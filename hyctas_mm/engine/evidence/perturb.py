@@ -10,8 +10,8 @@ import numpy as np
 from hyctas_mm.archs import Architecture
 from hyctas_mm.archs.perturbations import Variant, perturbations
 from hyctas_mm.engine.evidence.finished_search import FinishedSearch
-from hyctas_mm.engine.evidence.trained_networks import mean_and_std
-from hyctas_mm.engine.files import write_json
+from hyctas_mm.evaluators.trained_networks import mean_and_std
+from hyctas_mm.files import write_json
 
 
 def measure_perturbations(

@@ -10,10 +10,11 @@ import numpy as np
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.evidence.finished_search import FinishedSearch
-from hyctas_mm.engine.evidence.trained_networks import mean_and_std, mean_of_seeds
-from hyctas_mm.engine.files import read_json, write_json
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.engine.retraining import random_twin
+from hyctas_mm.errors import BadValue
+from hyctas_mm.evaluators.trained_networks import mean_and_std, mean_of_seeds
+from hyctas_mm.files import read_json, write_json
 
 RESULT, TWINS = 'random_baseline.json', 'random_twins.json'
 
@@ -40,7 +41,7 @@ def measure_random_baseline(
         ValueError: If ``per_track`` is not positive.
     """
     if per_track < 1:
-        raise ValueError(f'--per-track {per_track}: expected one random network or more for each number of branches')
+        raise BadValue(f'--per-track {per_track}: expected one random network or more for each number of branches')
     costs = search.costs()
     searched = networks_by_branches(search)
     twins = {n: _twins(search, archs, costs, per_track, sample_seed) for n, archs in searched.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -12,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.engine.evidence.correlation import MEASURES, Interval, correlate, differences, intervals
+from hyctas_mm.engine.evidence import correlation
+from hyctas_mm.engine.evidence.correlation import MEASURES, Interval, correlate, intervals
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.evidence.settings import check_settings
-from hyctas_mm.engine.evidence.trained_networks import TrainedNetworks, mean_of_seeds
-from hyctas_mm.engine.files import read_json, write_json
-from hyctas_mm.engine.pipeline import quiet_runners
 from hyctas_mm.engine.progress import Progress
+from hyctas_mm.errors import BadValue
+from hyctas_mm.evaluators.inherited_weights import InheritedWeights
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_of_seeds
+from hyctas_mm.files import differences, read_json, write_json
 
 RESULT = 'rank_correlation.json'
 
@@ -55,16 +57,33 @@ def measure_rank_correlation(
         ValueError: If the folder holds another experiment, or fewer than three architectures are asked for.
     """
     if num_archs < 3:
-        raise ValueError(f'--archs {num_archs}: a correlation needs three architectures or more')
+        raise BadValue(f'--archs {num_archs}: a correlation needs three architectures or more')
     check_settings(folder, dict(search_space=search.space.to_dict(), sample_seed=sample_seed, score=search.score))
     archs = sample_archs(search.space, num_archs, sample_seed)
     networks = TrainedNetworks(folder, search.loop.subnet_config, search.space.base_channels, iters)
-    scores = [_score_all(search, supernet, archs, folder) for supernet in supernets]  # before the trainings, which take longest
+    evaluator = search.evaluator(supernets[0])
+    if not isinstance(evaluator, InheritedWeights):
+        raise BadValue(f'the search judges by {type(evaluator).__name__}; supernets are compared with InheritedWeights')
+    # before the trainings, which take longest
+    scores = [_score_all(evaluator, supernet, search.score, archs, folder) for supernet in supernets]
     accuracy = networks.train(archs, seeds, search.score)
     result = summarise(archs, accuracy, dict(zip(supernets, scores, strict=True)), search.sizes())
     result |= dict(score=search.score, sample_seed=sample_seed, iters=networks.cfg.train_cfg.get('max_iters'), seeds=list(seeds))
     write_json(folder / RESULT, result)
     return result
+
+
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Notes the settings in a new folder, or checks that those noted there are the same.
+
+    Raises:
+        ValueError: Naming each that differs.
+    """
+    path = folder / 'settings.json'
+    there, here = read_json(path), json.loads(json.dumps(settings))
+    if there and (differing := differences({key: there.get(key) for key in here}, here)):
+        raise BadValue(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
+    write_json(path, here)
 
 
 def sample_archs(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
@@ -74,7 +93,7 @@ def sample_archs(space: SearchSpace, count: int, seed: int) -> list[Architecture
         ValueError: If the space has fewer.
     """
     if count > space.size():
-        raise ValueError(f'{count} architectures of a space that has {space.size()}; ask for fewer')
+        raise BadValue(f'{count} architectures of a space that has {space.size()}; ask for fewer')
     rng = np.random.default_rng(seed)
     found: dict[str, Architecture] = {}
     while len(found) < count:
@@ -105,7 +124,7 @@ def summarise(
     for name, found in values.items():
         entry: dict[str, Any] = dict(supernet=name, scores=dict(scores[name]), correlation=_as_dicts(intervals(found, truth)))
         if found is not first:
-            entry['better_than_first'] = _as_dicts(differences(found, first, truth))
+            entry['better_than_first'] = _as_dicts(correlation.differences(found, first, truth))
         supernets.append(entry)
     return dict(archs=rows, supernets=supernets, between_seeds=_between_seeds(archs, accuracy))
 
@@ -117,22 +136,23 @@ def _between_seeds(archs: Sequence[Architecture], accuracy: Mapping[str, Mapping
     return {name: _number(float(np.mean([f[name] for f in found]))) for name in MEASURES} if found else None
 
 
-def _score_all(search: OpenSearch, supernet: str, archs: Sequence[Architecture], folder: Path) -> dict[str, float]:
+def _score_all(
+    evaluator: InheritedWeights, supernet: str, score: str, archs: Sequence[Architecture], folder: Path
+) -> dict[str, float]:
     """Scores by archid, each kept as soon as it is known."""
-    digest = search.load(supernet)
-    scorer = search.scorer
-    key = hashlib.sha1(f'{digest} {scorer.images_sha1}'.encode()).hexdigest()[:12]  # other weights or other images score anew
+    evaluator.load(supernet)
+    identity = evaluator.identity()
+    key = hashlib.sha1(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]  # other weights or images: anew
     path = folder / 'scores' / f'{key}.json'
-    known = read_json(path) or dict(supernet_sha1=digest, images_sha1=scorer.images_sha1, scores={})
+    known = read_json(path) or dict(identity, scores={})
     known['supernet'] = supernet
     progress = Progress(f'scored with {supernet}', len(archs))
     for number, arch in enumerate(archs):
         if arch.archid not in known['scores']:
-            with quiet_runners():
-                known['scores'][arch.archid] = scorer.score(arch)
+            known['scores'][arch.archid] = evaluator.scorer.score(evaluator.network(arch))
             write_json(path, known)
         progress.update(number + 1)
-    return {arch.archid: known['scores'][arch.archid][search.score] for arch in archs}
+    return {arch.archid: known['scores'][arch.archid][score] for arch in archs}
 
 
 def _as_dicts(found: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:

@@ -7,6 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from hyctas_mm.engine.inference import prepare_for_inference
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import HOOKS
 
 
@@ -31,6 +32,6 @@ class FastInferenceHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
-            raise ValueError('FastInferenceHook beside EMAHook: a fused network has no averaged weights to swap in; remove one from custom_hooks')
+            raise BadValue('FastInferenceHook beside EMAHook: a fused network has no averaged weights to swap in; remove one from custom_hooks')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         prepare_for_inference(model, self.channels_last, self.compile_mode)

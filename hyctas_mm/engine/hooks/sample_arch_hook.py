@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.checks import check_not_empty
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import searchable_parts, set_arch
 from hyctas_mm.registry import HOOKS
 
@@ -62,7 +63,7 @@ def supernet_space(model: Any) -> SearchSpace:
     parts = searchable_parts(model)
     spaces: list[SearchSpace] = [module.search_space for module in parts.values()]
     if any(space != spaces[0] for space in spaces):
-        raise ValueError(f'the parts {", ".join(parts)} of the model have different search spaces; give search_space the same value in all of them')
+        raise BadValue(f'the parts {", ".join(parts)} of the model have different search spaces; give search_space the same value in all of them')
     return spaces[0]
 
 
@@ -78,7 +79,7 @@ def check_supernet_checkpoint(checkpoint: dict[str, Any], space: SearchSpace, so
     ours = space.to_dict()
     differing = [f'{k}: {saved.get(k)!r} there, {ours.get(k)!r} here' for k in sorted({*saved, *ours}) if saved.get(k) != ours.get(k)]
     if differing:
-        raise ValueError(f'{source} is of another search space ({"; ".join(differing)}); use the space it was trained with')
+        raise BadValue(f'{source} is of another search space ({"; ".join(differing)}); use the space it was trained with')
 
 
 def _unwrapped(runner: Runner) -> Any:

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.backbones import HyCTASBackbone
 from hyctas_mm.registry import HOOKS
 
@@ -35,7 +36,7 @@ class ScheduledDropPathHook(Hook):
 
     def __init__(self, max_prob: float = 0.2) -> None:
         if not 0 <= max_prob < 1:
-            raise ValueError(f'ScheduledDropPathHook: max_prob={max_prob!r}; expected a probability from 0 to below 1, e.g. 0.2')
+            raise BadValue(f'ScheduledDropPathHook: max_prob={max_prob!r}; expected a probability from 0 to below 1, e.g. 0.2')
         self.max_prob = max_prob
 
     def before_train(self, runner: Runner) -> None:
@@ -52,5 +53,5 @@ def _backbones(runner: Runner) -> list[HyCTASBackbone]:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     backbones = [module for module in model.modules() if isinstance(module, HyCTASBackbone)]
     if not backbones:
-        raise ValueError(f'ScheduledDropPathHook: {type(model).__name__} has no HyCTASBackbone; remove the hook from custom_hooks')
+        raise BadValue(f'ScheduledDropPathHook: {type(model).__name__} has no HyCTASBackbone; remove the hook from custom_hooks')
     return backbones

@@ -12,6 +12,7 @@ from torch import nn
 
 from hyctas_mm.archs import load_arch, zoo_names
 from hyctas_mm.costs import count_macs, count_params
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.models.subnet import drop_training_parts
 
 PUBLISHED_BASE_CHANNELS = {'hyctas-s': 12, 'hyctas-m': 12, 'hyctas-l': 16}
@@ -53,7 +54,7 @@ class Network:
         with DefaultScope.overwrite_default_scope(self.scope), torch.device(device):
             net: nn.Module = MODELS.build(self.model)
         if hasattr(net, 'roi_head'):
-            raise ValueError(f'{self.name}: what a {type(net).__name__} costs depends on what it finds; give a one-stage detector or a segmentor')
+            raise BadValue(f'{self.name}: what a {type(net).__name__} costs depends on what it finds; give a one-stage detector or a segmentor')
         return (keep_unused_fusions if as_release else drop_training_parts)(net.eval())
 
 
@@ -67,12 +68,12 @@ def keep_unused_fusions(net: nn.Module) -> nn.Module:
     """
     aggregations = [head.aggregation for head in net.modules() if hasattr(head, 'drop_auxiliary')]
     if not aggregations:
-        raise ValueError('--as-release compares networks with a HyCTASHead; give other networks without it')
+        raise BadValue('--as-release compares networks with a HyCTASHead; give other networks without it')
     unused = [(a, a.fuse16, a.fuse32) for a in aggregations]
     drop_training_parts(net)
     for aggregation, fuse16, fuse32 in unused:
         if aggregation.strides[-1] > 8 and fuse16 is None:
-            raise ValueError("--as-release: a head with aux_weight=0 is built without the fusions to be counted; give it the release's 0.2")
+            raise BadValue("--as-release: a head with aux_weight=0 is built without the fusions to be counted; give it the release's 0.2")
         aggregation.fuse16, aggregation.fuse32 = fuse16, fuse32
         aggregation.training = True  # this module's own flag: it computes all maps, while what it holds stays in eval mode
     return net
@@ -86,12 +87,12 @@ def published(name: str, input_hw: tuple[int, int] | None, base_channels: int | 
         FileNotFoundError: If there is no such file.
     """
     if input_hw is None and name not in zoo_names():
-        raise ValueError(f'{name}: an architecture has no input size; give --shape H W')
+        raise BadValue(f'{name}: an architecture has no input size; give --shape H W')
     changes = dict(low_level=low_level) if low_level else {}
     arch = load_arch(name).to_dict() | changes
     base_channels = base_channels or PUBLISHED_BASE_CHANNELS.get(name)
     if base_channels is None:
-        raise ValueError(f'{name}: no filter multiplier is known for it; give --base-channels')
+        raise BadValue(f'{name}: no filter multiplier is known for it; give --base-channels')
     model = dict(
         type='EncoderDecoder',
         backbone=dict(type='HyCTASBackbone', arch=arch, base_channels=base_channels, outputs='branches'),
@@ -109,15 +110,15 @@ def from_config(path: str, input_hw: tuple[int, int] | None, training: bool = Fa
         ValueError: If it is a supernet's config, or does not say how large its input is and ``input_hw`` does not either.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: neither a config file nor a published network ({", ".join(zoo_names())})')
+        raise NoSuchFile(f'{path}: neither a config file nor a published network ({", ".join(zoo_names())})')
     cfg = Config.fromfile(path)
     if 'search_space' in cfg.model.backbone:
-        raise ValueError(f'{path}: a supernet costs as much as the network it computes; export one with tools/export_subnet.py and give its config')
+        raise BadValue(f'{path}: a supernet costs as much as the network it computes; export one with tools/export_subnet.py and give its config')
     crop = (cfg.model.get('data_preprocessor') or {}).get('size')
     found = (tuple(crop), 'crop') if training and crop else input_size(cfg)
     size = (input_hw, '--shape') if input_hw else found
     if size is None:
-        raise ValueError(
+        raise BadValue(
             f'{path}: says no input size, neither by Resize in test_dataloader.dataset.pipeline, nor by RandomResize in train_dataloader, nor by '
             'model.data_preprocessor.size; give --shape H W'
         )

@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from hyctas_mm.errors import BadValue, NoSuchFile
+
 PEERS = {
     'fast-scnn': 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py',
     'bisenetv2': 'bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
@@ -38,11 +40,11 @@ def peer_model(name: str, num_classes: int) -> ConfigDict:
         FileNotFoundError: If the installed mmseg has no such config.
     """
     if name not in PEERS:
-        raise ValueError(f'peer {name!r}; expected one of {", ".join(PEERS)}')
+        raise BadValue(f'peer {name!r}; expected one of {", ".join(PEERS)}')
     spec = find_spec('mmseg')
     path = Path(str(spec and spec.origin)).parent / '.mim' / 'configs' / PEERS[name]
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2')
+        raise NoSuchFile(f'{path}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2')
     model = _from_scratch(Config.fromfile(path).model.to_dict(), num_classes)
     return ConfigDict(model)
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hyctas_mm.costs import device_name
+from hyctas_mm.errors import BadValue
 
 
 def conditions(device: str, threads: int | None = None, clock: str = 'wall', backend: str = 'eager') -> dict[str, Any]:
@@ -34,7 +35,7 @@ def conditions(device: str, threads: int | None = None, clock: str = 'wall', bac
     """
     if threads is not None:
         if threads < 1:
-            raise ValueError(f'--threads {threads}; expected 1 or more')
+            raise BadValue(f'--threads {threads}; expected 1 or more')
         torch.set_num_threads(threads)
     software = dict(torch=torch.__version__, python=platform.python_version())
     if backend == 'onnxruntime' and find_spec('onnxruntime'):

@@ -11,12 +11,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from hyctas_mm.errors import BadValue
+
 T = TypeVar('T')
 MIN_IMAGES = 16
 """Training images below which there is nothing to search."""
 
 
-class DataError(ValueError):
+class DataError(BadValue):
     """The data cannot be used as it is.
 
     Attributes:
@@ -26,6 +28,10 @@ class DataError(ValueError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__('; '.join(problems))
         self.problems = list(problems)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.problems
 
 
 @dataclass(frozen=True)

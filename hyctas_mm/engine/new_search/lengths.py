@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hyctas_mm.archs import SearchSpace
+from hyctas_mm.errors import BadValue
 
 TRACKS = 3
 """Numbers of branches, each searched by itself."""
@@ -79,7 +80,7 @@ class Estimate:
     seconds: float
 
 
-class TooShort(ValueError):
+class TooShort(BadValue):
     """The time given is not enough for anything that makes sense.
 
     Attributes:

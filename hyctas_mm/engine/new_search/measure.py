@@ -18,12 +18,12 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from hyctas_mm.archs import SearchSpace
+from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.new_search.lengths import Speed
 from hyctas_mm.engine.scoring import Scorer
-from hyctas_mm.models.subnet import set_arch
+from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.registry import DATASETS, MODELS
 
 _STEPS, _ARCHS, _IMAGES = 5, 2, 12
@@ -85,13 +85,17 @@ def _scoring(cfg: Config, model: nn.Module, space: SearchSpace, step: float) -> 
     few.indices = few.indices[:_IMAGES] if few.get('indices') else _IMAGES
     train, val = (Runner.build_dataloader(cfg[name]) for name in ('train_dataloader', 'val_dataloader'))
     model.eval()
-    scorer = Scorer(model, cfg.model.to_dict(), train, val, Evaluator(cfg.val_evaluator), calibration_batches=1)
+    scorer = Scorer(train, val, Evaluator(cfg.val_evaluator), calibration_batches=1, device=next(model.parameters()).device)
+
+    def subnet(arch: Architecture) -> nn.Module:
+        return scorer.recalibrated(cut_subnet(model, cfg.model.to_dict(), arch))
+
     rng = np.random.default_rng(0)
     times = []
-    scorer.score(space.sample(rng))  # loads kernels
+    scorer.score(subnet(space.sample(rng)))  # loads kernels
     for arch in [space.sample(rng) for _ in range(_ARCHS)]:
-        cut = _seconds(lambda arch=arch: scorer.subnet(arch))  # type: ignore[misc]
-        whole = _seconds(lambda arch=arch: scorer.score(arch))  # type: ignore[misc]
+        cut = _seconds(lambda arch=arch: subnet(arch))  # type: ignore[misc]
+        whole = _seconds(lambda arch=arch: scorer.score(subnet(arch)))  # type: ignore[misc]
         times.append((cut / train.batch_size, max(whole - cut, 0.01 * whole) / len(val.dataset)))
     calibration, image = (float(value) for value in np.mean(times, axis=0))
     return Speed(step, calibration, image)

@@ -21,6 +21,7 @@ from hyctas_mm.costs import measure_latency, predict_training_memory
 from hyctas_mm.costs.latency_table import materialise
 from hyctas_mm.engine.candidate_costs import shipped_network, training_loss, training_network
 from hyctas_mm.engine.new_search.data import Data, PanopticData, Sizes
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import subnet_model_cfg
 
 SPACES = ((16, 8), (12, 8), (8, 6), (6, 4))
@@ -42,7 +43,7 @@ SMALL_THING = 32
 """Side in pixels of things below which panoptic logits are made at stride 4."""
 
 
-class SizingError(ValueError):
+class SizingError(BadValue):
     """Nothing fits the device or the budget."""
 
 

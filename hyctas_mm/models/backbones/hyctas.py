@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from hyctas_mm.archs import STRIDES, Architecture, Gate, PlacedCell, SearchSpace, load_arch, num_channels
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.layers import MAX_SLOTS, ConvBN, MakeBlock
 from hyctas_mm.models.nodes import GatedFusion
 from hyctas_mm.models.ops import Op, build_op
@@ -118,17 +119,17 @@ class HyCTASBackbone(BaseModule):
     ) -> None:
         super().__init__([dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
         if (arch is None) == (search_space is None):
-            raise ValueError(f'HyCTASBackbone: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
+            raise BadValue(f'HyCTASBackbone: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
         self.search_space = None if search_space is None else SearchSpace.from_dict(search_space)
         self.outputs = outputs or ('branches' if self.search_space else 'pyramid')
         if self.outputs not in ('pyramid', 'branches'):
-            raise ValueError(f"HyCTASBackbone: outputs={outputs!r}; expected 'pyramid' or 'branches'")
+            raise BadValue(f"HyCTASBackbone: outputs={outputs!r}; expected 'pyramid' or 'branches'")
         if self.search_space is None:
             self.base_channels = base_channels
             self._build_fixed(load_arch(arch), norm_cfg)  # type: ignore[arg-type]
         else:
             if norm_cfg['type'] != 'BN':
-                raise ValueError(
+                raise BadValue(
                     f"HyCTASBackbone: norm_cfg type must be 'BN' in a supernet, whose widths share slimmable batch norm; got {norm_cfg['type']!r}"
                 )
             self.base_channels = self.search_space.base_channels
@@ -196,10 +197,10 @@ class HyCTASBackbone(BaseModule):
             ValueError: If this is a fixed network, or ``arch`` is not in the search space.
         """
         if self.search_space is None:
-            raise ValueError('HyCTASBackbone: a fixed network has one architecture; build it with search_space=... to choose')
+            raise BadValue('HyCTASBackbone: a fixed network has one architecture; build it with search_space=... to choose')
         problems = self.search_space.violations(arch)
         if problems:
-            raise ValueError(
+            raise BadValue(
                 f'architecture {arch.archid} is not in the search space of this supernet ({"; ".join(problems)}); use the supernet it was found with'
             )
         self.arch = arch

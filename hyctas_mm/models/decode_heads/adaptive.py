@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from hyctas_mm.archs import STRIDES, Architecture, SearchSpace, load_arch, num_channels
+from hyctas_mm.errors import BadType, BadValue
 from hyctas_mm.models.backbones.hyctas import BranchFeatures, Stem
 from hyctas_mm.models.decode_heads.aggregation import Aggregation, branch_channels, full_branch_channels
 from hyctas_mm.models.decode_heads.trunk import Trunk
@@ -34,7 +35,7 @@ def read_space(part: str, arch: Arch | None, search_space: Mapping[str, Any] | S
         ValueError: If not exactly one of the two is given.
     """
     if (arch is None) == (search_space is None):
-        raise ValueError(f'{part}: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
+        raise BadValue(f'{part}: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
     return None if search_space is None else SearchSpace.from_dict(search_space)
 
 
@@ -128,7 +129,7 @@ class AdaptiveHead(nn.Module):
             ValueError: If this is the head of a fixed network.
         """
         if self.search_space is None:
-            raise ValueError(f'{type(self).__name__}: a fixed network has one architecture; build it with search_space=... to choose')
+            raise BadValue(f'{type(self).__name__}: a fixed network has one architecture; build it with search_space=... to choose')
         self.arch = arch
         channels, stem = self._channels(arch.head_width), self._stem_channels(arch.stem_width)
         aggregation, trunk, aux = self._active()
@@ -170,7 +171,7 @@ class AdaptiveHead(nn.Module):
     def predict_maps(self, features: BranchFeatures) -> dict[str, dict[str, Tensor]]:
         """Every prediction by name, of the main trunks as ``'main'``, in training also of the auxiliary ones as ``'aux16'``, ``'aux32'``."""
         if not isinstance(features, BranchFeatures):
-            raise TypeError(
+            raise BadType(
                 f"{type(self).__name__}: expected the branches of a HyCTASBackbone with outputs='branches', got {type(features).__name__}; "
                 "set that in the backbone's config"
             )

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import MODELS
 
 
@@ -39,12 +40,12 @@ class HardestPixelsCELoss(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 < fraction <= 1:
-            raise ValueError(
+            raise BadValue(
                 f'HardestPixelsCELoss: fraction={fraction!r}; expected a number above 0 and at most 1, '
                 'e.g. 0.2 for the hardest fifth of the pixels'
             )
         if type(anneal_steps) is not int or anneal_steps < 0:
-            raise ValueError(
+            raise BadValue(
                 f'HardestPixelsCELoss: anneal_steps={anneal_steps!r}; expected a whole number of training steps, '
                 'e.g. half of max_iters, or 0 for a constant fraction'
             )

@@ -8,6 +8,7 @@ from typing import Any
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from hyctas_mm.errors import UnknownName
 from hyctas_mm.models.layers import Channels
 from hyctas_mm.registry import OPS
 
@@ -53,7 +54,7 @@ def build_op(name: str, in_channels: Channels, out_channels: int, down: bool, no
     """
     cls = OPS.get(name)
     if cls is None:
-        raise KeyError(
+        raise UnknownName(
             f'no op {name!r} is registered (there are {", ".join(sorted(OPS.module_dict))}); '
             'register yours with @register_op and name its module in custom_imports'
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from hyctas_mm.errors import BadValue
+
 
 def center_loss(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean squared error of the centre heatmaps.
@@ -32,6 +34,6 @@ def offset_loss(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 def _weighted_mean(errors: Tensor, weight: Tensor) -> Tensor:
     if errors.shape != weight.shape:
-        raise ValueError(f'errors of shape {tuple(errors.shape)} and weights of shape {tuple(weight.shape)} differ')
+        raise BadValue(f'errors of shape {tuple(errors.shape)} and weights of shape {tuple(weight.shape)} differ')
     # An image without things has weights that are all zero: a loss of 0 that still has a gradient.
     return (errors * weight).sum() / weight.sum().clamp(min=1e-6)

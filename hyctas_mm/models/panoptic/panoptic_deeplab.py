@@ -12,6 +12,7 @@ from mmdet.structures import OptSampleList, SampleList
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.layers import resize
 from hyctas_mm.models.panoptic.post_processing import PanopticMaps, average_maps, check_options, panoptic_from_maps
 from hyctas_mm.registry import MODELS
@@ -54,7 +55,7 @@ class PanopticDeepLab(BaseDetector):
         known = [name for name, parameter in signature(panoptic_from_maps).parameters.items() if parameter.kind == parameter.KEYWORD_ONLY]
         unknown = sorted(set(self.test_cfg) - set(known))
         if unknown:
-            raise ValueError(f'PanopticDeepLab: test_cfg has {", ".join(unknown)}; expected some of scales, flip, {", ".join(known[1:])}')
+            raise BadValue(f'PanopticDeepLab: test_cfg has {", ".join(unknown)}; expected some of scales, flip, {", ".join(known[1:])}')
         check_options(**self.test_cfg)
 
     def extract_feat(self, batch_inputs: Tensor) -> Any:
@@ -70,7 +71,7 @@ class PanopticDeepLab(BaseDetector):
         for sample in batch_data_samples:
             size, wanted = tuple(sample.gt_sem_seg.sem_seg.shape[-2:]), tuple(batch_inputs.shape[2:])
             if size != wanted:
-                raise ValueError(
+                raise BadValue(
                     f'images are {wanted} after padding, but the labels of {sample.metainfo.get("img_path")} are {size}; crop and Pad to one '
                     'size that is a multiple of data_preprocessor.pad_size_divisor'
                 )
@@ -82,7 +83,7 @@ class PanopticDeepLab(BaseDetector):
         for sample in samples:
             theirs = tuple(sample.metainfo.get('class_counts', own))
             if theirs != own:
-                raise ValueError(
+                raise BadValue(
                     f'the data set has {theirs[0]} thing and {theirs[1]} stuff classes, panoptic_head has num_things_classes={own[0]} and '
                     f'num_stuff_classes={own[1]}; set these in the config'
                 )
@@ -149,5 +150,5 @@ class PanopticDeepLab(BaseDetector):
 def _positive(scales: Any) -> tuple[float, ...]:
     scales = tuple(scales) if isinstance(scales, Sequence) else (scales,)
     if not scales or any(not isinstance(scale, (int, float)) or scale <= 0 for scale in scales):
-        raise ValueError(f'PanopticDeepLab: test_cfg scales={scales}; expected one or more positive numbers, e.g. (0.75, 1.0, 1.25)')
+        raise BadValue(f'PanopticDeepLab: test_cfg scales={scales}; expected one or more positive numbers, e.g. (0.75, 1.0, 1.25)')
     return scales

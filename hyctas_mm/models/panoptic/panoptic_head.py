@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
 from hyctas_mm.models.layers import MakeBlock, resize
@@ -71,7 +72,7 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         init_cfg: Any = RELEASE_INIT,
     ) -> None:
         if offset_scale not in OFFSET_SCALES:
-            raise ValueError(f'HyCTASPanopticHead: offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}')
+            raise BadValue(f'HyCTASPanopticHead: offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}')
         space = read_space('HyCTASPanopticHead', arch, search_space)
         BaseModule.__init__(self, [dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
         self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes

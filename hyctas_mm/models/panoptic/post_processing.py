@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hyctas_mm.errors import BadValue
+
 INSTANCE_OFFSET = 1000
 MAX_INSTANCES = (2**24 - 1) // INSTANCE_OFFSET - 1
 """Instances for which ``label + instance * 1000`` fits the 24 bits of a COCO-panoptic PNG."""
@@ -139,21 +141,21 @@ def check_options(nms_kernel: int = 7, top_k: int = 200, stuff_area_hw: Sequence
 def _check_maps(semantic: Tensor, center: Tensor, offset: Tensor, num_things: int) -> None:
     size = tuple(semantic.shape[-2:])
     if semantic.dim() != 3 or tuple(center.shape) != (1, *size) or tuple(offset.shape) != (2, *size):
-        raise ValueError(
+        raise BadValue(
             f'semantic_logits {tuple(semantic.shape)}, center {tuple(center.shape)} and offset {tuple(offset.shape)} do not fit; '
             'expected (C, H, W), (1, H, W) and (2, H, W): one image, all maps resized to its size'
         )
     if not 0 <= num_things <= len(semantic) < INSTANCE_OFFSET:
-        raise ValueError(f'num_things={num_things} of {len(semantic)} classes; expected 0 <= num_things <= classes < {INSTANCE_OFFSET}')
+        raise BadValue(f'num_things={num_things} of {len(semantic)} classes; expected 0 <= num_things <= classes < {INSTANCE_OFFSET}')
 
 
 def _check_options(nms_kernel: int, top_k: int, stuff_area_hw: Sequence[int] | None) -> None:
     if nms_kernel < 3 or nms_kernel % 2 == 0:
-        raise ValueError(f'nms_kernel={nms_kernel}; expected an odd number of pixels from 3 up')
+        raise BadValue(f'nms_kernel={nms_kernel}; expected an odd number of pixels from 3 up')
     if not 1 <= top_k <= MAX_INSTANCES:
-        raise ValueError(f'top_k={top_k}; expected 1..{MAX_INSTANCES}, as many as a panoptic PNG can tell apart')
+        raise BadValue(f'top_k={top_k}; expected 1..{MAX_INSTANCES}, as many as a panoptic PNG can tell apart')
     if stuff_area_hw is not None and (len(stuff_area_hw) != 2 or min(stuff_area_hw) < 1):
-        raise ValueError(f'stuff_area_hw={stuff_area_hw}; expected (height, width) in pixels')
+        raise BadValue(f'stuff_area_hw={stuff_area_hw}; expected (height, width) in pixels')
 
 
 def _stuff(semantic: Tensor, classes: int, num_things: int, stuff_area: float) -> Tensor:
@@ -272,16 +274,15 @@ def _probabilities(logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
     return probability
 
 
-def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]], size_hw: tuple[int, int] | None = None) -> PanopticMaps:
+def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]]) -> PanopticMaps:
     """Averages predictions for the same images at several sizes and mirrored.
 
     Args:
         views: For each view (semantic (B, C, h, w), center (B, 1, h, w), offset (B, 2, h, w)) of any size, and whether its image was mirrored
             left to right. Each is added up as it comes, so an iterator keeps memory to two views.
-        size_hw: Size of the result in pixels; by default that of the first view.
 
     Returns:
-        Averages at this size. ``semantic`` is the logarithm of the averaged probabilities, which goes wherever logits go.
+        Averages at the size of the first view. ``semantic`` is the logarithm of the averaged probabilities, which goes wherever logits go.
 
     Raises:
         ValueError: Without views.
@@ -289,12 +290,12 @@ def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]], si
     total: PanopticMaps | None = None
     count = 0
     for maps, flipped in views:
-        size_hw = size_hw or (maps[0].shape[2], maps[0].shape[3])
-        aligned = _align(PanopticMaps(*maps), flipped, size_hw)
+        height, width = total.semantic.shape[2:] if total else maps[0].shape[2:]
+        aligned = _align(PanopticMaps(*maps), flipped, (height, width))
         total = aligned if total is None else PanopticMaps(*(a.add_(b) for a, b in zip(total, aligned, strict=True)))
         count += 1
     if total is None:
-        raise ValueError('no views; expected at least one to average')
+        raise BadValue('no views; expected at least one to average')
     semantic, center, offset = (t.div_(count) for t in total)
     return PanopticMaps(semantic.clamp_(min=torch.finfo(semantic.dtype).tiny).log_(), center, offset)
 

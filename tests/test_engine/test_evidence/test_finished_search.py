@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hyctas_mm.engine.evidence import random_baseline, trained_networks
+from hyctas_mm.engine.evidence import random_baseline
 from hyctas_mm.engine.evidence.finished_search import FinishedSearch
 from hyctas_mm.engine.evidence.random_baseline import measure_random_baseline, networks_by_branches
-from hyctas_mm.engine.evidence.synthetic import synthetic_costs
+from hyctas_mm.evaluators import trained_networks
+from tests.synthetic import synthetic_costs
 from tools import evidence
 
 

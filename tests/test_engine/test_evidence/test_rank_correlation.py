@@ -11,9 +11,10 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.archs import SearchSpace
-from hyctas_mm.engine.evidence import trained_networks
+from hyctas_mm.engine.evidence import open_search
 from hyctas_mm.engine.evidence.open_search import OpenSearch
-from hyctas_mm.engine.evidence.rank_correlation import sample_archs, summarise
+from hyctas_mm.engine.evidence.rank_correlation import check_settings, sample_archs, summarise
+from hyctas_mm.evaluators import trained_networks
 from tests.test_engine.conftest import config
 from tools import evidence
 
@@ -34,7 +35,7 @@ def test_one_folder_serves_several_supernets(
     work = tmp_path / 'work'
     arguments = ['rank_correlation', str(tmp_path / 'search.py'), '--work-dir', str(work), '--archs', '3', '--iters', '1']
     opened = functools.cache(lambda path, folder: OpenSearch(Config.fromfile(path), folder))
-    monkeypatch.setattr(evidence, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder))  # once for all commands
+    monkeypatch.setattr(open_search, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder))  # once for all commands
     trained: list[tuple[str, int]] = []
     original = trained_networks.retrain
 
@@ -100,3 +101,10 @@ def test_the_summary() -> None:
     assert [a['accuracy'] for a in result['archs']] == pytest.approx(truth.tolist())
     flat = summarise(archs, accuracy, {'flat': dict.fromkeys(accuracy, 1.0)}, lambda arch: {})
     assert flat['supernets'][0]['correlation']['kendall_tau'] == dict(value=None, low=None, high=None) and json.dumps(flat, allow_nan=False)
+
+
+def test_another_experiment_is_refused(tmp_path: Path) -> None:
+    check_settings(tmp_path, dict(seed=0, hw=(1, 2)))
+    check_settings(tmp_path, dict(seed=0, hw=[1, 2]))
+    with pytest.raises(ValueError, match='seed is 0 there, 1 here; choose another --work-dir'):
+        check_settings(tmp_path, dict(seed=1, hw=(1, 2)))

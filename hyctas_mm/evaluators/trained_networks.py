@@ -1,4 +1,4 @@
-"""Networks trained from scratch, each once: what the experiments compare."""
+"""Networks trained from scratch, each once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from mmengine.config import Config
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.cli import use_scope
 from hyctas_mm.engine.export import subnet_config, write_architecture
-from hyctas_mm.engine.pipeline import quiet_runners
-from hyctas_mm.engine.progress import Progress
+from hyctas_mm.engine.progress import Progress, quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
+from hyctas_mm.errors import BadValue
+from hyctas_mm.files import differences
 
 SCHEDULE_LENGTHS = ('begin', 'end', 'T_max', 'step_size')
 
@@ -24,14 +25,17 @@ class TrainedNetworks:
     """Trains architectures with one config and remembers the results.
 
     Args:
-        folder: Each network has its folder in ``folder/subnets``, as :func:`~hyctas_mm.engine.retraining.retrain` wants it.
+        folder: Each network has its folder in ``folder/subnets``, as :func:`~hyctas_mm.engine.retraining.retrain` wants
+            it.
         cfg: Training config of any fixed network.
         base_channels: The filter multiplier.
         iters: Steps of each training, its schedule scaled with them; those of the config if None.
         search: Folder of a search whose exported networks are used where their config is the same.
     """
 
-    def __init__(self, folder: Path, cfg: Config, base_channels: int, iters: int | None = None, search: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, cfg: Config, base_channels: int, iters: int | None = None, search: Path | None = None
+    ) -> None:
         self.folder, self.base_channels, self.search = folder, base_channels, search
         self.cfg = cfg if iters is None else with_iters(cfg, iters)
         use_scope(cfg)
@@ -47,7 +51,9 @@ class TrainedNetworks:
         Returns:
             The metric by archid and seed.
         """
-        folders = {arch.archid: self._folder_of(arch) for arch in archs}  # all of them first: what does not fit is told before hours pass
+        folders = {
+            arch.archid: self.folder_of(arch) for arch in archs
+        }  # all of them first: what does not fit is told before hours pass
         results: dict[str, dict[int, float]] = {archid: {} for archid in folders}
         progress = Progress('networks trained', len(seeds) * len(folders))
         for seed in seeds:
@@ -58,7 +64,7 @@ class TrainedNetworks:
                 progress.update(progress.done + 1, f'{archid} seed {seed} {score} {results[archid][seed]:.2f}')
         return results
 
-    def _folder_of(self, arch: Architecture) -> Path:
+    def folder_of(self, arch: Architecture) -> Path:
         """The architecture's folder, written if there is none.
 
         Raises:
@@ -71,14 +77,16 @@ class TrainedNetworks:
         if not (folder / 'config.py').is_file():
             return write_architecture(folder, self.cfg, arch, self.base_channels)
         if differing := self._differing(folder, arch):
-            raise ValueError(f'{folder} was made for another training: {differing}; give the same config and --iters, or another --work-dir')
+            raise BadValue(
+                f'{folder} was made for another training: {differing}; give the same config and --iters, or another --work-dir'
+            )
         return folder
 
     def _differing(self, folder: Path, arch: Architecture) -> str:
         """What an existing folder's config has differently; '' if nothing."""
-        there = _plain(Config.fromfile(folder / 'config.py').to_dict())
-        here = _plain(subnet_config(self.cfg, arch, self.base_channels).to_dict())
-        return '; '.join(_differences(there, here))
+        there = plain(Config.fromfile(folder / 'config.py').to_dict())
+        here = plain(subnet_config(self.cfg, arch, self.base_channels).to_dict())
+        return '; '.join(differences(there, here))
 
 
 def with_iters(cfg: Config, iters: int) -> Config:
@@ -89,20 +97,24 @@ def with_iters(cfg: Config, iters: int) -> Config:
     """
     before = cfg.train_cfg.get('max_iters')
     if not before or iters < 1:
-        raise ValueError(f'--iters {iters} with max_iters={before}; expected a positive number and a config that trains by steps')
+        raise BadValue(
+            f'--iters {iters} with max_iters={before}; expected a positive number and a config that trains by steps'
+        )
     cfg = cfg.copy()
     cfg.train_cfg.max_iters = iters
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
         if scheduler.get('by_epoch', True):
-            raise ValueError(f'--iters: the scheduler {scheduler["type"]} counts epochs; give it by_epoch=False')
+            raise BadValue(f'--iters: the scheduler {scheduler["type"]} counts epochs; give it by_epoch=False')
         for key in SCHEDULE_LENGTHS:
             if key in scheduler:
                 scheduler[key] = round(scheduler[key] * iters / before)
         if 'milestones' in scheduler:
             scheduler.milestones = [round(m * iters / before) for m in scheduler.milestones]
         if 'end' in scheduler:
-            scheduler.end = max(scheduler.end, scheduler.get('begin', 0) + 1)  # a warm-up of no steps is none that mmengine takes
+            scheduler.end = max(
+                scheduler.end, scheduler.get('begin', 0) + 1
+            )  # a warm-up of no steps is none that mmengine takes
     return cfg
 
 
@@ -116,12 +128,6 @@ def mean_of_seeds(results: Mapping[int, float]) -> float:
     return statistics.fmean(results.values())
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
+    """A config as JSON has it."""
     return json.loads(json.dumps(content, default=str))
-
-
-def _differences(there: Any, here: Any, path: str = '') -> list[str]:
-    if isinstance(there, dict) and isinstance(here, dict):
-        keys = sorted({*there, *here})
-        return [text for key in keys for text in _differences(there.get(key), here.get(key), f'{path}.{key}' if path else key)]
-    return [] if there == here else [f'{path} is {there!r} there, {here!r} here']

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
 
 from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.search.algorithms.algorithm import Accept
 
 Genes = npt.NDArray[np.int64]
-Accept = Callable[[Architecture], bool]
 
 
 class ArchProblem(Problem):

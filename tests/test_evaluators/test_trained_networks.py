@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from mmengine.config import Config
 
-from hyctas_mm.engine.evidence.settings import check_settings
-from hyctas_mm.engine.evidence.trained_networks import mean_and_std, with_iters
+from hyctas_mm.evaluators.trained_networks import mean_and_std, with_iters
 
 SCHEDULE = dict(
     train_cfg=dict(type='IterBasedTrainLoop', max_iters=800),
@@ -40,10 +37,3 @@ def test_schedules_that_cannot_be_scaled() -> None:
 def test_mean_and_std() -> None:
     assert mean_and_std([1.0, 3.0]) == dict(mean=2.0, std=pytest.approx(2**0.5))
     assert mean_and_std([4.0]) == dict(mean=4.0, std=None)
-
-
-def test_another_experiment_is_refused(tmp_path: Path) -> None:
-    check_settings(tmp_path, dict(seed=0, hw=(1, 2)))
-    check_settings(tmp_path, dict(seed=0, hw=[1, 2]))
-    with pytest.raises(ValueError, match='seed is 0 there, 1 here; choose another --work-dir'):
-        check_settings(tmp_path, dict(seed=1, hw=(1, 2)))

@@ -1,4 +1,4 @@
-"""Writing small files whole."""
+"""Small files of JSON, written whole; folders that one process has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
+
+from hyctas_mm.errors import FolderBusy
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -24,6 +26,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def differences(there: Any, here: Any, places: tuple[str, str] = ('there', 'here'), path: str = '') -> list[str]:
+    """Where two plain objects differ, each as ``a.b is 1 there, 2 here``."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = sorted({*there, *here})
+        return [text for key in keys for text in differences(there.get(key), here.get(key), places, f'{path}.{key}' if path else key)]
+    return [] if there == here else [f'{path} is {there!r} {places[0]}, {here!r} {places[1]}']
+
+
 def lock_folder(folder: Path) -> IO[str]:
     """Locks a folder for this process, until the file returned is closed or the process ends in whatever way.
 
@@ -38,7 +48,7 @@ def lock_folder(folder: Path) -> IO[str]:
         file.seek(0)
         owner = file.read().strip() or 'unknown'
         file.close()
-        raise BlockingIOError(f'{folder} is in use by another process ({owner}); wait for it, or choose another --work-dir') from None
+        raise FolderBusy(f'{folder} is in use by another process ({owner}); wait for it, or choose another --work-dir') from None
     file.truncate(0)
     file.write(f'process {os.getpid()} on {os.uname().nodename}')
     file.flush()

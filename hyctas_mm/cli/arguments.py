@@ -1,0 +1,50 @@
+"""Arguments that several command lines have. Nothing here loads torch or OpenMMLab, so that ``--help`` need not wait for them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+class ConfigOptions(argparse.Action):
+    """mmengine's action for ``KEY=VALUE``, imported when there are some."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        from mmengine.config import DictAction
+
+        DictAction(self.option_strings, self.dest)(parser, namespace, values, option)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every command that takes a config."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and results go; default work_dirs/<config name>')
+    parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, help='overrides, e.g. train_cfg.max_iters=100')
+
+
+def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of commands that run in several processes."""
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+
+
+def toy_streets_arguments(description: str, place: str) -> argparse.Namespace:
+    """Reads the command line of a converter that draws toy streets.
+
+    Args:
+        description: For ``--help``.
+        place: The folder that configs expect them in.
+
+    Returns:
+        What :func:`~hyctas_mm.datasets.toy_streets.generate_toy_streets` takes.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('root', metavar='OUT_DIR', help=f'e.g. {place}; a set that is there already is kept')
+    parser.add_argument('--num-train', type=int, default=96, help='training images, in three cities')
+    parser.add_argument('--num-val', type=int, default=32, help='validation images')
+    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), default=(128, 256), help='size in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args()
+    args.height, args.width = args.__dict__.pop('shape')
+    return args
