@@ -1,4 +1,4 @@
-"""Everything that can be wrong with an architecture, one sentence each."""
+"""Everything that can be wrong with an architecture or a space of them, one sentence each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hyctas_mm.archs.parts import FULL_WIDTH, LOW_LEVELS, MAX_DOWNS, STEM_STRIDE
 
 if TYPE_CHECKING:
     from hyctas_mm.archs.architecture import Architecture
+    from hyctas_mm.archs.search_space import SearchSpace
 
 
 def _is_width(value: object) -> bool:
@@ -109,3 +110,33 @@ def read_gates(gates: Any) -> tuple[Gate, ...]:
         if not isinstance(gate, Mapping) or set(gate) != set(keys) or any(type(gate[key]) is not int for key in keys):
             raise ArchitectureError([f'gates: expected {{"layer", "source", "target"}} with whole numbers, got {gate!r}'])
     return tuple(Gate(*(gate[key] for key in keys)) for gate in gates)
+
+
+def space_problems(space: SearchSpace) -> Iterator[str]:
+    if type(space.layers) is not int or not 4 <= space.layers <= 20:
+        yield f'layers={space.layers!r}; expected a whole number 4..20'
+    if type(space.max_branches) is not int or not 1 <= space.max_branches <= MAX_DOWNS + 1:
+        yield f'max_branches={space.max_branches!r}; expected 1, 2 or 3'
+    if type(space.base_channels) is not int or space.base_channels < 1:
+        yield f'base_channels={space.base_channels!r}; expected a positive whole number'
+    unknown = [op for op in space.ops if op not in known_ops()]
+    if unknown or not space.computing:
+        yield f'ops={space.ops!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})'
+    for name in ('widths', 'stem_widths', 'head_widths'):
+        value = getattr(space, name)
+        if not value or any(type(w) is not int or not 1 <= w <= FULL_WIDTH for w in value):
+            yield f'{name}={value!r}; expected twelfths, whole numbers 1..{FULL_WIDTH}'
+    if not space.low_levels or any(v not in LOW_LEVELS for v in space.low_levels):
+        yield f'low_levels={space.low_levels!r}; expected some of {", ".join(LOW_LEVELS)}'
+    if not space.head_attentions or any(type(v) is not bool for v in space.head_attentions):
+        yield f'head_attentions={space.head_attentions!r}; expected True, False or both'
+    for name in ('ops', 'widths', 'stem_widths', 'head_widths', 'low_levels', 'head_attentions'):
+        if len(set(getattr(space, name))) != len(getattr(space, name)):
+            yield f'{name}={getattr(space, name)!r} names a choice twice; name each once'
+    probs = space.branch_probs[: space.max_branches]
+    if len(probs) < space.max_branches or min(probs) < 0 or sum(probs) <= 0:
+        yield f'branch_probs={space.branch_probs!r}; expected {space.max_branches} numbers >= 0, not all 0'
+    if type(space.nodes) is not bool:
+        yield f'nodes={space.nodes!r}; expected True or False'
+    if not isinstance(space.gate_prob, (int, float)) or not 0 <= space.gate_prob <= 1:
+        yield f'gate_prob={space.gate_prob!r}; expected a probability 0..1'

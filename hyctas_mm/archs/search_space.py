@@ -19,11 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hyctas_mm.archs.architecture import Architecture
-from hyctas_mm.archs.ops import SKIP, known_ops
+from hyctas_mm.archs.ops import SKIP
 from hyctas_mm.archs.parts import (
     FULL_WIDTH,
-    LOW_LEVELS,
-    MAX_DOWNS,
     STEM_STRIDE,
     STRIDES,
     ArchitectureError,
@@ -31,6 +29,7 @@ from hyctas_mm.archs.parts import (
     Cell,
     Gate,
 )
+from hyctas_mm.archs.problems import space_problems
 from hyctas_mm.archs.space_size import count_branches
 from hyctas_mm.errors import BadValue
 
@@ -82,36 +81,12 @@ class SearchSpace:
         for field in fields(self):
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
-        if type(self.layers) is not int or not 4 <= self.layers <= 20:
-            raise BadValue(f'search_space: layers={self.layers!r}; expected a whole number 4..20')
-        if type(self.max_branches) is not int or not 1 <= self.max_branches <= MAX_DOWNS + 1:
-            raise BadValue(f'search_space: max_branches={self.max_branches!r}; expected 1, 2 or 3')
-        if type(self.base_channels) is not int or self.base_channels < 1:
-            raise BadValue(f'search_space: base_channels={self.base_channels!r}; expected a positive whole number')
-        unknown = [op for op in self.ops if op not in known_ops()]
-        if unknown or not self._computing:
-            raise BadValue(f'search_space: ops={self.ops!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})')
-        for name in ('widths', 'stem_widths', 'head_widths'):
-            value = getattr(self, name)
-            if not value or any(type(w) is not int or not 1 <= w <= FULL_WIDTH for w in value):
-                raise BadValue(f'search_space: {name}={value!r}; expected twelfths, whole numbers 1..{FULL_WIDTH}')
-        if not self.low_levels or any(v not in LOW_LEVELS for v in self.low_levels):
-            raise BadValue(f'search_space: low_levels={self.low_levels!r}; expected some of {", ".join(LOW_LEVELS)}')
-        if not self.head_attentions or any(type(v) is not bool for v in self.head_attentions):
-            raise BadValue(f'search_space: head_attentions={self.head_attentions!r}; expected True, False or both')
-        for name in ('ops', 'widths', 'stem_widths', 'head_widths', 'low_levels', 'head_attentions'):
-            if len(set(getattr(self, name))) != len(getattr(self, name)):
-                raise BadValue(f'search_space: {name}={getattr(self, name)!r} names a choice twice; name each once')
-        probs = self.branch_probs[: self.max_branches]
-        if len(probs) < self.max_branches or min(probs) < 0 or sum(probs) <= 0:
-            raise BadValue(f'search_space: branch_probs={self.branch_probs!r}; expected {self.max_branches} numbers >= 0, not all 0')
-        if type(self.nodes) is not bool:
-            raise BadValue(f'search_space: nodes={self.nodes!r}; expected True or False')
-        if not isinstance(self.gate_prob, (int, float)) or not 0 <= self.gate_prob <= 1:
-            raise BadValue(f'search_space: gate_prob={self.gate_prob!r}; expected a probability 0..1')
+        for problem in space_problems(self):
+            raise BadValue(f'search_space: {problem}')
 
     @property
-    def _computing(self) -> tuple[str, ...]:
+    def computing(self) -> tuple[str, ...]:
+        """The ops but for the skip."""
         return tuple(op for op in self.ops if op != SKIP)
 
     # The plain form -----------------------------------------------------------------------------------------------------------
@@ -256,7 +231,7 @@ class SearchSpace:
             op = self.ops[op_gene]
             if op == SKIP and spare > 0:
                 spare -= 1
-                op = self._computing[0]
+                op = self.computing[0]
             if op != SKIP:
                 chain.append((op, self.widths[width_gene]))
         return chain
@@ -353,7 +328,7 @@ class SearchSpace:
     def size(self, num_branches: int | None = None) -> int:
         """Exact number of different architectures with ``num_branches`` (in all if None)."""
         settings = len(self.stem_widths) * len(self.head_widths) * len(self.low_levels) * len(self.head_attentions)
-        choices = (self.layers, SKIP in self.ops, len(self._computing), len(self.widths), self.nodes)
+        choices = (self.layers, SKIP in self.ops, len(self.computing), len(self.widths), self.nodes)
         return settings * sum(count_branches(ends, *choices) for ends in self.end_combinations(num_branches))
 
 

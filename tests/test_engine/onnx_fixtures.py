@@ -32,7 +32,8 @@ ARCH = Architecture.from_dict(
         stem_width=6,
     )
 )
-"""Down to stride 32 by two kinds of ops, gates both ways to a branch at stride 8, attention in the backbone and in the head: all that depends on the size of the image."""
+"""Down to stride 32 by two kinds of ops, gates both ways to a branch at stride 8, attention in the backbone and in the head:
+all that depends on the size of the image."""
 
 
 def save(cfg: Config, folder: Path) -> tuple[Path, Path]:
