@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, groupby, permutations
 from operator import mul
@@ -144,6 +144,12 @@ class Architecture:
         wanted = set(gates)
         object.__setattr__(arch, 'gates', tuple(gate for gate in self.possible_gates if gate in wanted))
         return arch
+
+    def with_branches(self, branches: Sequence[Branch]) -> Architecture:
+        """With other ops and widths in its cells; gates of cells that are shared now are those of the first branch."""
+        arch = replace(self, branches=tuple(branches), gates=())
+        lead = {(cell.layer, branch): cell.branches[0] for cell in arch.cells for branch in cell.branches}
+        return arch.with_gates(Gate(g.layer, lead[g.layer, g.source], lead[g.layer, g.target]) for g in self.gates)
 
     def layout(self) -> Layout:
         """Where its cells stand in a picture, and what feeds what."""

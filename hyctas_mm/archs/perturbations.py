@@ -9,7 +9,7 @@ import numpy as np
 
 from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.ops import SKIP
-from hyctas_mm.archs.parts import Gate, PlacedCell
+from hyctas_mm.archs.parts import PlacedCell
 from hyctas_mm.archs.search_space import SearchSpace
 
 ATTENTION, CONV = 'attention', 'conv'
@@ -109,9 +109,7 @@ def with_ops(arch: Architecture, ops: Mapping[str, str]) -> Architecture:
     for placed in arch.cells:
         for branch in placed.branches:
             branches[branch][placed.layer] = replace(placed.cell, op=ops.get(placed.name, placed.cell.op))
-    changed = replace(arch, branches=tuple(map(tuple, branches)), gates=())
-    lead = {(cell.layer, branch): cell.branches[0] for cell in changed.cells for branch in cell.branches}
-    return changed.with_gates(Gate(g.layer, lead[g.layer, g.source], lead[g.layer, g.target]) for g in arch.gates)
+    return arch.with_branches([tuple(branch) for branch in branches])
 
 
 def _shift(arch: Architecture, name: str, near: Callable[[PlacedCell, PlacedCell], bool], rng: np.random.Generator, what: str) -> Variant:
