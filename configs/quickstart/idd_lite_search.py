@@ -1,29 +1,15 @@
-# The quickstart's search on idd_lite: 96 candidates, scored on training images held out from the weights.
-_base_ = './idd_lite_supernet.py'
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckLabels', num_classes=7),
-    dict(type='PackSegInputs'),
+# The quickstart's search on IDD-Lite, scored on training images held out from the weights.
+_base_ = [
+    '../default_runtime.py',
+    '../_base_/datasets/idd_lite.py',
+    '../_base_/models/quickstart_supernet.py',
+    '../_base_/searches/quickstart.py',
 ]
-train_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(part='fit', pipeline=load))
-val_dataloader = dict(
-    dataset=dict(part='select', data_prefix=dict(img_path='images/train', seg_map_path='labels/train')),
-)
+model = dict(data_preprocessor=dict(size={{_base_.crop_size}}), decode_head=dict(num_classes={{_base_.num_classes}}))
+train_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(pipeline={{_base_.test_pipeline}}))
+val_dataloader = dict(dataset=dict(part='select', data_prefix={{_base_.train_prefix}}))
 train_cfg = dict(
-    _delete_=True,
-    type='NSGA2SearchLoop',
     supernet='work_dirs/quickstart/idd_lite/supernet/iter_1500.pth',
-    input_hw=(227, 320),
-    objectives=['mIoU', 'latency_ms'],
-    branches=(1, 2, 3),
-    population=8,
-    generations=4,
-    calibration_batches=6,
-    num_chosen=3,
-    latency_seconds=0.03,
     subnet_config='idd_lite_subnet.py',
+    input_hw=(227, 320),
 )
-custom_hooks = []
-param_scheduler = None
-default_hooks = dict(checkpoint=None)

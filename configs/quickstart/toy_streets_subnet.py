@@ -1,4 +1,4 @@
-# The quickstart's retraining of one network on toy_streets.
+# The quickstart's retraining of one network on toy streets.
 _base_ = [
     '../default_runtime.py',
     '../_base_/datasets/toy_streets.py',
@@ -7,7 +7,9 @@ _base_ = [
 ]
 max_iters = 300
 model = dict(
-    data_preprocessor=dict(size=(96, 192)), backbone=dict(base_channels=4), decode_head=dict(base_channels=4, num_classes=11)
+    data_preprocessor=dict(size={{_base_.crop_size}}),
+    backbone=dict(base_channels=4),
+    decode_head=dict(base_channels=4, num_classes={{_base_.num_classes}}),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),

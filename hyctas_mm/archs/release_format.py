@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -59,31 +59,6 @@ def read_release(data: Mapping[str, Any], source: str = 'genotype', **settings: 
         raise ArchitectureError(error.problems, source) from None
     lasts = sorted(data['lasts'])
     return ReleaseGenotype(arch, tuple(lasts.index(last) for last in data['lasts']))
-
-
-def write_release(arch: Architecture, order: Sequence[int] | None = None) -> dict[str, Any]:
-    """Writes an architecture as a genotype of the release, the inverse of :func:`read_release`.
-
-    Args:
-        arch: With the release's ops only.
-        order: See :class:`ReleaseGenotype`; by default ours.
-
-    Raises:
-        ArchitectureError: If the release has no number for an op.
-    """
-    unknown = sorted({p.cell.op for p in arch.cells} - set(RELEASE_OPS))
-    if unknown:
-        raise ArchitectureError([f'the release has no op {", ".join(unknown)} (it has {", ".join(RELEASE_OPS)})'], arch.archid)
-    out: dict[str, Any] = {key: [] for key in KEYS}
-    for index in order if order is not None else range(len(arch.branches)):
-        branch = arch.branches[index]
-        downs = [int(cell.down) for cell in branch]
-        out['ops'].append([RELEASE_OPS.index(cell.op) for cell in branch])
-        out['paths'].append([sum(downs[:layer]) for layer in range(len(branch))])
-        out['downs'].append(downs)
-        out['widths'].append([cell.width / FULL_WIDTH for cell in branch[:-1]])
-        out['lasts'].append(sum(downs))
-    return out
 
 
 def _twelfths(width: float) -> int:

@@ -73,7 +73,7 @@ class _QuickResizing(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def time_parts(model: nn.Module, x: Tensor, watch: Stopwatch, seconds: float, passes: int = 7) -> list[float]:
+def time_parts(model: nn.Module, x: Tensor, watch: Stopwatch, seconds: float) -> list[float]:
     """The time of each part where it works: in whole forward passes, between the parts before and after it, with the caches as those leave them.
 
     A part repeated by itself has its input and weights in the caches and looks up to twice as fast as it is in a small network.
@@ -82,8 +82,7 @@ def time_parts(model: nn.Module, x: Tensor, watch: Stopwatch, seconds: float, pa
         model: In eval mode, on the stopwatch's device.
         x: Its input, (N, 3, H, W), there.
         watch: Measures.
-        seconds: How long to repeat the passes.
-        passes: The least number of passes.
+        seconds: How long to repeat the passes, seven of them at least.
 
     Returns:
         Milliseconds in the order of :func:`collect_parts`, the median over the passes.
@@ -97,7 +96,7 @@ def time_parts(model: nn.Module, x: Tensor, watch: Stopwatch, seconds: float, pa
     ):
         warm_up(lambda: watch.time(lambda: model(x)), seconds / 4)
         stop = time.perf_counter() + seconds
-        while len(found) < passes or time.perf_counter() < stop:
+        while len(found) < 7 or time.perf_counter() < stop:
             starts.clear()
             ends.clear()
             model(x)

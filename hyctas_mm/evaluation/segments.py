@@ -226,6 +226,6 @@ def _size(values: Tensor) -> str:
     return 'x'.join(map(str, values.shape))
 
 
-def _listed(values: Ints, most: int = 10) -> str:
-    """The first few values for an error."""
-    return str(values[:most].tolist()) + f' and {len(values) - most} more' * (len(values) > most)
+def _listed(values: Ints) -> str:
+    """The first ten values for an error."""
+    return str(values[:10].tolist()) + f' and {len(values) - 10} more' * (len(values) > 10)

@@ -12,9 +12,6 @@ from hyctas_mm.archs import PlacedCell
 from hyctas_mm.archs.release_format import ReleaseGenotype
 from hyctas_mm.errors import UnknownName
 
-HEADS = ('decode_head', 'panoptic_head')
-"""Names of our head in mmseg's segmentor and in the panoptic detector."""
-
 # Ours on the left, the release's on the right; a convolution's own tensors are `.conv.` and `.bn.` here, the bare name and `.norm.` there.
 _UNIT = ((r'\.conv\.(weight|bias)$', r'.\1'), (r'\.bn\.', '.norm.'))
 _STEM = {'conv2': 'stem1.0', 'conv4.0': 'stem1.1.conv1', 'conv4.1': 'stem1.1.conv2', 'conv8.0': 'stem2.conv1', 'conv8.1': 'stem2.conv2'}

@@ -134,7 +134,7 @@ def test_packs_ids_and_grey_images() -> None:
 
 
 def test_packs_an_image_without_ground_truth() -> None:
-    packed = PackPanopticInputs(meta_keys=('img_path',))(dict(img=np.zeros((4, 5, 3), np.uint8), img_path='a.jpg', flip=True))
+    packed = PackPanopticInputs()(dict(img=np.zeros((4, 5, 3), np.uint8), img_path='a.jpg', seen=True))
     assert list(packed['data_samples'].keys()) == [] and packed['data_samples'].metainfo == dict(img_path='a.jpg')
 
 

@@ -16,7 +16,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import ArchitectureError, SearchSpace, load_arch
-from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release, write_release
+from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release
 from hyctas_mm.engine.release_checkpoint import (
     ReleaseCheckpointError,
     ReleaseNetwork,
@@ -29,6 +29,7 @@ from hyctas_mm.engine.release_checkpoint import (
 from hyctas_mm.models.release_weights import aliases, release_name
 from tests.conftest import ROOT, run_script
 from tests.goldens import LOW_LEVELS, tensors
+from tests.release_genotypes import write_release
 from tests.test_engine.conftest import config, run
 
 SPACE = SearchSpace(layers=7, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=(8, 12), head_widths=(6, 12), low_levels=LOW_LEVELS)

@@ -12,7 +12,6 @@ from hyctas_mm.archs import SearchSpace
 from hyctas_mm.archs.extremes import largest
 from hyctas_mm.engine.checkpoint import load_supernet, read_checkpoint
 from hyctas_mm.engine.hooks import SandwichSampleArchHook
-from hyctas_mm.engine.hooks.fair_sample_arch_hook import fair_arch
 from hyctas_mm.registry import MODELS
 from tests.conftest import supernet_cfg
 from tests.test_engine.conftest import SPACE, config, run
@@ -31,8 +30,6 @@ def test_the_architectures_of_a_step() -> None:
         assert len(second.branches) == 1 and len(second.cells) <= 3 and len(others) == 2
     assert len({a.archid for step in steps for a in step}) > 65, 'ops are drawn anew'
     assert SandwichSampleArchHook(num_random=0, seed=5).archs_of(space, 0) == steps[0][:2]
-    fair = SandwichSampleArchHook(num_random=2, fair=True)
-    assert [a for step in range(3) for a in fair.archs_of(space, step)[2:]] == [fair_arch(space, 0, n) for n in range(6)]
 
 
 def test_a_supernet_is_trained_and_found_by_the_search(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

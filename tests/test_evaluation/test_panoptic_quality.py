@@ -23,6 +23,7 @@ from pycocotools import mask as mask_utils
 
 from hyctas_mm.evaluation import INSTANCE_OFFSET, PanopticQuality, PanopticSums, TrueSegments, class_areas, match_segments
 from hyctas_mm.evaluation.mask_ap import encode_segments
+from hyctas_mm.visualization.panoptic_overlay import INSTANCE_OFFSET as OFFSET_OF_OVERLAYS
 from tests.test_evaluation.brute_force import brute_force_class_iou, brute_force_quality, brute_force_sums
 
 META = dict(classes=('person', 'car', 'sky', 'road'), thing_classes=('person', 'car'), stuff_classes=('sky', 'road'))
@@ -459,8 +460,11 @@ def test_bad_dataset_meta(meta: Any, message: str) -> None:
 
 
 def test_the_encoding_is_that_of_mmdet() -> None:
+    """Three packages that may not import each other write the number down."""
     theirs = pytest.importorskip('mmdet.evaluation', exc_type=ImportError)
-    assert theirs.INSTANCE_OFFSET == INSTANCE_OFFSET
+    from hyctas_mm.models.panoptic import post_processing
+
+    assert theirs.INSTANCE_OFFSET == INSTANCE_OFFSET == OFFSET_OF_OVERLAYS == post_processing.INSTANCE_OFFSET
 
 
 # Real images ---------------------------------------------------------------------------------------------------------------------

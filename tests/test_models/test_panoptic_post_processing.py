@@ -287,7 +287,7 @@ def test_averaging_scales_offsets_with_the_size() -> None:
     constant = torch.tensor([2.0, -3.0]).view(1, 2, 1, 1)
     small = PanopticMaps(torch.zeros(1, 3, 4, 6), torch.ones(1, 1, 4, 6), constant.expand(1, 2, 4, 6))
     large = PanopticMaps(torch.zeros(1, 3, 8, 18), torch.ones(1, 1, 8, 18), constant.expand(1, 2, 8, 18))
-    average = average_maps([(small, False), (large, True)], size_hw=(8, 18))
+    average = average_maps([(large, True), (small, False)])
     assert torch.allclose(average.offset[0, :, 3, 5], torch.tensor([(4 + 2) / 2, (-9 + 3) / 2]))
     assert average.semantic.shape == (1, 3, 8, 18) and torch.allclose(average.center, torch.ones(1, 1, 8, 18))
     assert average_maps([(small, False), (large, False)]).offset.shape == (1, 2, 4, 6)

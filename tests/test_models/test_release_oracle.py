@@ -14,10 +14,11 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release, write_release
+from hyctas_mm.archs.release_format import RELEASE_OPS, ReleaseGenotype, read_release
 from hyctas_mm.engine.release_checkpoint import ReleaseNetwork, convert_state, infer_network, model_cfg
 from hyctas_mm.models.release_weights import aliases, release_name
 from tests.goldens import LOW_LEVELS, golden_file
+from tests.release_genotypes import write_release
 from tests.release_oracle import Oracle
 
 pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')

@@ -1,4 +1,5 @@
 # ADE20K (SceneParse150) for training a network: mmseg's folders and 640x640 augmentation. Label 0 is void and becomes 255, 1..150 become 0..149.
+_base_ = './semantic.py'
 dataset_name = 'ADE20K'  # for the report
 dataset_type = 'ADE20KDataset'
 data_root = 'data/ade/ADEChallengeData2016'
@@ -21,30 +22,13 @@ test_pipeline = [  # labels stay as large as they are: scores count the pixels o
     *annotations,
     dict(type='PackSegInputs'),
 ]
+train_prefix = dict(img_path='images/training', seg_map_path='annotations/training')
+val_prefix = dict(img_path='images/validation', seg_map_path='annotations/validation')
 train_dataloader = dict(
     batch_size=4,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=train_prefix, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,  # images differ in size
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=val_prefix, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

@@ -1,5 +1,6 @@
 # ADE20K panoptic, 100 thing and 50 stuff classes, as mmdet's ade20k2coco.py writes it: mmseg's sizes of the short side, crops of 640x640. Padding has
 # the colour of the mean.
+_base_ = './panoptic.py'
 dataset_name = 'ADE20K panoptic'  # for the report
 dataset_type = 'ADE20KPanoptic'
 data_root = 'data/ade/ADEChallengeData2016'
@@ -21,33 +22,17 @@ test_pipeline = [  # segments stay as large as they are: scores count the pixels
     dict(type='LoadPanoptic'),
     dict(type='PackPanopticInputs'),
 ]
+train_files = dict(ann_file='ade20k_panoptic_train.json', data_prefix=dict(img='images/training', seg='ade20k_panoptic_train'))
+val_files = dict(ann_file='ade20k_panoptic_val.json', data_prefix=dict(img='images/validation', seg='ade20k_panoptic_val'))
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ade20k_panoptic_train.json',
-        data_prefix=dict(img='images/training', seg='ade20k_panoptic_train'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **train_files, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,  # images differ in size
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='ade20k_panoptic_val.json',
-        data_prefix=dict(img='images/validation', seg='ade20k_panoptic_val'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **val_files, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='PanopticQuality', metric=['PQ', 'mIoU'])
-test_evaluator = val_evaluator

@@ -1,10 +1,7 @@
 # Cityscapes for supernet training and search: images of 256x512, the paper's size (section 4.2): a quarter of their sides.
-dataset_name = 'Cityscapes'  # for the report
-dataset_type = 'CityscapesDataset'
-data_root = 'data/cityscapes'
-num_classes = 19
+_base_ = './cityscapes_512x1024.py'
 crop_size = (256, 512)
-load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=num_classes)]
+load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=19)]
 train_pipeline = [
     *load,
     dict(type='RandomResize', scale=(512, 256), ratio_range=(0.5, 2.0), keep_ratio=True),
@@ -14,38 +11,12 @@ train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(512, 256), keep_ratio=True),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckLabels', num_classes=num_classes),
-    dict(type='PackSegInputs'),
-]
+test_pipeline = [load[0], dict(type='Resize', scale=(512, 256), keep_ratio=True), *load[1:], dict(type='PackSegInputs')]
 train_dataloader = dict(
     batch_size=16,
-    num_workers=4,
-    persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     drop_last=True,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(pipeline=train_pipeline),
 )
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
-        pipeline=test_pipeline,
-    ),
-)
+val_dataloader = dict(batch_size=16, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

@@ -1,4 +1,5 @@
 # Cityscapes for training a network: mmseg's folders and augmentation, crops of 512x1024, whole images of 1024x2048 in the test.
+_base_ = './semantic.py'
 dataset_name = 'Cityscapes'  # for the report
 dataset_type = 'CityscapesDataset'
 data_root = 'data/cityscapes'
@@ -15,30 +16,13 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [*load, dict(type='PackSegInputs')]
+train_prefix = dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train')
+val_prefix = dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')
 train_dataloader = dict(
     batch_size=8,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=train_prefix, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=val_prefix, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

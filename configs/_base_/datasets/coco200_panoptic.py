@@ -1,5 +1,6 @@
 # 200 images of COCO with the 133 official panoptic categories, 100 to train and 100 to validate: for trying things out on real images. 100 images
 # prove nothing about accuracy. Crops of 320x320 of images whose longer side is 320 to 640; padding has the colour of the mean, as in the test.
+_base_ = './panoptic.py'
 dataset_name = 'COCO-200 panoptic'  # for the report
 dataset_type = 'PanopticDataset'
 data_root = 'data/coco200_panoptic'
@@ -21,32 +22,16 @@ test_pipeline = [
     dict(type='LoadPanoptic'),
     dict(type='PackPanopticInputs'),
 ]
+train_files = dict(ann_file='panoptic_train.json', data_prefix=dict(img='images/train', seg='panoptic_train'))
+val_files = dict(ann_file='panoptic_val.json', data_prefix=dict(img='images/val', seg='panoptic_val'))
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     drop_last=True,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='panoptic_train.json',
-        data_prefix=dict(img='images/train', seg='panoptic_train'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **train_files, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,  # images differ in size
     num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='panoptic_val.json',
-        data_prefix=dict(img='images/val', seg='panoptic_val'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **val_files, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='PanopticQuality', metric=['PQ', 'mIoU'])
-test_evaluator = val_evaluator

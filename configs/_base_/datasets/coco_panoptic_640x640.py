@@ -1,5 +1,6 @@
 # COCO panoptic, 80 thing and 53 stuff classes, for training a network: the release's shortest edges from 320 to 960, crops of 640x640; in the test the
 # longer side is 640. Padding has the colour of the mean.
+_base_ = './panoptic.py'
 dataset_name = 'COCO panoptic'  # for the report
 dataset_type = 'PanopticDataset'
 data_root = 'data/coco'
@@ -22,33 +23,17 @@ test_pipeline = [  # segments stay as large as they are: scores count the pixels
     dict(type='LoadPanoptic'),
     dict(type='PackPanopticInputs'),
 ]
+train_files = dict(ann_file='annotations/panoptic_train2017.json', data_prefix=dict(img='train2017', seg='annotations/panoptic_train2017'))
+val_files = dict(ann_file='annotations/panoptic_val2017.json', data_prefix=dict(img='val2017', seg='annotations/panoptic_val2017'))
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='annotations/panoptic_train2017.json',
-        data_prefix=dict(img='train2017', seg='annotations/panoptic_train2017'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **train_files, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,  # images differ in size
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='annotations/panoptic_val2017.json',
-        data_prefix=dict(img='val2017', seg='annotations/panoptic_val2017'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **val_files, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='PanopticQuality', metric=['PQ', 'mIoU'])
-test_evaluator = val_evaluator

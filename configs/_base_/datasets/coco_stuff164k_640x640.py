@@ -1,4 +1,5 @@
 # COCO-Stuff 164k, 171 classes, for training a network: mmseg's folders and augmentation, at 640 in place of 512. Labels are *_labelTrainIds.png.
+_base_ = './semantic.py'
 dataset_name = 'COCO-Stuff 164k'  # for the report
 dataset_type = 'COCOStuffDataset'
 data_root = 'data/coco_stuff164k'
@@ -21,30 +22,13 @@ test_pipeline = [  # labels stay as large as they are: scores count the pixels o
     *annotations,
     dict(type='PackSegInputs'),
 ]
+train_prefix = dict(img_path='images/train2017', seg_map_path='annotations/train2017')
+val_prefix = dict(img_path='images/val2017', seg_map_path='annotations/val2017')
 train_dataloader = dict(
     batch_size=4,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='images/train2017', seg_map_path='annotations/train2017'),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=train_prefix, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,  # images differ in size
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='images/val2017', seg_map_path='annotations/val2017'),
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=val_prefix, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

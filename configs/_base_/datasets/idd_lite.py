@@ -1,15 +1,11 @@
 # IDD-Lite: 1403 training images of 320x227, of which about a tenth (whole drives) is held out to score candidates; 102 for the final test.
+_base_ = './semantic.py'
 dataset_name = 'IDD-Lite'  # for the report
 dataset_type = 'IDDLiteDataset'
 data_root = 'data/idd_lite'
 num_classes = 7
 crop_size = (160, 224)
-
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckLabels', num_classes=num_classes),
-]
+load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=num_classes)]
 train_pipeline = [
     *load,
     dict(type='RandomResize', scale=(320, 227), ratio_range=(0.6, 1.4), keep_ratio=True),
@@ -19,32 +15,16 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [*load, dict(type='PackSegInputs')]
-
+train_prefix = dict(img_path='images/train', seg_map_path='labels/train')
+val_prefix = dict(img_path='images/val', seg_map_path='labels/val')
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='images/train', seg_map_path='labels/train'),
-        part='fit',
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=train_prefix, part='fit', pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=8,
     num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='images/val', seg_map_path='labels/val'),
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=val_prefix, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

@@ -1,6 +1,7 @@
 # Nuclei (Data Science Bowl 2018) in COCO-panoptic form: one thing class and background. Nuclei are small, so the Gaussians are narrow (sigma 4). Of the
 # 502 training images the first 460 train; the search scores on the other 42 (names are hashes, so their order is random); the 162 validation images
 # judge the result only.
+_base_ = './panoptic.py'
 dataset_name = 'nuclei'  # for the report
 dataset_type = 'PanopticDataset'
 data_root = 'data/nuclei_panoptic'
@@ -16,38 +17,17 @@ train_pipeline = [
     dict(type='PanopticTargets', sigma=4),
     dict(type='PackPanopticInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadPanoptic'),
-    dict(type='PackPanopticInputs'),
-]
+test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadPanoptic'), dict(type='PackPanopticInputs')]
+train_files = dict(ann_file='panoptic_train.json', data_prefix=dict(img='images/train', seg='panoptic_train'))
+val_files = dict(ann_file='panoptic_val.json', data_prefix=dict(img='images/val', seg='panoptic_val'))
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     drop_last=True,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='panoptic_train.json',
-        data_prefix=dict(img='images/train', seg='panoptic_train'),
-        indices=fit_images,
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **train_files, indices=fit_images, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,  # images differ in size
     num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='panoptic_val.json',
-        data_prefix=dict(img='images/val', seg='panoptic_val'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, **val_files, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='PanopticQuality', metric=['PQ', 'mIoU'])
-test_evaluator = val_evaluator

@@ -1,5 +1,6 @@
 # Toy streets in Cityscapes' layout (tools/dataset_converters/toy_streets.py): 128x256; 11 of Cityscapes' 19 classes
 # occur. The first of three training cities (a third of the images, indices 0..31) is held out to score candidates.
+_base_ = './semantic.py'
 dataset_name = 'toy streets'  # for the report
 dataset_type = 'CityscapesDataset'
 data_root = 'data/toy_streets'
@@ -10,12 +11,7 @@ num_classes = 11
 crop_size = (96, 192)
 metainfo = dict(classes=classes)
 fit = list(range(32, 96))
-
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckLabels', num_classes=num_classes),
-]
+load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=num_classes)]
 train_pipeline = [
     *load,
     dict(type='RandomResize', scale=(256, 128), ratio_range=(0.75, 1.5), keep_ratio=True),
@@ -26,33 +22,15 @@ train_pipeline = [
 ]
 test_pipeline = [*load, dict(type='PackSegInputs')]
 train_prefix = dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train')
+val_prefix = dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=train_prefix,
-        metainfo=metainfo,
-        indices=fit,
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=train_prefix, metainfo=metainfo, indices=fit, pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
-        metainfo=metainfo,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=val_prefix, metainfo=metainfo, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

@@ -1,28 +1,5 @@
 # One fixed network as an mmseg segmentor. Exported configs have their architecture in place of the name.
+_base_ = './segmentor.py'
 arch = 'hyctas-s'
 base_channels = 8
-norm_cfg = dict(type='BN', momentum=0.1)
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-)
-model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
-    backbone=dict(type='HyCTASBackbone', arch=arch, base_channels=base_channels, outputs='branches', norm_cfg=norm_cfg),
-    decode_head=dict(
-        type='HyCTASHead',
-        arch=arch,
-        base_channels=base_channels,
-        num_classes=19,
-        aux_weight=0.2,
-        norm_cfg=norm_cfg,
-        loss_decode=dict(type='CrossEntropyLoss'),
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
-)
+model = dict(backbone=dict(arch=arch, base_channels=base_channels), decode_head=dict(arch=arch, base_channels=base_channels))

@@ -1,26 +1,4 @@
-# The supernet as an mmseg segmentor. `search_space` is replaced by `arch` when a subnet is cut out.
-search_space = dict(layers=12, base_channels=8)
-norm_cfg = dict(type='BN', momentum=0.1)
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-)
-model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
-    backbone=dict(type='HyCTASBackbone', search_space=search_space, outputs='branches', norm_cfg=norm_cfg),
-    decode_head=dict(
-        type='HyCTASHead',
-        search_space=search_space,
-        num_classes=19,
-        aux_weight=0.2,
-        norm_cfg=norm_cfg,
-        loss_decode=dict(type='CrossEntropyLoss'),
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
-)
+# The supernet as an mmseg segmentor: the space of the paper's searches. `search_space` is replaced by `arch` when a subnet is cut out.
+_base_ = './segmentor.py'
+search_space = dict(layers=20, base_channels=8)
+model = dict(backbone=dict(search_space=search_space), decode_head=dict(search_space=search_space))

@@ -1,8 +1,4 @@
-# HyCTAS-M on ADE20K from scratch with the paper's optimiser; crop, batch 16 and 160k steps are mmseg's, as the paper gives none.
-_base_ = [
-    '../../default_runtime.py',
-    '../../_base_/datasets/ade20k_640x640.py',
-    '../../_base_/models/hyctas_m.py',
-    '../../_base_/schedules/retrain_160k.py',
-]
-model = dict(data_preprocessor=dict(size=(640, 640)), decode_head=dict(num_classes=150))
+# As HyCTAS-S beside it, with HyCTAS-M.
+_base_ = './hyctas-s_4xb4-160k_ade20k-640x640.py'
+part = dict(arch='hyctas-m', base_channels=12)
+model = dict(backbone=part, decode_head=part)

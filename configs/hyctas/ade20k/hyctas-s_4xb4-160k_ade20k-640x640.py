@@ -5,4 +5,4 @@ _base_ = [
     '../../_base_/models/hyctas_s.py',
     '../../_base_/schedules/retrain_160k.py',
 ]
-model = dict(data_preprocessor=dict(size=(640, 640)), decode_head=dict(num_classes=150))
+model = dict(data_preprocessor=dict(size={{_base_.crop_size}}), decode_head=dict(num_classes={{_base_.num_classes}}))

@@ -6,4 +6,4 @@ _base_ = [
     '../../_base_/models/hyctas_s.py',
     '../../_base_/schedules/retrain_186k.py',
 ]
-model = dict(data_preprocessor=dict(size=(512, 1024)))
+model = dict(data_preprocessor=dict(size={{_base_.crop_size}}))

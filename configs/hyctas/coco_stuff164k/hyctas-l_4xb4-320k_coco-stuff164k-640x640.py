@@ -1,10 +1,4 @@
-# HyCTAS-L on COCO-Stuff from scratch with the paper's optimiser; batch 16 and 320k steps are mmseg's. The release's loss for COCO is the plain
-# cross entropy, mean over the pixels that are not void.
-_base_ = [
-    '../../default_runtime.py',
-    '../../_base_/datasets/coco_stuff164k_640x640.py',
-    '../../_base_/models/hyctas_l.py',
-    '../../_base_/schedules/retrain_320k.py',
-]
-loss = dict(_delete_=True, type='CrossEntropyLoss', avg_non_ignore=True)
-model = dict(data_preprocessor=dict(size=(640, 640)), decode_head=dict(num_classes=171, loss_decode=loss))
+# As HyCTAS-S beside it, with HyCTAS-L.
+_base_ = './hyctas-s_4xb4-320k_coco-stuff164k-640x640.py'
+part = dict(arch='hyctas-l', base_channels=16)
+model = dict(backbone=part, decode_head=part)

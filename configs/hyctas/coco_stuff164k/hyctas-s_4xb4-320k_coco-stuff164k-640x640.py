@@ -7,4 +7,4 @@ _base_ = [
     '../../_base_/schedules/retrain_320k.py',
 ]
 loss = dict(_delete_=True, type='CrossEntropyLoss', avg_non_ignore=True)
-model = dict(data_preprocessor=dict(size=(640, 640)), decode_head=dict(num_classes=171, loss_decode=loss))
+model = dict(data_preprocessor=dict(size={{_base_.crop_size}}), decode_head=dict(num_classes={{_base_.num_classes}}, loss_decode=loss))

@@ -6,9 +6,4 @@ _base_ = [
     '../../_base_/models/hyctas_supernet.py',
     '../../_base_/schedules/supernet_111k.py',
 ]
-search_space = dict(layers=20, base_channels=8)
-model = dict(
-    data_preprocessor=dict(size=(320, 320)),
-    backbone=dict(search_space=search_space),
-    decode_head=dict(search_space=search_space, num_classes=171),
-)
+model = dict(data_preprocessor=dict(size={{_base_.crop_size}}), decode_head=dict(num_classes={{_base_.num_classes}}))

@@ -1,20 +1,11 @@
 # NSGA-II over the supernet. Candidates are scored on training drives held out from the weights; the 102 validation images stay for the end.
 _base_ = './hyctas_supernet_1xb8-4k_idd-lite-160x224.py'
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckLabels', num_classes=7),
-    dict(type='PackSegInputs'),
-]
 train_dataloader = dict(  # recalibrates the batch norm
     batch_size=16,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(part='fit', pipeline=load),
+    dataset=dict(pipeline={{_base_.test_pipeline}}),
 )
-val_dataloader = dict(
-    batch_size=16,
-    dataset=dict(part='select', data_prefix=dict(img_path='images/train', seg_map_path='labels/train')),
-)
+val_dataloader = dict(batch_size=16, dataset=dict(part='select', data_prefix={{_base_.train_prefix}}))
 train_cfg = dict(
     _delete_=True,
     type='NSGA2SearchLoop',

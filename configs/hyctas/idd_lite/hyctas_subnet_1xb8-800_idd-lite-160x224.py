@@ -7,7 +7,9 @@ _base_ = [
 ]
 max_iters = 800
 model = dict(
-    data_preprocessor=dict(size=(160, 224)), backbone=dict(base_channels=6), decode_head=dict(base_channels=6, num_classes=7)
+    data_preprocessor=dict(size={{_base_.crop_size}}),
+    backbone=dict(base_channels=6),
+    decode_head=dict(base_channels=6, num_classes={{_base_.num_classes}}),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),

@@ -5,12 +5,11 @@ _base_ = [
     '../../_base_/models/hyctas_supernet.py',
     '../../_base_/schedules/sgd_poly.py',
 ]
-num_classes = 7
 search_space = dict(layers=8, base_channels=6)
 model = dict(
-    data_preprocessor=dict(size=(160, 224)),
+    data_preprocessor=dict(size={{_base_.crop_size}}),
     backbone=dict(search_space=search_space),
-    decode_head=dict(search_space=search_space, num_classes=num_classes),
+    decode_head=dict(search_space=search_space, num_classes={{_base_.num_classes}}),
 )
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
 find_unused_parameters = True

@@ -6,14 +6,7 @@ _base_ = [
     '../../_base_/models/hyctas_panoptic_supernet.py',
     '../../_base_/schedules/supernet_111k.py',
 ]
-search_space = dict(layers=20, base_channels=8)
 model = dict(
-    backbone=dict(search_space=search_space),
-    panoptic_head=dict(
-        search_space=search_space,
-        num_things_classes=8,
-        num_stuff_classes=11,
-        loss_semantic=dict(anneal_steps=55_500),  # half of the schedule
-    ),
+    panoptic_head=dict(num_things_classes=8, num_stuff_classes=11, loss_semantic=dict(anneal_steps=55_500)),  # half of the schedule
 )
 optim_wrapper = dict(clip_grad=dict(max_norm=5.0))  # see panoptic_186k.py

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,16 +32,10 @@ class PackPanopticInputs(BaseTransform):
     and in its metainfo ``gt_segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``.
 
     After neither it has no ground truth.
-
-    Args:
-        meta_keys: Keys that become the sample's metainfo where they are present.
     """
 
-    def __init__(self, meta_keys: Sequence[str] = _META_KEYS) -> None:
-        self.meta_keys = tuple(meta_keys)
-
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        sample = DetDataSample(metainfo={key: results[key] for key in self.meta_keys if key in results})
+        sample = DetDataSample(metainfo={key: results[key] for key in _META_KEYS if key in results})
         if 'gt_panoptic_maps' in results:
             maps: TargetMaps = results['gt_panoptic_maps']
             sample.gt_sem_seg = PixelData(sem_seg=_tensor(maps.semantic[None]))  # (H, W) -> (1, H, W)
@@ -56,7 +49,7 @@ class PackPanopticInputs(BaseTransform):
         return dict(inputs=_tensor(image.transpose(2, 0, 1)), data_samples=sample)  # (H, W, C) -> (C, H, W)
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(meta_keys={self.meta_keys})'
+        return f'{type(self).__name__}()'
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hyctas_mm.datasets.panoptic.segment_ids import ids_from_seg_map, segment_numbers
 from hyctas_mm.datasets.panoptic.targets import IGNORE_LABEL
-from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import TRANSFORMS
 
 
@@ -27,22 +26,14 @@ class PanopticInstances(BaseTransform):
     void. Added keys: ``gt_bboxes`` (N, 4) as (x1, y1, x2, y2) in pixels, ``gt_bboxes_labels`` (N,), ``gt_masks`` (N, H, W), ``gt_ignore_flags``
     (N,), all False.
 
-    Args:
-        min_area: Instances of fewer visible pixels are left out; their pixels keep their semantic label.
-
     Raises:
-        ValueError: For a ``min_area`` below 1, or a ``gt_seg_map`` that is not from ``LoadPanoptic``.
+        ValueError: For a ``gt_seg_map`` that is not from ``LoadPanoptic``.
 
     Example:
         >>> train_pipeline = [
         ...     dict(type='LoadImageFromFile'), dict(type='LoadPanoptic'), dict(type='Resize', scale=(1333, 800), keep_ratio=True),
         ...     dict(type='RandomFlip', prob=0.5), dict(type='PanopticInstances'), dict(type='PackDetInputs')]
     """
-
-    def __init__(self, min_area: int = 1) -> None:
-        if min_area < 1:
-            raise BadValue(f'PanopticInstances: min_area={min_area}; expected at least 1 pixel')
-        self.min_area = min_area
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         segments = results['segments_info']
@@ -51,7 +42,7 @@ class PanopticInstances(BaseTransform):
         chosen = [
             number
             for number, segment in enumerate(segments, start=1)
-            if segment['is_thing'] and not segment['iscrowd'] and areas[number] >= self.min_area
+            if segment['is_thing'] and not segment['iscrowd'] and areas[number]
         ]
         masks = np.stack([numbers == number for number in chosen]) if chosen else np.zeros((0, *numbers.shape), bool)
         results['gt_masks'] = BitmapMasks(masks.astype(np.uint8), *numbers.shape)
@@ -63,7 +54,7 @@ class PanopticInstances(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(min_area={self.min_area})'
+        return f'{type(self).__name__}()'
 
 
 def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:

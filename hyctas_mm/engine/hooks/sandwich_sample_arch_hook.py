@@ -10,7 +10,6 @@ from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.archs.extremes import largest, smallest
-from hyctas_mm.engine.hooks.fair_sample_arch_hook import fair_arch
 from hyctas_mm.engine.hooks.sample_arch_hook import SampleArchHook, supernet_space
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.segmentors import SandwichSegmentor
@@ -29,7 +28,6 @@ class SandwichSampleArchHook(SampleArchHook):
 
     Args:
         num_random: Random architectures of each step, beside the largest and the smallest.
-        fair: Whether those are drawn as by :class:`FairSampleArchHook`.
         seed: Seed of the architectures.
 
     Raises:
@@ -40,11 +38,11 @@ class SandwichSampleArchHook(SampleArchHook):
         >>> custom_hooks = [dict(type='SandwichSampleArchHook', num_random=1)]
     """
 
-    def __init__(self, num_random: int = 1, fair: bool = False, seed: int = 0) -> None:
+    def __init__(self, num_random: int = 1, seed: int = 0) -> None:
         super().__init__(seed)
         if num_random < 0:
             raise BadValue(f'SandwichSampleArchHook: num_random={num_random!r}; expected 0 or more')
-        self.num_random, self.fair = num_random, fair
+        self.num_random = num_random
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
@@ -64,11 +62,7 @@ class SandwichSampleArchHook(SampleArchHook):
     def archs_of(self, space: SearchSpace, step: int) -> tuple[Architecture, ...]:
         """The architectures of a step, the largest first."""
         rngs = [np.random.default_rng([self.seed, step, 2 + number]) for number in range(2 + self.num_random)]  # 0, 1: fair_arch's
-        if self.fair:
-            drawn = [fair_arch(space, self.seed, step * self.num_random + number) for number in range(self.num_random)]
-        else:
-            drawn = [space.sample(rng) for rng in rngs[2:]]
-        return (largest(space, rngs[0]), smallest(space, rngs[1]), *drawn)
+        return (largest(space, rngs[0]), smallest(space, rngs[1]), *(space.sample(rng) for rng in rngs[2:]))
 
 
 def _unwrapped(runner: Runner) -> Any:

@@ -13,11 +13,16 @@ from hyctas_mm.errors import BadValue
 from hyctas_mm.files import write_json
 
 CONFIGS, JOB = 'configs', 'job.json'
-SEMANTIC_BASES = ('default_runtime', '_base_/models/hyctas_supernet', '_base_/models/hyctas', '_base_/schedules/sgd_poly')
+SCHEDULES = ('_base_/schedules/common', '_base_/schedules/sgd_poly')
+SEMANTIC_BASES = ('default_runtime', '_base_/models/segmentor', '_base_/models/hyctas_supernet', '_base_/models/hyctas', *SCHEDULES)
 PANOPTIC_BASES = (
-    'panoptic_runtime', '_base_/models/hyctas_panoptic_supernet', '_base_/models/hyctas_panoptic', '_base_/schedules/panoptic_sgd_poly',
-    '_base_/schedules/sgd_poly',
-)  # fmt: skip
+    'panoptic_runtime',
+    '_base_/models/panoptic_deeplab',
+    '_base_/models/hyctas_panoptic_supernet',
+    '_base_/models/hyctas_panoptic',
+    '_base_/schedules/panoptic_sgd_poly',
+    *SCHEDULES,
+)
 
 
 class FolderInUse(BadValue):

@@ -274,16 +274,15 @@ def _probabilities(logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
     return probability
 
 
-def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]], size_hw: tuple[int, int] | None = None) -> PanopticMaps:
+def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]]) -> PanopticMaps:
     """Averages predictions for the same images at several sizes and mirrored.
 
     Args:
         views: For each view (semantic (B, C, h, w), center (B, 1, h, w), offset (B, 2, h, w)) of any size, and whether its image was mirrored
             left to right. Each is added up as it comes, so an iterator keeps memory to two views.
-        size_hw: Size of the result in pixels; by default that of the first view.
 
     Returns:
-        Averages at this size. ``semantic`` is the logarithm of the averaged probabilities, which goes wherever logits go.
+        Averages at the size of the first view. ``semantic`` is the logarithm of the averaged probabilities, which goes wherever logits go.
 
     Raises:
         ValueError: Without views.
@@ -291,8 +290,8 @@ def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]], si
     total: PanopticMaps | None = None
     count = 0
     for maps, flipped in views:
-        size_hw = size_hw or (maps[0].shape[2], maps[0].shape[3])
-        aligned = _align(PanopticMaps(*maps), flipped, size_hw)
+        height, width = total.semantic.shape[2:] if total else maps[0].shape[2:]
+        aligned = _align(PanopticMaps(*maps), flipped, (height, width))
         total = aligned if total is None else PanopticMaps(*(a.add_(b) for a, b in zip(total, aligned, strict=True)))
         count += 1
     if total is None:
