@@ -38,10 +38,10 @@ from rich.table import Table
 from hyctas_mm import register_all_modules
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.candidate_costs import CandidateCosts, training_loss, training_network
-from hyctas_mm.engine.measuring.printing import conditions, report
 from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.engine.workers import Workers
 from hyctas_mm.evaluators import Job, Outcome
+from hyctas_mm.measuring.printing import conditions, report
 from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.search.algorithms import NSGA2, SearchProblem
 

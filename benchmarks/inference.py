@@ -24,9 +24,9 @@ from torch import nn
 from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
 from hyctas_mm.costs import measure_interleaved
-from hyctas_mm.engine.inference import fuse_norms, prepare_for_inference
-from hyctas_mm.engine.measuring import Network, from_config, published
-from hyctas_mm.engine.measuring.printing import conditions, report
+from hyctas_mm.deploy.inference import fuse_norms, prepare_for_inference
+from hyctas_mm.measuring import Network, from_config, published
+from hyctas_mm.measuring.printing import conditions, report
 from hyctas_mm.models.subnet import drop_training_parts
 from hyctas_mm.registry import MODELS
 

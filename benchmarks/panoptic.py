@@ -18,7 +18,7 @@ from mmengine.registry import MODELS, init_default_scope
 import hyctas_mm.register  # noqa: F401
 from hyctas_mm.archs import load_arch
 from hyctas_mm.evaluation import PanopticQuality
-from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps
+from hyctas_mm.models.post_processing import panoptic_from_maps
 from hyctas_mm.models.subnet import drop_training_parts
 
 THINGS, STUFF = 8, 11

@@ -21,9 +21,9 @@ from rich.table import Column, Table
 from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
 from hyctas_mm.costs import BACKENDS
-from hyctas_mm.engine.measuring import Network, count, from_config, measure, prepare, published
-from hyctas_mm.engine.measuring.peers import PEERS, peer_model
-from hyctas_mm.engine.measuring.printing import conditions, report
+from hyctas_mm.measuring import Network, count, from_config, measure, prepare, published
+from hyctas_mm.measuring.peers import PEERS, peer_model
+from hyctas_mm.measuring.printing import conditions, report
 
 
 def parse_args() -> argparse.Namespace:

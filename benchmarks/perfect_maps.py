@@ -16,7 +16,7 @@ from mmcv.transforms import LoadImageFromFile
 from hyctas_mm.datasets.panoptic import LoadPanoptic, PanopticDataset, build_targets
 from hyctas_mm.datasets.panoptic.segment_ids import ids_from_seg_map
 from hyctas_mm.evaluation import PanopticSums, TrueSegments, match_segments
-from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps
+from hyctas_mm.models.post_processing import panoptic_from_maps
 
 
 def parse_args() -> argparse.Namespace:

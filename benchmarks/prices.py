@@ -28,8 +28,8 @@ from hyctas_mm import register_all_modules
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.costs import LatencyTable, count
 from hyctas_mm.engine.candidate_costs import CandidateCosts, shipped_network
-from hyctas_mm.engine.measuring.printing import conditions, report
-from hyctas_mm.engine.new_search.sizing import WIDE
+from hyctas_mm.measuring.printing import conditions, report
+from hyctas_mm.wizard.sizing import WIDE
 
 SPACES = {"paper's, 20 layers": SearchSpace(layers=20), 'wide, 12 layers': SearchSpace(layers=12, **WIDE)}
 

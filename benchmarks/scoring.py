@@ -20,12 +20,12 @@ import torch
 from mmengine.runner import ValLoop
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.engine.cli import load_config
-from hyctas_mm.engine.evidence.open_search import OpenSearch
+from hyctas_mm.engine.configs import load_config
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.evaluators import Job
 from hyctas_mm.models.subnet import cut_subnet
+from hyctas_mm.studies.open_search import OpenSearch
 
 CONFIG = 'configs/hyctas/idd_lite/hyctas_search_idd-lite-227x320.py'
 

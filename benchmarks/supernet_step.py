@@ -24,7 +24,7 @@ from torch import nn
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.archs.extremes import largest, smallest
 from hyctas_mm.engine.candidate_costs import training_loss, training_network
-from hyctas_mm.engine.cli import use_scope
+from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.models.subnet import set_arch, subnet_model_cfg
 
 CONFIG = 'configs/hyctas/idd_lite/hyctas_supernet_1xb8-4k_idd-lite-160x224.py'

@@ -26,13 +26,13 @@ from rich.table import Table
 
 from hyctas_mm import register_all_modules
 from hyctas_mm.costs import BACKENDS
-from hyctas_mm.engine.cli import set_data_root, use_scope
-from hyctas_mm.engine.measuring import Network, count, input_size, measure, prepare
-from hyctas_mm.engine.measuring.peers import PEERS, SIZE_DIVISORS, peer_model
-from hyctas_mm.engine.measuring.printing import conditions, report
+from hyctas_mm.engine.configs import set_data_root, use_scope
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
 from hyctas_mm.evaluators.trained_networks import with_iters
+from hyctas_mm.measuring import Network, count, input_size, measure, prepare
+from hyctas_mm.measuring.peers import PEERS, SIZE_DIVISORS, peer_model
+from hyctas_mm.measuring.printing import conditions, report
 from hyctas_mm.search.front import front_indices
 
 PEER = 'peers'

@@ -21,10 +21,10 @@ import torch
 import torch.distributed as dist
 
 from hyctas_mm.cli import add_config_arguments
-from hyctas_mm.engine.cli import load_config
-from hyctas_mm.engine.evidence.open_search import OpenSearch
+from hyctas_mm.engine.configs import load_config
 from hyctas_mm.engine.workers import Workers
 from hyctas_mm.evaluators import Job
+from hyctas_mm.studies.open_search import OpenSearch
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ def _without_noise() -> Iterator[None]:
 
 with _without_noise():
     import hyctas_mm.datasets
+    import hyctas_mm.deploy.fast_inference_hook
     import hyctas_mm.engine
     import hyctas_mm.evaluation
     import hyctas_mm.evaluators

@@ -20,7 +20,8 @@ from mmengine.registry import init_default_scope
 
 from hyctas_mm import register_all_modules
 from hyctas_mm.archs import SearchSpace
-from hyctas_mm.datasets.toy_streets import generate_toy_streets
+from hyctas_mm.datasets.toy.streets import generate_toy_streets
+from tests.tiny_jobs import fast_search, fast_training, searched, supernet  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.archs.parts import FULL_WIDTH
-from hyctas_mm.archs.release_format import KEYS, RELEASE_OPS
+from hyctas_mm.release.genotypes import KEYS, RELEASE_OPS
 
 
 def write_release(arch: Architecture, order: Sequence[int] | None = None) -> dict[str, Any]:

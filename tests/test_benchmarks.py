@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, run_script
-from tests.test_engine.conftest import FAST, config
-from tests.test_engine.test_new_search_data import coco_panoptic
 from tests.test_engine.test_search_workers import free_port
+from tests.test_wizard.test_data import coco_panoptic
+from tests.tiny_jobs import FAST, config
 
 pytestmark = pytest.mark.slow
 

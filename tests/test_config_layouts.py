@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS
 
 from hyctas_mm.archs import load_arch
-from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.configs import set_data_root
 
 FOLDER = Path(__file__).parents[1] / 'configs' / 'hyctas'
 CROP = (64, 64)

@@ -21,7 +21,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.configs import set_data_root
 from hyctas_mm.models.backbones.hyctas import HyCTASBackbone
 
 FOLDER = Path(__file__).parents[1] / 'configs' / 'drop_in'

@@ -12,7 +12,7 @@ from mim.commands.search import convert2df
 from mmengine.config import Config
 from modelindex.load_model_index import load
 
-from hyctas_mm.engine.measuring import count, from_config
+from hyctas_mm.measuring import count, from_config
 
 ROOT = Path(__file__).parents[1]
 INDEX = ROOT / 'model-index.yml'

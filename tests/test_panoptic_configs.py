@@ -25,8 +25,8 @@ from mmengine.runner import Runner
 from hyctas_mm.archs import load_arch
 from hyctas_mm.datasets.panoptic import CityscapesPanoptic, PanopticInstances, toy_streets_panoptic
 from hyctas_mm.datasets.panoptic.segment_ids import rgb_from_ids, seg_map_from_ids
-from hyctas_mm.datasets.toy_streets import generate_toy_streets
-from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.datasets.toy.streets import generate_toy_streets
+from hyctas_mm.engine.configs import set_data_root
 from hyctas_mm.models.backbones.hyctas import HyCTASBackbone
 from tests.conftest import ROOT, run_script
 from tests.test_datasets.panoptic_fixtures import segment, write_cityscapes

@@ -12,9 +12,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from hyctas_mm import measuring as measuring
 from hyctas_mm.costs import count_macs, count_params
-from hyctas_mm.engine import measuring
-from hyctas_mm.engine.measuring.commands import printed
+from hyctas_mm.measuring.commands import printed
 from hyctas_mm.models.ops import build_op
 from tests.goldens import LOW_LEVELS, golden_file
 from tools import benchmark

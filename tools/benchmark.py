@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     register_all_modules()
     from mmengine.device import get_device
 
-    from hyctas_mm.engine.measuring.commands import COMMANDS
+    from hyctas_mm.measuring.commands import COMMANDS
 
     args.device = args.device or get_device()
     COMMANDS[command](args)

@@ -82,10 +82,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_rank_correlation(args: argparse.Namespace) -> None:
-    from hyctas_mm.engine.cli import load_config
-    from hyctas_mm.engine.evidence.correlation import MEASURES
-    from hyctas_mm.engine.evidence.open_search import OpenSearch
-    from hyctas_mm.engine.evidence.rank_correlation import measure_rank_correlation
+    from hyctas_mm.engine.configs import load_config
+    from hyctas_mm.studies.correlation import MEASURES
+    from hyctas_mm.studies.open_search import OpenSearch
+    from hyctas_mm.studies.rank_correlation import measure_rank_correlation
 
     cfg = load_config(args)
     folder = Path(cfg.work_dir) / 'rank_correlation'
@@ -109,8 +109,8 @@ def run_rank_correlation(args: argparse.Namespace) -> None:
 
 
 def run_random_baseline(args: argparse.Namespace) -> None:
-    from hyctas_mm.engine.evidence.finished_search import FinishedSearch
-    from hyctas_mm.engine.evidence.random_baseline import measure_random_baseline
+    from hyctas_mm.studies.finished_search import FinishedSearch
+    from hyctas_mm.studies.random_baseline import measure_random_baseline
 
     search = FinishedSearch(args.work_dir)
     result = measure_random_baseline(search, args.per_track, args.iters, args.seeds, args.sample_seed)
@@ -124,8 +124,8 @@ def run_random_baseline(args: argparse.Namespace) -> None:
 
 
 def run_perturb(args: argparse.Namespace) -> None:
-    from hyctas_mm.engine.evidence.finished_search import FinishedSearch
-    from hyctas_mm.engine.evidence.perturb import measure_perturbations
+    from hyctas_mm.studies.finished_search import FinishedSearch
+    from hyctas_mm.studies.perturb import measure_perturbations
 
     search = FinishedSearch(args.work_dir)
     result = measure_perturbations(search, search.arch(args.arch), args.iters, args.seeds, args.sample_seed)
@@ -140,11 +140,11 @@ def run_perturb(args: argparse.Namespace) -> None:
 
 
 def run_hypervolume(args: argparse.Namespace) -> None:
-    from hyctas_mm.engine.cli import load_config
-    from hyctas_mm.engine.evidence import hypervolume
-    from hyctas_mm.engine.evidence.hypervolume_figure import draw_hypervolume
-    from hyctas_mm.engine.evidence.open_search import OpenSearch
+    from hyctas_mm.engine.configs import load_config
     from hyctas_mm.files import write_json
+    from hyctas_mm.studies import hypervolume
+    from hyctas_mm.studies.hypervolume_figure import draw_hypervolume
+    from hyctas_mm.studies.open_search import OpenSearch
 
     ideal, reference = _values(args.ideal), _values(args.reference)
     if args.sources[0].endswith('.py'):

@@ -31,8 +31,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     register_all_modules()
-    from hyctas_mm.engine.cli import read_config, set_data_root
-    from hyctas_mm.engine.onnx import ExportOptions, export_onnx
+    from hyctas_mm.deploy.export import ExportOptions, export_onnx
+    from hyctas_mm.engine.configs import read_config, set_data_root
 
     cfg = read_config(args.config)
     if args.data_root:

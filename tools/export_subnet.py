@@ -36,7 +36,7 @@ def main() -> None:
     from hyctas_mm.archs import load_arch
     from hyctas_mm.datasets.checks import check_images
     from hyctas_mm.engine.checkpoint import load_supernet
-    from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
+    from hyctas_mm.engine.configs import read_config, set_data_root, use_scope
     from hyctas_mm.engine.export import export_subnet
     from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
     from hyctas_mm.engine.scoring import recalibrate_bn

@@ -20,9 +20,9 @@ from hyctas_mm.cli import tells_mistakes
 from hyctas_mm.errors import BadValue
 
 if TYPE_CHECKING:
-    from hyctas_mm.engine.new_search.data import Data
-    from hyctas_mm.engine.new_search.lengths import Speed
-    from hyctas_mm.engine.new_search.sizing import Plan
+    from hyctas_mm.wizard.data import Data
+    from hyctas_mm.wizard.lengths import Speed
+    from hyctas_mm.wizard.sizing import Plan
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
@@ -124,10 +124,10 @@ def new_search(args: argparse.Namespace) -> None:
     from mmengine.config import Config
     from rich.console import Console
 
-    from hyctas_mm.engine.cli import use_scope
-    from hyctas_mm.engine.new_search import lengths as timing
-    from hyctas_mm.engine.new_search import sizing, write
-    from hyctas_mm.engine.new_search.measure import measure_speed
+    from hyctas_mm.engine.configs import use_scope
+    from hyctas_mm.wizard import lengths as timing
+    from hyctas_mm.wizard import sizing, write
+    from hyctas_mm.wizard.measure import measure_speed
 
     root = args.data_root.resolve()
     work_dir = args.work_dir or Path('work_dirs') / root.name
@@ -172,9 +172,9 @@ def new_search(args: argparse.Namespace) -> None:
 
 def look(args: argparse.Namespace, root: Path) -> Data:
     """The data, found and checked."""
-    from hyctas_mm.engine.new_search.lengths import QUICK_SELECT
-    from hyctas_mm.engine.new_search.panoptic import look_at_panoptic
-    from hyctas_mm.engine.new_search.semantic import look_at_semantic, read_classes
+    from hyctas_mm.wizard.lengths import QUICK_SELECT
+    from hyctas_mm.wizard.panoptic import look_at_panoptic
+    from hyctas_mm.wizard.semantic import look_at_semantic, read_classes
 
     most_select = dict(most_select=QUICK_SELECT) if args.quick else {}
     train, val = args.train and tuple(args.train), args.val and tuple(args.val)
@@ -228,7 +228,7 @@ def tell_times(console: Any, estimates: Sequence[Any], speed: Speed) -> None:
     """How long the job will take."""
     from rich.table import Table
 
-    from hyctas_mm.engine.new_search.lengths import duration
+    from hyctas_mm.wizard.lengths import duration
 
     table = Table('step', 'what', 'about')
     for estimate in estimates:

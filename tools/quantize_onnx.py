@@ -36,9 +36,9 @@ def main() -> None:
     import torch
     from mmengine.logging import MMLogger
 
-    from hyctas_mm.engine.cli import read_config, set_data_root, use_scope
-    from hyctas_mm.engine.deploy import OnnxNet, QuantizeOptions, compare_latency, quantize, score
-    from hyctas_mm.engine.deploy.images import open_dataset, spread_images
+    from hyctas_mm.deploy import OnnxNet, QuantizeOptions, compare_latency, quantize, score
+    from hyctas_mm.deploy.images import open_dataset, spread_images
+    from hyctas_mm.engine.configs import read_config, set_data_root, use_scope
 
     MMLogger.get_instance('quantize', log_level='ERROR')
     logging.disable(logging.WARNING)

@@ -39,9 +39,9 @@ def main() -> None:
     import torch
     from rich.console import Console
 
-    from hyctas_mm.datasets.toy_streets import generate_toy_streets
-    from hyctas_mm.engine.pipeline import Job, run_pipeline
-    from hyctas_mm.engine.results_table import results_table
+    from hyctas_mm.datasets.toy.streets import generate_toy_streets
+    from hyctas_mm.wizard.pipeline import Job, run_pipeline
+    from hyctas_mm.wizard.results_table import results_table
 
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise BadValue('--device cuda, but PyTorch sees no CUDA device; leave it out to run on the CPU')

@@ -33,10 +33,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     register_all_modules()
-    from hyctas_mm.engine.pipeline import doubts_of
     from hyctas_mm.engine.progress import Progress
     from hyctas_mm.engine.retraining import add_random, metric, retrain
     from hyctas_mm.report.html import write_report
+    from hyctas_mm.wizard.pipeline import doubts_of
 
     search = SearchFolder.find(args.search)
     if not 0 <= args.shard[0] < args.shard[1]:

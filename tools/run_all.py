@@ -73,10 +73,10 @@ def run(args: argparse.Namespace) -> int:
     """Runs the job on the device that was chosen."""
     from rich.console import Console
 
-    from hyctas_mm.engine.pipeline import Job, doubts_of, run_pipeline
-    from hyctas_mm.engine.progress_view import make_view
-    from hyctas_mm.engine.results_table import results_table
     from hyctas_mm.search.folder import SearchFolder
+    from hyctas_mm.wizard.pipeline import Job, doubts_of, run_pipeline
+    from hyctas_mm.wizard.progress_view import make_view
+    from hyctas_mm.wizard.results_table import results_table
 
     def add_networks(search: SearchFolder) -> None:
         from hyctas_mm.engine.retraining import add_random

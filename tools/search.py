@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     register_all_modules()
-    from hyctas_mm.engine.cli import build_runner, check_is_search, load_config, set_supernet, use_launcher
+    from hyctas_mm.engine.configs import build_runner, check_is_search, load_config, set_supernet, use_launcher
 
     cfg = load_config(args)
     check_is_search(cfg)

@@ -43,7 +43,7 @@ def draw_into(cfg: Config, folder: str) -> None:
 def main() -> None:
     args = parse_args()
     register_all_modules()
-    from hyctas_mm.engine.cli import build_runner, load_config, use_launcher
+    from hyctas_mm.engine.configs import build_runner, load_config, use_launcher
 
     cfg = load_config(args)
     cfg.load_from = args.checkpoint

@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     register_all_modules()
-    from hyctas_mm.engine.cli import build_runner, load_config, use_launcher
+    from hyctas_mm.engine.configs import build_runner, load_config, use_launcher
 
     cfg = load_config(args)
     use_launcher(cfg, args.launcher)

@@ -37,7 +37,7 @@ def toy_streets_arguments(description: str, place: str) -> argparse.Namespace:
         place: The folder that configs expect them in.
 
     Returns:
-        What :func:`~hyctas_mm.datasets.toy_streets.generate_toy_streets` takes.
+        What :func:`~hyctas_mm.datasets.toy.streets.generate_toy_streets` takes.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('root', metavar='OUT_DIR', help=f'e.g. {place}; a set that is there already is kept')

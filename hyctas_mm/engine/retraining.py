@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.cli import build_runner, read_config, use_scope
+from hyctas_mm.engine.configs import build_runner, read_config, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions

@@ -16,9 +16,9 @@ from torch import nn
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.deploy.whole_net import pad_divisor
 from hyctas_mm.engine.scoring import evaluation_text, load_batches
 from hyctas_mm.errors import BadValue
+from hyctas_mm.models.subnet import pad_divisor
 from hyctas_mm.search.evaluator import Evaluator
 from hyctas_mm.search.folder import POST_PROCESSING_MS, SearchFolder
 

@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.engine.cli import use_scope
+from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.engine.export import subnet_config, write_architecture
 from hyctas_mm.engine.progress import Progress, quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain

@@ -122,3 +122,11 @@ def cut_subnet(supernet: nn.Module, model_cfg: Mapping[str, Any], arch: Architec
     subnet: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch))
     copy_subnet_weights(supernet, subnet)
     return subnet.to(next(supernet.parameters()).device).train(supernet.training)
+
+
+def pad_divisor(model: nn.Module) -> int:
+    """To multiples of what the model's preprocessor pads when it predicts."""
+    preprocessor: Any = model.data_preprocessor
+    if hasattr(preprocessor, 'test_cfg'):  # mmseg's, which pads as this says and not as in training
+        return int((preprocessor.test_cfg or {}).get('size_divisor') or 1)
+    return int(getattr(preprocessor, 'pad_size_divisor', 1))

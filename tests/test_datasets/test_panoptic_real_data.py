@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hyctas_mm.datasets.panoptic import LoadPanoptic, PackPanopticInputs, PanopticDataset, PanopticTargets, TargetMaps, build_targets
 from hyctas_mm.datasets.panoptic.segment_ids import ids_from_seg_map
 from hyctas_mm.evaluation import PanopticSums, TrueSegments, match_segments
-from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps
+from hyctas_mm.models.post_processing import panoptic_from_maps
 from tests.test_datasets.panoptic_fixtures import perfect_logits
 
 SETS = [('nuclei_panoptic', 'panoptic', 2, 1), ('coco200_panoptic', 'panoptic27', 27, 12), ('coco200_panoptic', 'panoptic', 133, 80)]

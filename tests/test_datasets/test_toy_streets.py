@@ -15,9 +15,9 @@ import pytest
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from hyctas_mm.datasets._toy_canvas import EGO_VEHICLE, ROAD, SKY
 from hyctas_mm.datasets.checks import check_images
-from hyctas_mm.datasets.toy_streets import (
+from hyctas_mm.datasets.toy.canvas import EGO_VEHICLE, ROAD, SKY
+from hyctas_mm.datasets.toy.streets import (
     DRAWN_LABEL_IDS,
     IGNORE_TRAIN_ID,
     LABEL_ID_TO_TRAIN_ID,
@@ -171,7 +171,7 @@ def test_interrupted_generation_is_completed(tmp_path: Path, monkeypatch: pytest
             raise KeyboardInterrupt
         return render_scene(*args)
 
-    monkeypatch.setattr('hyctas_mm.datasets.toy_streets.render_scene', failing)
+    monkeypatch.setattr('hyctas_mm.datasets.toy.streets.render_scene', failing)
     with pytest.raises(KeyboardInterrupt):
         generate_toy_streets(tmp_path / 'broken', **SMALL)
     monkeypatch.undo()

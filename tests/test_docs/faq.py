@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_engine.conftest import config, run
+from tests.tiny_jobs import config, run
 
 ROOT = Path(__file__).parents[2]
 FAQ = ROOT / 'docs' / 'faq.md'

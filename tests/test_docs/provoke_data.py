@@ -11,12 +11,12 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.datasets import IDDLiteDataset
-from hyctas_mm.engine.cli import build_runner
-from hyctas_mm.engine.new_search import sizing
-from hyctas_mm.engine.new_search.semantic import look_at_semantic
+from hyctas_mm.engine.configs import build_runner
+from hyctas_mm.wizard import sizing
+from hyctas_mm.wizard.semantic import look_at_semantic
 from tests.test_docs.faq import ROOT, Place, needs_mmdet, provokes, said
-from tests.test_engine.conftest import config, run
-from tests.test_engine.test_new_search_data import coco_panoptic, folder
+from tests.test_wizard.test_data import coco_panoptic, folder
+from tests.tiny_jobs import config, run
 
 # Data sets ----------------------------------------------------------------------------------------------------------------------
 

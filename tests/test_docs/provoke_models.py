@@ -8,7 +8,7 @@ import sys
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.models import HyCTASBackbone
 from tests.test_docs.faq import Place, provokes, said
-from tests.test_engine.conftest import config, run
+from tests.tiny_jobs import config, run
 
 # Installing -------------------------------------------------------------------------------------------------------------------
 

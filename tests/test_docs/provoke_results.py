@@ -11,14 +11,14 @@ from mmengine.hooks import EMAHook
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.costs import LatencyTable
-from hyctas_mm.engine.deploy.whole_net import WholeNet
-from hyctas_mm.engine.hooks import FastInferenceHook
-from hyctas_mm.engine.measuring.network import published
-from hyctas_mm.engine.onnx import OnnxResult
-from hyctas_mm.engine.release_checkpoint import things_of
+from hyctas_mm.deploy.export import OnnxResult
+from hyctas_mm.deploy.fast_inference_hook import FastInferenceHook
+from hyctas_mm.deploy.whole_net import WholeNet
+from hyctas_mm.measuring.network import published
+from hyctas_mm.release.checkpoint import things_of
 from hyctas_mm.report.html import write_report
+from tests.test_deploy.onnx_fixtures import save, semantic_config
 from tests.test_docs.faq import Place, provokes, said
-from tests.test_engine.onnx_fixtures import save, semantic_config
 
 CPU = torch.device('cpu')
 
@@ -87,8 +87,8 @@ def _(place: Place) -> str:
     def compare(net: WholeNet, path: Path, *_: object) -> OnnxResult:
         return OnnxResult(path, 0.25, 5, 0, '', net.description)
 
-    place.monkeypatch.setattr('hyctas_mm.engine.onnx._write', lambda *_: None)  # slow, and nothing is wrong in it
-    place.monkeypatch.setattr('hyctas_mm.engine.onnx._compare', compare)
+    place.monkeypatch.setattr('hyctas_mm.deploy.export._write', lambda *_: None)  # slow, and nothing is wrong in it
+    place.monkeypatch.setattr('hyctas_mm.deploy.export._compare', compare)
     return said(place, 'export_onnx', config_file, weights, '--shape', 64, 64)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.costs import count_params
-from hyctas_mm.engine.measuring import published
+from hyctas_mm.measuring import published
 
 ROOT = Path(__file__).parents[2]
 ARCHS = ROOT / 'docs' / 'results' / 'archs'

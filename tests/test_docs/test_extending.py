@@ -22,8 +22,8 @@ from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.search import COSTS
 from hyctas_mm.search.archive import read_archive
 from tests import evaluators  # noqa: F401  registers them
-from tests.test_engine.conftest import CONFIGS, config, run
-from tests.test_engine.conftest import supernet as supernet
+from tests.tiny_jobs import CONFIGS, config, run
+from tests.tiny_jobs import supernet as supernet
 
 EXTENDING = Path(__file__).parents[2] / 'docs' / 'extending'
 PLANTS, VIEWS = 12, 2

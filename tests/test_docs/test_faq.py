@@ -18,7 +18,7 @@ from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.hooks.sample_arch_hook import CHECKPOINT_KEY
 from hyctas_mm.engine.scoring import Scorer
 from tests.test_docs.faq import FAQ, PROVOKERS, Place, Row, message_of, read_rows, search
-from tests.test_engine.conftest import SPACE, config
+from tests.tiny_jobs import SPACE, config
 
 ROWS = read_rows(FAQ.read_text(encoding='utf-8'))
 

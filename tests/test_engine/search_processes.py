@@ -25,7 +25,7 @@ from hyctas_mm.engine.candidate_costs import CandidateCosts
 from tests import conftest  # noqa: F401  registers all modules
 from tests.evaluators import judged_by
 from tests.synthetic import synthetic_costs
-from tests.test_engine.conftest import SCREENED, config, run
+from tests.tiny_jobs import SCREENED, config, run
 
 PATIENCE_S = 900
 """After this time of one command the program ends."""

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from pathlib import Path
 from mmengine.runner import Runner
 from hyctas_mm import register_all_modules
-from tests.test_engine.conftest import config
+from tests.tiny_jobs import config
 from hyctas_mm.engine.hooks import SampleArchHook
 
 register_all_modules()

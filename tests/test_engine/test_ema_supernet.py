@@ -13,7 +13,7 @@ from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.checkpoint import load_supernet, read_checkpoint
 from hyctas_mm.models import cut_subnet
 from hyctas_mm.registry import MODELS
-from tests.test_engine.conftest import SPACE, config, run
+from tests.tiny_jobs import SPACE, config, run
 
 MOMENTUM = 0.3
 HOOKS = [dict(type='SampleArchHook', seed=0), dict(type='EMAHook', momentum=MOMENTUM)]

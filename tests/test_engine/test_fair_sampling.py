@@ -13,7 +13,7 @@ from hyctas_mm.engine.hooks import FairSampleArchHook
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import fair_arch
 from hyctas_mm.engine.hooks.sample_arch_hook import CHECKPOINT_KEY
 from tests.test_archs.test_search_space import spaces
-from tests.test_engine.conftest import SPACE, config, run
+from tests.tiny_jobs import SPACE, config, run
 
 
 @given(spaces, st.integers(0, 2**16), st.integers(0, 50))

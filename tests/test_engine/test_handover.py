@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from hyctas_mm.archs import SearchSpace
+from hyctas_mm.deploy.export import export_onnx
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.onnx import export_onnx
 from hyctas_mm.engine.predictions import overlay, spread_indices
 from hyctas_mm.engine.retraining import random_twin, retrain
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search.folder import SearchFolder
 from tests.conftest import supernet_cfg
-from tests.test_engine.conftest import FAST
+from tests.tiny_jobs import FAST
 
 
 @pytest.fixture(scope='module')

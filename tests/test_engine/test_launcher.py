@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.test_engine.conftest import config
 from tests.test_engine.test_search_loop import lines
+from tests.tiny_jobs import config
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
 
 from hyctas_mm.datasets.panoptic import toy_streets_panoptic
-from hyctas_mm.engine.cli import set_data_root
+from hyctas_mm.engine.configs import set_data_root
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.search.archive import read_archive
 

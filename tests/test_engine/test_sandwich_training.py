@@ -14,8 +14,8 @@ from hyctas_mm.engine.checkpoint import load_supernet, read_checkpoint
 from hyctas_mm.engine.hooks import SandwichSampleArchHook
 from hyctas_mm.registry import MODELS
 from tests.conftest import supernet_cfg
-from tests.test_engine.conftest import SPACE, config, run
 from tests.test_models.test_sandwich_segmentor import SMALL, archs_of, batch, build
+from tests.tiny_jobs import SPACE, config, run
 
 HOOKS = [dict(type='SandwichSampleArchHook', num_random=1)]
 

@@ -13,10 +13,10 @@ from mmengine.runner import ValLoop
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.scoring import keep_on_device, recalibrate_bn
 from hyctas_mm.evaluators import Job
-from tests.test_engine.conftest import config
+from hyctas_mm.studies.open_search import OpenSearch
+from tests.tiny_jobs import config
 
 GPU = torch.device('cuda', 0)
 

@@ -11,12 +11,12 @@ import pytest
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine import retraining
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.evidence.finished_search import FinishedSearch
-from hyctas_mm.engine.evidence.open_search import OpenSearch
 from hyctas_mm.engine.retraining import add_random
 from hyctas_mm.search.archive import read_archive
 from hyctas_mm.search.folder import SearchFolder
-from tests.test_engine.conftest import config, run
+from hyctas_mm.studies.finished_search import FinishedSearch
+from hyctas_mm.studies.open_search import OpenSearch
+from tests.tiny_jobs import config, run
 
 PRICES = {
     'train_cfg.objectives': ['mIoU', 'latency_ms'],

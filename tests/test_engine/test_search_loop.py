@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from hyctas_mm.archs import load_arch
-from hyctas_mm.engine.cli import check_is_search, set_supernet
+from hyctas_mm.engine.configs import check_is_search, set_supernet
 from hyctas_mm.search.archive import read_archive
 from hyctas_mm.search.driver import SearchError
 from tests.evaluators import ConstantScoreLoop, judged_by
-from tests.test_engine.conftest import SCREENED, config, run
+from tests.tiny_jobs import SCREENED, config, run
 
 
 def lines(work_dir: Path) -> list[dict]:

@@ -14,8 +14,8 @@ import pytest
 from hyctas_mm.files import lock_folder
 from hyctas_mm.search.archive import read_archive
 from tests.evaluators import judged_by
-from tests.test_engine.conftest import SCREENED, config, run
 from tests.test_engine.test_search_loop import lines
+from tests.tiny_jobs import SCREENED, config, run
 
 ROOT = Path(__file__).parents[2]
 

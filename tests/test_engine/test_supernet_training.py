@@ -10,7 +10,7 @@ from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.engine.hooks import SampleArchHook
 from hyctas_mm.engine.hooks.sample_arch_hook import CHECKPOINT_KEY
-from tests.test_engine.conftest import SPACE, config, run
+from tests.tiny_jobs import SPACE, config, run
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:

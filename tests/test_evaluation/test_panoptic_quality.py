@@ -462,7 +462,7 @@ def test_bad_dataset_meta(meta: Any, message: str) -> None:
 def test_the_encoding_is_that_of_mmdet() -> None:
     """Three packages that may not import each other write the number down."""
     theirs = pytest.importorskip('mmdet.evaluation', exc_type=ImportError)
-    from hyctas_mm.models.panoptic import post_processing
+    from hyctas_mm.models import post_processing
 
     assert theirs.INSTANCE_OFFSET == INSTANCE_OFFSET == OFFSET_OF_OVERLAYS == post_processing.INSTANCE_OFFSET
 

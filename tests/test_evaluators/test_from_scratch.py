@@ -13,7 +13,7 @@ from mmengine.config import Config
 from hyctas_mm.evaluators import from_scratch
 from hyctas_mm.search.driver import SearchError
 from hyctas_mm.search.folder import SearchFolder
-from tests.test_engine.conftest import config, run
+from tests.tiny_jobs import config, run
 
 APART = {'train_dataloader.dataset.indices': list(range(8, 24)), 'train_dataloader.batch_size': 2}
 """Trains on what the search's tests calibrate on, not on what they score on."""

@@ -22,7 +22,7 @@ from hyctas_mm.datasets.panoptic import build_targets
 from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.evaluation import INSTANCE_OFFSET, PanopticQuality
 from hyctas_mm.models import cut_subnet, set_arch
-from hyctas_mm.models.panoptic.post_processing import PanopticMaps
+from hyctas_mm.models.post_processing import PanopticMaps
 from tests.conftest import WIDE
 from tests.test_datasets.panoptic_fixtures import CLASSES, Segment, random_scene
 from tests.test_models.test_subnet import awake, batches, relative_error
@@ -386,7 +386,7 @@ def test_scaled_images_give_offsets_of_the_same_pixels(offset_scale: str) -> Non
 
 
 def test_boxes_are_the_extent_of_the_instances() -> None:
-    from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps
+    from hyctas_mm.models.post_processing import panoptic_from_maps
 
     semantic, center, offset = torch.zeros(2, 20, 30), torch.zeros(1, 20, 30), torch.zeros(2, 20, 30)
     semantic[1] = 1
@@ -414,7 +414,7 @@ def test_mmdet_s_inference_takes_an_image_by_itself(tmp_path: Path) -> None:
 
 
 def test_the_memory_layout_of_the_maps_changes_nothing() -> None:
-    from hyctas_mm.models.panoptic.post_processing import panoptic_from_maps
+    from hyctas_mm.models.post_processing import panoptic_from_maps
 
     maps = [torch.randn(4, 40, 60), torch.rand(1, 40, 60), torch.randn(2, 40, 60)]
     turned = [m.permute(1, 2, 0).contiguous().permute(2, 0, 1) for m in maps]  # the same maps, channels last in memory

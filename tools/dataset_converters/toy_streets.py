@@ -12,7 +12,7 @@ from hyctas_mm.cli import tells_mistakes, toy_streets_arguments
 def main() -> None:
     args = toy_streets_arguments(__doc__, 'data/toy_streets')
     register_all_modules()
-    from hyctas_mm.datasets.toy_streets import generate_toy_streets
+    from hyctas_mm.datasets.toy.streets import generate_toy_streets
 
     root = generate_toy_streets(**vars(args))
     print(f'{args.num_train} training and {args.num_val} validation images: {root}')

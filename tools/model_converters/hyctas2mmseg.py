@@ -15,7 +15,7 @@ from hyctas_mm.cli import tells_mistakes
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from hyctas_mm.engine.release_checkpoint import ReleaseNetwork
+    from hyctas_mm.release.checkpoint import ReleaseNetwork
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BASES = {
@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def base_config(name: str | None, network: ReleaseNetwork) -> Config:
     """The config named, else one of this repository with data of as many classes, else the runtime alone."""
-    from hyctas_mm.engine.cli import read_config
+    from hyctas_mm.engine.configs import read_config
 
     runtime = 'panoptic_runtime.py' if network.panoptic else 'default_runtime.py'
     return read_config(name or CONFIGS / BASES.get((network.panoptic, network.num_classes), runtime))
@@ -50,8 +50,8 @@ def base_config(name: str | None, network: ReleaseNetwork) -> Config:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register_all_modules()
-    from hyctas_mm.engine.cli import use_scope
-    from hyctas_mm.engine.release_checkpoint import infer_network, read_genotype, read_release_checkpoint, write_converted
+    from hyctas_mm.engine.configs import use_scope
+    from hyctas_mm.release.checkpoint import infer_network, read_genotype, read_release_checkpoint, write_converted
 
     genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
     network = infer_network(state, genotype, args.source)

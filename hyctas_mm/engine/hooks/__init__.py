@@ -8,10 +8,9 @@ in a part of the steps only, so the average must reach over more of them than fo
 """
 
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook
-from hyctas_mm.engine.hooks.fast_inference_hook import FastInferenceHook
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import SampleArchHook
 from hyctas_mm.engine.hooks.sandwich_sample_arch_hook import SandwichSampleArchHook
 from hyctas_mm.engine.hooks.scheduled_drop_path_hook import ScheduledDropPathHook
 
-__all__ = ['FairSampleArchHook', 'FastInferenceHook', 'ProgressHook', 'SampleArchHook', 'SandwichSampleArchHook', 'ScheduledDropPathHook']
+__all__ = ['FairSampleArchHook', 'ProgressHook', 'SampleArchHook', 'SandwichSampleArchHook', 'ScheduledDropPathHook']

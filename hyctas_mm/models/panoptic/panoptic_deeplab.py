@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.layers import resize
-from hyctas_mm.models.panoptic.post_processing import PanopticMaps, average_maps, check_options, panoptic_from_maps
+from hyctas_mm.models.post_processing import PanopticMaps, average_maps, check_options, panoptic_from_maps
 from hyctas_mm.registry import MODELS
 
 

@@ -16,7 +16,7 @@ from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
 from hyctas_mm.models.layers import MakeBlock, resize
 from hyctas_mm.models.panoptic.losses import center_loss, offset_loss
-from hyctas_mm.models.panoptic.post_processing import PanopticMaps
+from hyctas_mm.models.post_processing import PanopticMaps
 from hyctas_mm.registry import MODELS
 
 OFFSET_SCALES = ('exact', 'release')

@@ -1,0 +1,1 @@
+"""Toy data: streets drawn by a seed, in the layout of Cityscapes."""

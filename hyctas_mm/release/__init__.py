@@ -1,0 +1,1 @@
+"""The authors' files: genotypes and checkpoints read, written and converted."""
