@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hyctas_mm.archs.architecture import Architecture
+from hyctas_mm.archs.genes import HEADER
 from hyctas_mm.archs.ops import SKIP
 from hyctas_mm.archs.parts import LOW_LEVELS
 from hyctas_mm.archs.search_space import Genes, SearchSpace
 
 _FIRST_BLOCK = 5  # genes before the branches' blocks: ends, stem width, head width, low level, head attention
-_BEFORE_LAYERS = 3  # genes of a block before its layers: fork and two places to go down
+
 
 
 def largest(space: SearchSpace, rng: np.random.Generator | None = None) -> Architecture:
@@ -30,10 +31,10 @@ def largest(space: SearchSpace, rng: np.random.Generator | None = None) -> Archi
     for branch in range(space.max_branches):
         block = _block(space, genes, branch)
         if rng is not None:
-            block[1:_BEFORE_LAYERS] = rng.integers(0, space.layers, size=2)
+            block[1:HEADER] = rng.integers(0, space.layers, size=2)
         ops = [computing[(layer + branch) % len(computing)] for layer in range(space.layers)]
-        block[_BEFORE_LAYERS::2] = ops if rng is None else rng.choice(computing, size=space.layers)
-        block[_BEFORE_LAYERS + 1 :: 2] = space.widths.index(max(space.widths))
+        block[HEADER::2] = ops if rng is None else rng.choice(computing, size=space.layers)
+        block[HEADER + 1 :: 2] = space.widths.index(max(space.widths))
     return space.decode(genes, space.max_branches)
 
 
@@ -52,12 +53,12 @@ def smallest(space: SearchSpace, rng: np.random.Generator | None = None) -> Arch
     block = _block(space, genes, 0)
     genes[0] = 0 if rng is None else rng.integers(0, len(space.end_combinations(1)))
     if rng is not None:
-        block[1:_BEFORE_LAYERS] = rng.integers(0, space.layers, size=2)
-    block[_BEFORE_LAYERS::2] = computing[0] if rng is None else rng.choice(computing, size=space.layers)
+        block[1:HEADER] = rng.integers(0, space.layers, size=2)
+    block[HEADER::2] = computing[0] if rng is None else rng.choice(computing, size=space.layers)
     if SKIP in space.ops:
         cells = 1 + int(genes[0])  # one for each time it goes down, and the last
-        block[_BEFORE_LAYERS + 2 * cells :: 2] = space.ops.index(SKIP)
-    block[_BEFORE_LAYERS + 1 :: 2] = space.widths.index(min(space.widths))
+        block[HEADER + 2 * cells :: 2] = space.ops.index(SKIP)
+    block[HEADER + 1 :: 2] = space.widths.index(min(space.widths))
     return space.decode(genes, 1)
 
 
@@ -75,7 +76,7 @@ def shrunk(space: SearchSpace, arch: Architecture, share: float, rng: np.random.
     least = _settings(space, count, smallest=True)
     genes[1:_FIRST_BLOCK] = np.where(rng.random(_FIRST_BLOCK - 1) < share, least[1:_FIRST_BLOCK], genes[1:_FIRST_BLOCK])
     for branch in range(count):
-        layers = _block(space, genes, branch)[_BEFORE_LAYERS:]
+        layers = _block(space, genes, branch)[HEADER:]
         if SKIP in space.ops:
             layers[::2][rng.random(space.layers) < share] = space.ops.index(SKIP)
         layers[1::2][rng.random(space.layers) < share] = space.widths.index(min(space.widths))
@@ -98,6 +99,6 @@ def _settings(space: SearchSpace, num_branches: int, smallest: bool) -> Genes:
 
 def _block(space: SearchSpace, genes: Genes, branch: int) -> Genes:
     """A view of one branch's genes."""
-    size = _BEFORE_LAYERS + 2 * space.layers
+    size = HEADER + 2 * space.layers
     start = _FIRST_BLOCK + branch * size
     return genes[start : start + size]

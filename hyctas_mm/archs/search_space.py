@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyctas_mm.archs.architecture import Architecture
+from hyctas_mm.archs.genes import HEADER, decode_branch, encode_branch
 from hyctas_mm.archs.ops import SKIP
 from hyctas_mm.archs.parts import (
     FULL_WIDTH,
@@ -26,7 +27,6 @@ from hyctas_mm.archs.parts import (
     STRIDES,
     ArchitectureError,
     Branch,
-    Cell,
     Gate,
 )
 from hyctas_mm.archs.problems import space_problems
@@ -36,7 +36,6 @@ from hyctas_mm.errors import BadValue
 Genes = npt.NDArray[np.int64]
 
 _SETTINGS = 5  # genes before the branches' blocks
-_BLOCK = 3  # genes of a block before its layers
 
 
 @dataclass(frozen=True)
@@ -182,12 +181,12 @@ class SearchSpace:
             raise BadValue(f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {count} branches')
         values: list[int] = vector.astype(np.int64).tolist()
         ends = self.end_combinations(num_branches)[values[0]]
-        size = _BLOCK + 2 * self.layers
+        size = HEADER + 2 * self.layers
         head_width = self.head_widths[values[2]]
         branches: list[Branch] = []
         for index, end in enumerate(ends):
             block = values[_SETTINGS + index * size : _SETTINGS + (index + 1) * size]
-            branches.append(self._decode_branch(block, end.bit_length() - STEM_STRIDE.bit_length(), branches))
+            branches.append(decode_branch(self, block, end.bit_length() - STEM_STRIDE.bit_length(), branches))
         settings = (self.stem_widths[values[1]], head_width, self.low_levels[values[3]], self.head_attentions[values[4]])
         arch = Architecture(tuple(branches), *settings)
         if not self.nodes:
@@ -201,40 +200,6 @@ class SearchSpace:
         """A view of the genes of gates, (layers - 1, blocks, blocks): after a layer, from a branch, to a branch."""
         blocks = num_branches or self.max_branches
         return genes[len(genes) - self._num_gate_genes(blocks) :].reshape(self.layers - 1, blocks, blocks)
-
-    def _decode_branch(self, block: list[int], num_downs: int, before: list[Branch]) -> Branch:
-        """One branch: its own chain, its places to go down, and the prefix it shares with the branch before it."""
-        taken = {n for b in before for n, c in enumerate(b) if c.down}
-        chain = self._decode_chain(block, num_downs, taken)
-        free = [n for n in range(len(chain) - 1) if n not in taken]
-
-        fork = 0
-        if before:
-            fork = min(block[0], len(chain) - 1, _unshared_from(before[-1]), free[-num_downs] if num_downs else len(chain))
-            chain[:fork] = [(c.op, c.width) for c in before[-1][:fork]]
-
-        free = [n for n in free if n >= fork]
-        downs = []
-        for gene in block[1 : 1 + num_downs]:
-            downs.append(free.pop(gene * len(free) // self.layers))
-        return tuple([Cell(op, width, n in downs) for n, (op, width) in enumerate(chain)])
-
-    def _decode_chain(self, block: list[int], num_downs: int, taken: set[int]) -> list[tuple[str, int]]:
-        """The cells that compute, as (op, width); skips become cells again where the branch would be too short to go down."""
-        genes = list(zip(block[_BLOCK::2], block[_BLOCK + 1 :: 2], strict=True))
-        needed = num_downs + 1  # the last cell does not go down
-        while sum(n not in taken for n in range(needed - 1)) < num_downs:
-            needed += 1
-        spare = needed - sum(self.ops[op] != SKIP for op, _ in genes)
-        chain = []
-        for op_gene, width_gene in genes:
-            op = self.ops[op_gene]
-            if op == SKIP and spare > 0:
-                spare -= 1
-                op = self.computing[0]
-            if op != SKIP:
-                chain.append((op, self.widths[width_gene]))
-        return chain
 
     def encode(self, arch: Architecture, num_branches: int | None = None) -> Genes:
         """Genes that decode to ``arch``.
@@ -251,7 +216,7 @@ class SearchSpace:
             problems.append(f'it has {len(arch.branches)} branches, the layout is for {num_branches}')
         if problems:
             raise ArchitectureError(problems, f'architecture {arch.archid} is not in this search space')
-        size, blocks = _BLOCK + 2 * self.layers, num_branches or self.max_branches
+        size, blocks = HEADER + 2 * self.layers, num_branches or self.max_branches
         genes = np.zeros(_SETTINGS + size * blocks + self._num_gate_genes(blocks), dtype=np.int64)
         genes[:_SETTINGS] = (
             self.end_combinations(num_branches).index(arch.output_strides),
@@ -264,24 +229,11 @@ class SearchSpace:
         for index, branch in enumerate(arch.branches):
             fork = arch.shared_prefix(index, index - 1) if index else 0
             start = _SETTINGS + index * size
-            genes[start : start + size] = self._encode_branch(branch, fork, taken)
+            genes[start : start + size] = encode_branch(self, branch, fork, taken)
             taken |= {n for n, c in enumerate(branch) if c.down}
         for gate in arch.gates:
             self._gate_genes(genes, num_branches)[gate.layer, gate.source, gate.target] = 1
         return genes
-
-    def _encode_branch(self, branch: Branch, fork: int, taken: set[int]) -> list[int]:
-        block = [fork, 0, 0]
-        free = [n for n in range(fork, len(branch) - 1) if n not in taken]
-        for slot, place in enumerate(n for n, c in enumerate(branch) if c.down):
-            index = free.index(place)
-            block[1 + slot] = -(-index * self.layers // len(free))  # the smallest gene that decodes to this place
-            free.remove(place)
-        for cell in branch[:-1]:
-            block += [self.ops.index(cell.op), self.widths.index(cell.width)]
-        block += [self.ops.index(branch[-1].op), 0]  # the last width is the head's
-        skip = self.ops.index(SKIP) if SKIP in self.ops else 0
-        return block + [skip, 0] * (self.layers - len(branch))
 
     # Membership and size ------------------------------------------------------------------------------------------------------
 
@@ -330,8 +282,3 @@ class SearchSpace:
         settings = len(self.stem_widths) * len(self.head_widths) * len(self.low_levels) * len(self.head_attentions)
         choices = (self.layers, SKIP in self.ops, len(self.computing), len(self.widths), self.nodes)
         return settings * sum(count_branches(ends, *choices) for ends in self.end_combinations(num_branches))
-
-
-def _unshared_from(branch: Branch) -> int:
-    """How many leading cells of a branch another may share: neither a cell that goes down nor the last one."""
-    return next((n for n, c in enumerate(branch) if c.down), len(branch) - 1)

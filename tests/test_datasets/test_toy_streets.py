@@ -17,16 +17,8 @@ from numpy.typing import NDArray
 
 from hyctas_mm.datasets.checks import check_images
 from hyctas_mm.datasets.toy.canvas import EGO_VEHICLE, ROAD, SKY
-from hyctas_mm.datasets.toy.streets import (
-    DRAWN_LABEL_IDS,
-    IGNORE_TRAIN_ID,
-    LABEL_ID_TO_TRAIN_ID,
-    MANIFEST_NAME,
-    THING_LABEL_IDS,
-    Scene,
-    generate_toy_streets,
-    render_scene,
-)
+from hyctas_mm.datasets.toy.scene import DRAWN_LABEL_IDS, THING_LABEL_IDS, Scene, render_scene
+from hyctas_mm.datasets.toy.streets import IGNORE_TRAIN_ID, LABEL_ID_TO_TRAIN_ID, MANIFEST_NAME, generate_toy_streets
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {'num_train': 4, 'num_val': 2, 'height': 48, 'width': 96}

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyctas_mm.datasets.panoptic.segment_ids import rgb_from_ids
-from hyctas_mm.datasets.toy.streets import DRAWN_LABEL_IDS, MANIFEST_NAME, THING_LABEL_IDS, generate_toy_streets
+from hyctas_mm.datasets.toy.scene import DRAWN_LABEL_IDS, THING_LABEL_IDS
+from hyctas_mm.datasets.toy.streets import MANIFEST_NAME, generate_toy_streets
 
 _NAMES = {
     7: 'road', 8: 'sidewalk', 11: 'building', 17: 'pole', 20: 'traffic sign', 21: 'vegetation', 23: 'sky', 24: 'person', 25: 'rider', 26: 'car',
