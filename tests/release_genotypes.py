@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.archs.architecture import FULL_WIDTH
+from hyctas_mm.archs.parts import FULL_WIDTH
 from hyctas_mm.archs.release_format import KEYS, RELEASE_OPS
 
 

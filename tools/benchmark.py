@@ -26,7 +26,7 @@ from pathlib import Path
 
 from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
-from hyctas_mm.archs.architecture import LOW_LEVELS
+from hyctas_mm.archs.parts import LOW_LEVELS
 from hyctas_mm.cli import tells_mistakes
 
 DEVICE = 'default: a GPU where there is one'

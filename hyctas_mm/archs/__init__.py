@@ -1,16 +1,9 @@
 """What a network is: architectures, the space they live in, and the published ones. No torch in here."""
 
-from hyctas_mm.archs.architecture import (
-    STRIDES,
-    Architecture,
-    ArchitectureError,
-    Branch,
-    Cell,
-    PlacedCell,
-    num_channels,
-)
+from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.layout import Layout
 from hyctas_mm.archs.ops import SKIP, declare_op, known_ops
+from hyctas_mm.archs.parts import STRIDES, ArchitectureError, Branch, Cell, Gate, PlacedCell, num_channels
 from hyctas_mm.archs.search_space import SearchSpace
 from hyctas_mm.archs.zoo import load_arch, zoo_names
 
@@ -21,6 +14,7 @@ __all__ = [
     'ArchitectureError',
     'Branch',
     'Cell',
+    'Gate',
     'Layout',
     'PlacedCell',
     'SearchSpace',

@@ -7,86 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate, groupby, permutations
+from operator import mul
 from typing import Any
 
 from hyctas_mm.archs.layout import HEAD, STEM, LaidCell, Layout, Link, arrange
-from hyctas_mm.archs.ops import SKIP, known_ops
-from hyctas_mm.errors import BadValue
+from hyctas_mm.archs.ops import SKIP
+from hyctas_mm.archs.parts import FULL_WIDTH, STEM_STRIDE, ArchitectureError, Branch, Cell, Gate, PlacedCell, num_downs
+from hyctas_mm.archs.problems import (
+    branch_problems,
+    gate_problems,
+    length_problems,
+    pair_problems,
+    read_branch,
+    read_gates,
+    setting_problems,
+    unknown_ops,
+)
 
 FORMAT = 'hyctas_mm/arch-1'
-STEM_STRIDE = 8
-MAX_DOWNS = 2
-STRIDES = tuple(STEM_STRIDE << downs for downs in range(MAX_DOWNS + 1))
-"""Strides of the maps between stem and head, from fine to coarse: 8, 16, 32."""
-
-FULL_WIDTH = 12
-LOW_LEVELS = ('none', 's4', 's4s8')
-"""Low-level fusion of the head: nothing, the stem's stride-4 map, its stride-4 and stride-8 maps (the release's model types 0, 1, 2)."""
-
-
-class ArchitectureError(BadValue):
-    """An architecture that cannot be. ``problems`` lists each reason, one sentence each."""
-
-    def __init__(self, problems: Sequence[str], source: str = 'architecture') -> None:
-        self.problems = list(problems)
-        super().__init__(f'{source}: ' + '; '.join(self.problems))
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One searched cell.
-
-    Attributes:
-        op: Name of the candidate op.
-        width: Output width in twelfths of the full width at its output stride, 1..12.
-        down: Whether the cell halves the resolution.
-    """
-
-    op: str
-    width: int
-    down: bool = False
-
-
-Branch = tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedCell:
-    """A cell at its place in the network, evaluated once for all the branches that share it.
-
-    Attributes:
-        layer: Depth in its branches, from 0.
-        branches: Indices of the branches that share the cell, ascending.
-        cell: Op, output width and down flag.
-        stride_in: Stride of the map the cell reads (8, 16 or 32).
-        width_in: Width of that map in twelfths.
-    """
-
-    layer: int
-    branches: tuple[int, ...]
-    cell: Cell
-    stride_in: int
-    width_in: int
-
-    @property
-    def stride_out(self) -> int:
-        return self.stride_in * (2 if self.cell.down else 1)
-
-    @property
-    def name(self) -> str:
-        """``'<layer>_<first branch>'``, unique in a network; the cell's parameter prefix."""
-        return f'{self.layer}_{self.branches[0]}'
-
-
-def num_channels(stride: int, width: int, base_channels: int) -> int:
-    """Channels of a map: ``stride * base_channels * width / 12``, rounded half to even, at least 1.
-
-    The paper's filter multiplier (section 4.2) is ``base_channels``; a full-width map at stride 8 has ``8 * base_channels`` channels.
-    """
-    return max(1, round(stride * base_channels * width / FULL_WIDTH))
 
 
 @dataclass(frozen=True)
@@ -104,6 +47,8 @@ class Architecture:
         head_width: Width of the aggregation in twelfths, and so of the last cell of each branch.
         low_level: ``'none'``, ``'s4'`` or ``'s4s8'``.
         head_attention: Whether the head has its attention block.
+        gates: Open nodes between branches, in any order; they name branches and layers of the canonical form. After each layer but the
+            last of a branch there may be one for each two cells that write maps of different strides; see :attr:`possible_gates`.
 
     Raises:
         ArchitectureError: Naming everything that is wrong.
@@ -119,16 +64,19 @@ class Architecture:
     head_width: int = FULL_WIDTH
     low_level: str = 'none'
     head_attention: bool = True
+    gates: tuple[Gate, ...] = ()
 
     def __post_init__(self) -> None:
-        problems = [*_setting_problems(self), *(p for i, b in enumerate(self.branches) for p in _branch_problems(b, i))]
+        problems = [*setting_problems(self), *(p for i, b in enumerate(self.branches) for p in branch_problems(b, i))]
         if not self.branches:
             problems.append('it has no branch; at least one is needed')
         if problems:
             raise ArchitectureError(problems)
-        branches = tuple(sorted((_canonical(b, self.head_width) for b in self.branches), key=_num_downs))
+        branches = tuple(sorted((_canonical(b, self.head_width) for b in self.branches), key=num_downs))
         object.__setattr__(self, 'branches', branches)
-        problems = [*_length_problems(branches), *_pair_problems(self)]
+        object.__setattr__(self, 'gates', tuple(sorted(self.gates)))
+        problems = [*length_problems(branches), *pair_problems(self)]
+        problems = problems or list(gate_problems(self))
         if problems:
             raise ArchitectureError(problems)
 
@@ -137,7 +85,7 @@ class Architecture:
     @property
     def output_strides(self) -> tuple[int, ...]:
         """Final stride of each branch, ascending: the output combination the head is chosen by."""
-        return tuple(STEM_STRIDE << _num_downs(b) for b in self.branches)
+        return tuple(STEM_STRIDE << num_downs(b) for b in self.branches)
 
     @cached_property
     def archid(self) -> str:
@@ -168,15 +116,40 @@ class Architecture:
 
     def _place_cells(self) -> Iterator[PlacedCell]:
         num = len(self.branches)
+        strides_in = [list(accumulate((1 + c.down for c in branch), mul, initial=STEM_STRIDE)) for branch in self.branches]
         prefix = {(i, j): self.shared_prefix(i, j) for i in range(num) for j in range(i)}
         for layer in range(max(map(len, self.branches))):
             for i, branch in enumerate(self.branches):
                 if layer >= len(branch) or any(prefix[i, j] > layer for j in range(i)):
                     continue  # past its end, or already placed with an earlier branch
                 members = (i, *(j for j in range(i + 1, num) if prefix[j, i] > layer))
-                stride_in = STEM_STRIDE << _num_downs(branch[:layer])
                 width_in = branch[layer - 1].width if layer else self.stem_width
-                yield PlacedCell(layer, members, branch[layer], stride_in, width_in)
+                yield PlacedCell(layer, members, branch[layer], strides_in[i][layer], width_in)
+
+    @cached_property
+    def possible_gates(self) -> tuple[Gate, ...]:
+        """Every gate that these branches may have, ascending."""
+        found = []
+        for layer, group in groupby(self.cells, key=lambda placed: placed.layer):
+            there = [placed for placed in group if layer < len(self.branches[placed.branches[0]]) - 1]
+            for source, target in permutations(there, 2):
+                if source.stride_out != target.stride_out:
+                    found.append(Gate(layer, source.branches[0], target.branches[0]))
+        return tuple(found)
+
+    def with_gates(self, gates: Iterable[Gate]) -> Architecture:
+        """The same branches with those of the gates that they may have."""
+        arch = copy(self)  # valid as it is, which is not checked again
+        arch.__dict__.pop('archid', None)
+        wanted = set(gates)
+        object.__setattr__(arch, 'gates', tuple(gate for gate in self.possible_gates if gate in wanted))
+        return arch
+
+    def with_branches(self, branches: Sequence[Branch]) -> Architecture:
+        """With other ops and widths in its cells; gates of cells that are shared now are those of the first branch."""
+        arch = replace(self, branches=tuple(branches), gates=())
+        lead = {(cell.layer, branch): cell.branches[0] for cell in arch.cells for branch in cell.branches}
+        return arch.with_gates(Gate(g.layer, lead[g.layer, g.source], lead[g.layer, g.target]) for g in self.gates)
 
     def layout(self) -> Layout:
         """Where its cells stand in a picture, and what feeds what."""
@@ -187,13 +160,14 @@ class Architecture:
             LaidCell(c.layer, c.stride_out, c.cell.op, c.cell.width, c.stride_in, c.width_in, c.branches)
             for c in self.cells
         ]
-        return arrange(cells, links, self.output_strides)
+        gates = [Link(index[g.source, g.layer], index[g.target, g.layer]) for g in self.gates]
+        return arrange(cells, links, self.output_strides, gates)
 
     # Files and people ---------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; the inverse of :meth:`from_dict`."""
-        return {
+        data = {
             'format': FORMAT,
             'branches': [[{'op': c.op, 'width': c.width, 'down': c.down} for c in b] for b in self.branches],
             'stem_width': self.stem_width,
@@ -201,6 +175,9 @@ class Architecture:
             'low_level': self.low_level,
             'head_attention': self.head_attention,
         }
+        if self.gates:
+            data['gates'] = [{'layer': g.layer, 'source': g.source, 'target': g.target} for g in self.gates]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = 'architecture', any_op: bool = False) -> Architecture:
@@ -217,7 +194,7 @@ class Architecture:
         """
         if not isinstance(data, Mapping):
             raise ArchitectureError([f'expected an object with "branches", as in an arch.json of tools/search.py, got {type(data).__name__}'], source)
-        allowed = {'format', 'branches', 'stem_width', 'head_width', 'low_level', 'head_attention'}
+        allowed = {'format', 'branches', 'stem_width', 'head_width', 'low_level', 'head_attention', 'gates'}
         problems = [f'unknown key {k!r} (known: {", ".join(sorted(allowed))})' for k in data if k not in allowed]
         if data.get('format', FORMAT) != FORMAT:
             problems.append(f'format {data["format"]!r}; this version reads {FORMAT!r}')
@@ -226,11 +203,12 @@ class Architecture:
             problems.append(f'"branches" must be a list of lists of cells, got {branches!r}')
         if problems:
             raise ArchitectureError(problems, source)
-        settings = {k: v for k, v in data.items() if k not in ('format', 'branches')}
+        settings = {k: v for k, v in data.items() if k not in ('format', 'branches', 'gates')}
         try:
-            read = tuple(_read_branch(b, i) for i, b in enumerate(branches or ()))
-            problems = [] if any_op else list(_unknown_ops(read))
-            arch = cls(read, **settings)
+            gates = read_gates(data.get('gates', ()))
+            read = tuple(read_branch(b, i) for i, b in enumerate(branches or ()))
+            problems = [] if any_op else list(unknown_ops(read))
+            arch = cls(read, gates=gates, **settings)
         except ArchitectureError as error:
             problems += error.problems
         if problems:
@@ -249,14 +227,10 @@ class Architecture:
             shared = max((self.shared_prefix(i, j) for j in range(i)), default=0)
             cells = [f'{c.op} {c.width}{" v" if c.down else ""}' for c in branch[shared:]]
             lines.append(f'  s{stride:<2} ' + ' | '.join([f'({shared} shared)'] * bool(shared) + cells))
+        for layer, gates in groupby(self.gates, key=lambda gate: gate.layer):
+            ways = ', '.join(f's{self.output_strides[g.source]} to s{self.output_strides[g.target]}' for g in gates)
+            lines.append(f'  after layer {layer}: {ways}')
         return '\n'.join(lines)
-
-
-# Canonical form and its checks ------------------------------------------------------------------------------------------------
-
-
-def _num_downs(branch: Sequence[Cell]) -> int:
-    return sum(c.down for c in branch)
 
 
 def _canonical(branch: Branch, head_width: int) -> Branch:
@@ -264,82 +238,3 @@ def _canonical(branch: Branch, head_width: int) -> Branch:
     if cells and cells[-1].width != head_width:
         cells = (*cells[:-1], Cell(cells[-1].op, head_width, cells[-1].down))
     return cells
-
-
-def _is_width(value: object) -> bool:
-    return type(value) is int and 1 <= value <= FULL_WIDTH
-
-
-def _setting_problems(arch: Architecture) -> Iterator[str]:
-    for name in ('stem_width', 'head_width'):
-        if not _is_width(getattr(arch, name)):
-            yield f'{name} {getattr(arch, name)!r}; expected twelfths, a whole number 1..{FULL_WIDTH}'
-    if arch.low_level not in LOW_LEVELS:
-        yield f'low_level {arch.low_level!r}; expected one of {", ".join(LOW_LEVELS)}'
-    if type(arch.head_attention) is not bool:
-        yield f'head_attention {arch.head_attention!r}; expected true or false'
-
-
-def _unknown_ops(branches: Sequence[Branch]) -> Iterator[str]:
-    names = known_ops()
-    for index, branch in enumerate(branches):
-        for layer, cell in enumerate(branch):
-            if _is_op(cell.op) and cell.op not in names:
-                yield f'branch {index} layer {layer}: unknown op {cell.op!r} (known: {", ".join(names)})'
-
-
-def _is_op(value: Any) -> bool:
-    return isinstance(value, str) and value.isidentifier()
-
-
-def _branch_problems(branch: Branch, index: int) -> Iterator[str]:
-    for layer, cell in enumerate(branch):
-        where = f'branch {index} layer {layer}'
-        if not _is_op(cell.op):
-            yield f'{where}: op {cell.op!r}; expected the name of an op (known: {", ".join(known_ops())})'
-        if not _is_width(cell.width):
-            yield f'{where}: width {cell.width!r}; expected twelfths, a whole number 1..{FULL_WIDTH}'
-        if type(cell.down) is not bool:
-            yield f'{where}: down {cell.down!r}; expected true or false (a branch never goes up)'
-        elif cell.down and cell.op == SKIP:
-            yield f'{where}: a skip cannot go down; use an op that computes'
-
-
-def _length_problems(branches: Sequence[Branch]) -> Iterator[str]:
-    for index, branch in enumerate(branches):
-        if not branch:
-            yield f'branch {index} has no cell that computes; at least one is needed'
-        elif branch[-1].down:
-            yield f'branch {index}: its last cell goes down; the last cell works at the stride the head reads'
-        if _num_downs(branch) > MAX_DOWNS:
-            layers = [n for n, c in enumerate(branch) if c.down]
-            yield f'branch {index} goes down {len(layers)} times (layers {layers}); at most {MAX_DOWNS} reach stride 32'
-
-
-def _pair_problems(arch: Architecture) -> Iterator[str]:
-    """The paper's second constraint: branches of a net go down at different places (section 3.4)."""
-    for i in range(len(arch.branches)):
-        for j in range(i):
-            a, b = arch.branches[j], arch.branches[i]
-            if not a or not b:
-                continue  # told already, and an empty branch shares nothing
-            if _num_downs(a) == _num_downs(b):
-                yield f'branches {j} and {i} both end at stride {STEM_STRIDE << _num_downs(a)}; at most one may end at each stride'
-            shared = arch.shared_prefix(i, j)
-            both = [n for n in range(shared, min(len(a), len(b))) if a[n].down and b[n].down]
-            if both:
-                yield f'branches {j} and {i} both go down at layer(s) {both}; branches must go down at different places'
-
-
-def _read_branch(branch: Any, index: int) -> Branch:
-    if not isinstance(branch, Sequence) or isinstance(branch, str):
-        raise ArchitectureError([f'branch {index} must be a list of cells, got {branch!r}'])
-    problems, cells = [], []
-    for layer, cell in enumerate(branch):
-        if not isinstance(cell, Mapping) or not {'op', 'width'} <= cell.keys() <= {'op', 'width', 'down'}:
-            problems.append(f'branch {index} layer {layer}: expected {{"op", "width", "down"}}, got {cell!r}')
-        else:
-            cells.append(Cell(cell['op'], cell['width'], cell.get('down', False)))
-    if problems:
-        raise ArchitectureError(problems)
-    return tuple(cells)

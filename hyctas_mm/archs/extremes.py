@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hyctas_mm.archs.architecture import LOW_LEVELS, Architecture
+from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.ops import SKIP
+from hyctas_mm.archs.parts import LOW_LEVELS
 from hyctas_mm.archs.search_space import Genes, SearchSpace
 
 _FIRST_BLOCK = 5  # genes before the branches' blocks: ends, stem width, head width, low level, head attention

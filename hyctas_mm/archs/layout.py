@@ -54,11 +54,13 @@ class Layout:
         cells: Every distinct cell in an order of evaluation; one that branches share is there once.
         links: In any order, except that of the links to a cell the first is that of its own branch.
         outputs: Stride at which each branch ends, ascending.
+        gates: From the cell whose map is added to the cell to whose map it is added; both stand in one column.
     """
 
     cells: tuple[LaidCell, ...]
     links: tuple[Link, ...]
     outputs: tuple[int, ...]
+    gates: tuple[Link, ...] = ()
 
     @cached_property
     def columns(self) -> int:
@@ -81,13 +83,15 @@ class Layout:
         return max((cell.row + 1 for cell in self.cells if cell.lane == lane), default=0)
 
 
-def arrange(cells: Sequence[LaidCell], links: Sequence[Link], outputs: Sequence[int]) -> Layout:
+def arrange(
+    cells: Sequence[LaidCell], links: Sequence[Link], outputs: Sequence[int], gates: Sequence[Link] = ()
+) -> Layout:
     """The layout of cells whose rows are still to be chosen.
 
     Consecutive cells of one branch in one lane (a run) share a row. Each run takes the first free one, runs of
     branches that end at finer strides first: so a wire that goes down seldom crosses another branch.
     """
-    layout = Layout(tuple(cells), tuple(links), tuple(outputs))
+    layout = Layout(tuple(cells), tuple(links), tuple(outputs), tuple(gates))
     placed: list[_Run] = []
     for run in _find_runs(layout):
         row = 0

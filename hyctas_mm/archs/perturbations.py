@@ -1,4 +1,4 @@
-"""Distortions of an architecture that show whether its attention is where it belongs (paper section 4.5, Table 8)."""
+"""Distortions of an architecture that show whether its attention and its gates are where they belong (paper section 4.5, Table 8)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hyctas_mm.archs.architecture import Architecture, PlacedCell
+from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.ops import SKIP
+from hyctas_mm.archs.parts import PlacedCell
 from hyctas_mm.archs.search_space import SearchSpace
 
 ATTENTION, CONV = 'attention', 'conv'
@@ -30,7 +31,7 @@ class Variant:
 
 
 def perturbations(arch: Architecture, rng: np.random.Generator, space: SearchSpace | None = None) -> list[Variant]:
-    """The four distortions of Table 8. Widths, strides, depth and shared cells stay; only ops change their places.
+    """The four distortions of Table 8, in which only ops change their places, and two of the gates between branches.
 
     Args:
         arch: The architecture.
@@ -43,6 +44,8 @@ def perturbations(arch: Architecture, rng: np.random.Generator, space: SearchSpa
         shift_attention_position(arch, rng),
         shift_attention_branch(arch, rng),
     ]
+    if space is None or space.nodes:
+        made += [close_a_gate(arch, rng), open_a_gate(arch, rng)]
     return [_with_membership(variant, space) for variant in made]
 
 
@@ -77,6 +80,23 @@ def shift_attention_branch(arch: Architecture, rng: np.random.Generator) -> Vari
     return _shift(arch, 'shift SA branch', lambda cell, other: not set(cell.branches) & set(other.branches), rng, 'branch')
 
 
+def close_a_gate(arch: Architecture, rng: np.random.Generator) -> Variant:
+    """One of the open gates closed."""
+    if not arch.gates:
+        return Variant('close a gate', None, 'it has no open gate')
+    closed = arch.gates[rng.integers(len(arch.gates))]
+    return Variant('close a gate', replace(arch, gates=tuple(g for g in arch.gates if g != closed)), f'gate {closed.name}')
+
+
+def open_a_gate(arch: Architecture, rng: np.random.Generator) -> Variant:
+    """One of the closed gates opened."""
+    free = [g for g in arch.possible_gates if g not in arch.gates]
+    if not free:
+        return Variant('open a gate', None, 'it has no closed gate')
+    opened = free[rng.integers(len(free))]
+    return Variant('open a gate', replace(arch, gates=(*arch.gates, opened)), f'gate {opened.name}')
+
+
 def with_ops(arch: Architecture, ops: Mapping[str, str]) -> Architecture:
     """The architecture with other ops in some cells.
 
@@ -89,7 +109,7 @@ def with_ops(arch: Architecture, ops: Mapping[str, str]) -> Architecture:
     for placed in arch.cells:
         for branch in placed.branches:
             branches[branch][placed.layer] = replace(placed.cell, op=ops.get(placed.name, placed.cell.op))
-    return replace(arch, branches=tuple(map(tuple, branches)))
+    return arch.with_branches([tuple(branch) for branch in branches])
 
 
 def _shift(arch: Architecture, name: str, near: Callable[[PlacedCell, PlacedCell], bool], rng: np.random.Generator, what: str) -> Variant:

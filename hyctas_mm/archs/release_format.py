@@ -9,7 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from hyctas_mm.archs.architecture import FULL_WIDTH, MAX_DOWNS, Architecture, ArchitectureError, Cell
+from hyctas_mm.archs.architecture import Architecture
+from hyctas_mm.archs.parts import FULL_WIDTH, MAX_DOWNS, ArchitectureError, Cell
 
 RELEASE_OPS = ('conv_1x1', 'conv', 'lite_conv', 'lite_conv_2x', 'attention')
 """Our names of the release's ops, by its numbers. NOTE(release): its ``skip``, number 0, is a 1x1 convolution, never the identity."""

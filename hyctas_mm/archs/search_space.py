@@ -4,14 +4,13 @@ An architecture is encoded as a vector of whole numbers ("genes"). Decoding repa
 architecture, so sampling, mutation and crossover are valid by construction and none of them ever rejects.
 
 Genes: ``[ends, stem width, head width, low level, head attention]``, then one block per branch
-``[fork, first down, second down, op 0, width 0, op 1, width 1, ...]``. Genes that a network does not use are ignored (and 0 in
-:meth:`SearchSpace.encode`).
+``[fork, first down, second down, op 0, width 0, op 1, width 1, ...]``, then with ``nodes`` one gene for each layer but the last and each ordered
+pair of branches, 1 for an open gate. Genes that a network does not use are ignored (and 0 in :meth:`SearchSpace.encode`).
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -19,18 +18,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hyctas_mm.archs.architecture import (
+from hyctas_mm.archs.architecture import Architecture
+from hyctas_mm.archs.ops import SKIP
+from hyctas_mm.archs.parts import (
     FULL_WIDTH,
-    LOW_LEVELS,
-    MAX_DOWNS,
     STEM_STRIDE,
     STRIDES,
-    Architecture,
     ArchitectureError,
     Branch,
     Cell,
+    Gate,
 )
-from hyctas_mm.archs.ops import SKIP, known_ops
+from hyctas_mm.archs.problems import space_problems
+from hyctas_mm.archs.space_size import count_branches
 from hyctas_mm.errors import BadValue
 
 Genes = npt.NDArray[np.int64]
@@ -57,6 +57,8 @@ class SearchSpace:
         low_levels: Candidate low-level fusions of the head.
         head_attentions: Whether the head has its attention block, which is the release's and always there.
         branch_probs: Probability of 1, 2, 3 branches in :meth:`sample` (paper section 4.2).
+        nodes: Whether gates between branches are searched (paper section 3.2). NOTE(release): it has none.
+        gate_prob: Probability with which :meth:`sample` opens a gate.
 
     Raises:
         ValueError: Naming the argument, its value and what was expected.
@@ -72,44 +74,27 @@ class SearchSpace:
     low_levels: tuple[str, ...] = ('none',)
     head_attentions: tuple[bool, ...] = (True,)
     branch_probs: tuple[float, ...] = (0.2, 0.3, 0.5)
+    nodes: bool = False
+    gate_prob: float = 0.25
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
-        if type(self.layers) is not int or not 4 <= self.layers <= 20:
-            raise BadValue(f'search_space: layers={self.layers!r}; expected a whole number 4..20')
-        if type(self.max_branches) is not int or not 1 <= self.max_branches <= MAX_DOWNS + 1:
-            raise BadValue(f'search_space: max_branches={self.max_branches!r}; expected 1, 2 or 3')
-        if type(self.base_channels) is not int or self.base_channels < 1:
-            raise BadValue(f'search_space: base_channels={self.base_channels!r}; expected a positive whole number')
-        unknown = [op for op in self.ops if op not in known_ops()]
-        if unknown or not self._computing:
-            raise BadValue(f'search_space: ops={self.ops!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})')
-        for name in ('widths', 'stem_widths', 'head_widths'):
-            value = getattr(self, name)
-            if not value or any(type(w) is not int or not 1 <= w <= FULL_WIDTH for w in value):
-                raise BadValue(f'search_space: {name}={value!r}; expected twelfths, whole numbers 1..{FULL_WIDTH}')
-        if not self.low_levels or any(v not in LOW_LEVELS for v in self.low_levels):
-            raise BadValue(f'search_space: low_levels={self.low_levels!r}; expected some of {", ".join(LOW_LEVELS)}')
-        if not self.head_attentions or any(type(v) is not bool for v in self.head_attentions):
-            raise BadValue(f'search_space: head_attentions={self.head_attentions!r}; expected True, False or both')
-        for name in ('ops', 'widths', 'stem_widths', 'head_widths', 'low_levels', 'head_attentions'):
-            if len(set(getattr(self, name))) != len(getattr(self, name)):
-                raise BadValue(f'search_space: {name}={getattr(self, name)!r} names a choice twice; name each once')
-        probs = self.branch_probs[: self.max_branches]
-        if len(probs) < self.max_branches or min(probs) < 0 or sum(probs) <= 0:
-            raise BadValue(f'search_space: branch_probs={self.branch_probs!r}; expected {self.max_branches} numbers >= 0, not all 0')
+        for problem in space_problems(self):
+            raise BadValue(f'search_space: {problem}')
 
     @property
-    def _computing(self) -> tuple[str, ...]:
+    def computing(self) -> tuple[str, ...]:
+        """The ops but for the skip."""
         return tuple(op for op in self.ops if op != SKIP)
 
     # The plain form -----------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for configs and checkpoints."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        absent = [f.name for f in fields(self) if f.name in ('nodes', 'gate_prob') and getattr(self, f.name) == f.default]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k not in absent}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | SearchSpace) -> SearchSpace:
@@ -138,15 +123,21 @@ class SearchSpace:
         if num_branches is None:
             probs = np.asarray(self.branch_probs[: self.max_branches])
             num_branches = 1 + int(rng.choice(self.max_branches, p=probs / probs.sum()))
+        return self.decode(self._draw(rng, num_branches), num_branches)
+
+    def _draw(self, rng: np.random.Generator, num_branches: int | None) -> Genes:
         lower, upper = self.bounds(num_branches)
-        return self.decode(rng.integers(lower, upper + 1), num_branches)
+        genes = rng.integers(lower, upper + 1)
+        if self.nodes:
+            gates = self._gate_genes(genes, num_branches)
+            gates[:] = rng.random(gates.shape) < self.gate_prob
+        return genes
 
     def mutate(self, arch: Architecture, rng: np.random.Generator, prob: float = 0.02, joint: bool = False) -> Architecture:
         """Draws each gene anew with probability ``prob``; the number of branches stays unless ``joint``."""
         num_branches = None if joint else len(arch.branches)
         genes = self.encode(arch, num_branches)
-        lower, upper = self.bounds(num_branches)
-        fresh = rng.integers(lower, upper + 1)
+        fresh = self._draw(rng, num_branches)
         return self.decode(np.where(rng.random(len(genes)) < prob, fresh, genes), num_branches)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> tuple[Architecture, Architecture]:
@@ -175,6 +166,7 @@ class SearchSpace:
         for index in range(blocks):
             upper += [self.layers - 1 if index else 0, self.layers - 1, self.layers - 1]
             upper += [len(self.ops) - 1, len(self.widths) - 1] * self.layers
+        upper += [1] * self._num_gate_genes(blocks)
         return np.zeros(len(upper), dtype=np.int64), np.asarray(upper, dtype=np.int64)
 
     def decode(self, genes: Sequence[int] | Genes, num_branches: int | None = None) -> Architecture:
@@ -196,7 +188,19 @@ class SearchSpace:
         for index, end in enumerate(ends):
             block = values[_SETTINGS + index * size : _SETTINGS + (index + 1) * size]
             branches.append(self._decode_branch(block, end.bit_length() - STEM_STRIDE.bit_length(), branches))
-        return Architecture(tuple(branches), self.stem_widths[values[1]], head_width, self.low_levels[values[3]], self.head_attentions[values[4]])
+        settings = (self.stem_widths[values[1]], head_width, self.low_levels[values[3]], self.head_attentions[values[4]])
+        arch = Architecture(tuple(branches), *settings)
+        if not self.nodes:
+            return arch
+        return arch.with_gates(Gate(*where) for where in np.argwhere(self._gate_genes(vector, num_branches)).tolist())
+
+    def _num_gate_genes(self, blocks: int) -> int:
+        return (self.layers - 1) * blocks * blocks if self.nodes else 0
+
+    def _gate_genes(self, genes: Genes, num_branches: int | None) -> Genes:
+        """A view of the genes of gates, (layers - 1, blocks, blocks): after a layer, from a branch, to a branch."""
+        blocks = num_branches or self.max_branches
+        return genes[len(genes) - self._num_gate_genes(blocks) :].reshape(self.layers - 1, blocks, blocks)
 
     def _decode_branch(self, block: list[int], num_downs: int, before: list[Branch]) -> Branch:
         """One branch: its own chain, its places to go down, and the prefix it shares with the branch before it."""
@@ -227,7 +231,7 @@ class SearchSpace:
             op = self.ops[op_gene]
             if op == SKIP and spare > 0:
                 spare -= 1
-                op = self._computing[0]
+                op = self.computing[0]
             if op != SKIP:
                 chain.append((op, self.widths[width_gene]))
         return chain
@@ -247,8 +251,8 @@ class SearchSpace:
             problems.append(f'it has {len(arch.branches)} branches, the layout is for {num_branches}')
         if problems:
             raise ArchitectureError(problems, f'architecture {arch.archid} is not in this search space')
-        size = _BLOCK + 2 * self.layers
-        genes = np.zeros(_SETTINGS + size * (num_branches or self.max_branches), dtype=np.int64)
+        size, blocks = _BLOCK + 2 * self.layers, num_branches or self.max_branches
+        genes = np.zeros(_SETTINGS + size * blocks + self._num_gate_genes(blocks), dtype=np.int64)
         genes[:_SETTINGS] = (
             self.end_combinations(num_branches).index(arch.output_strides),
             self.stem_widths.index(arch.stem_width),
@@ -262,6 +266,8 @@ class SearchSpace:
             start = _SETTINGS + index * size
             genes[start : start + size] = self._encode_branch(branch, fork, taken)
             taken |= {n for n, c in enumerate(branch) if c.down}
+        for gate in arch.gates:
+            self._gate_genes(genes, num_branches)[gate.layer, gate.source, gate.target] = 1
         return genes
 
     def _encode_branch(self, branch: Branch, fork: int, taken: set[int]) -> list[int]:
@@ -297,6 +303,8 @@ class SearchSpace:
         ):
             if getattr(arch, name) not in choices:
                 found.append(f'{name} {getattr(arch, name)!r}; the space has {list(choices)}')
+        if arch.gates and not self.nodes:
+            found.append(f'{len(arch.gates)} gates between branches; the space has none, give it nodes=True')
         for index, branch in enumerate(arch.branches):
             found += self._branch_violations(branch, index)
         for i in range(len(arch.branches)):
@@ -320,21 +328,8 @@ class SearchSpace:
     def size(self, num_branches: int | None = None) -> int:
         """Exact number of different architectures with ``num_branches`` (in all if None)."""
         settings = len(self.stem_widths) * len(self.head_widths) * len(self.low_levels) * len(self.head_attentions)
-        return settings * sum(self._count(ends) for ends in self.end_combinations(num_branches))
-
-    def _count(self, ends: tuple[int, ...]) -> int:
-        """Nets ending at ``ends``: lengths, ops and widths are independent of each other; places to go down exclude one another."""
-        lengths = range(1, self.layers + 1) if SKIP in self.ops else [self.layers]
-        total = 0
-        for length in itertools.product(lengths, repeat=len(ends)):
-            places = dict(zip(ends, (n - 1 for n in length), strict=True))  # the last cell does not go down
-            p16, p32 = places.get(16), places.get(32)
-            ways = math.comb(p32, 2) if p32 is not None else 1
-            if p16 is not None:
-                # a place of the first branch that the second can reach leaves it one place fewer
-                ways = p16 if p32 is None else sum(math.comb(p32 - (n < p32), 2) for n in range(p16))
-            total += ways * math.prod(len(self._computing) ** n * len(self.widths) ** (n - 1) for n in length)
-        return total
+        choices = (self.layers, SKIP in self.ops, len(self.computing), len(self.widths), self.nodes)
+        return settings * sum(count_branches(ends, *choices) for ends in self.end_combinations(num_branches))
 
 
 def _unshared_from(branch: Branch) -> int:

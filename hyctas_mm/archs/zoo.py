@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hyctas_mm.archs.architecture import Architecture, ArchitectureError
+from hyctas_mm.archs.architecture import Architecture
+from hyctas_mm.archs.parts import ArchitectureError
 from hyctas_mm.errors import NoSuchFile
 
 ZOO = Path(__file__).with_name('zoo')

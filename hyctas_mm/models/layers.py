@@ -39,7 +39,7 @@ def full(channels: Channels) -> int:
 
 
 class SlimConv2d(nn.Conv2d):
-    """A convolution that computes with the first of its channels."""
+    """A convolution that computes with the first of its channels; a depthwise one has ``groups=in_channels``."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, **kwargs: Any) -> None:
         super().__init__(in_channels, out_channels, kernel_size, **kwargs)
@@ -56,16 +56,18 @@ class SlimConv2d(nn.Conv2d):
         if start != self.in_channels:
             raise BadValue(f'input maps of {[size for _, size in in_channels]} channels do not fill a convolution of {self.in_channels}')
         self._out = out_channels
+        self._groups = out_channels if self.groups > 1 else 1
 
     def active_state(self) -> dict[str, Tensor]:
         """The parameters in use, as those of a plain convolution."""
         weight = self.weight[: self._out]
-        weight = weight[:, self._pieces[0]] if len(self._pieces) == 1 else torch.cat([weight[:, p] for p in self._pieces], dim=1)
+        if self.groups == 1:
+            weight = weight[:, self._pieces[0]] if len(self._pieces) == 1 else torch.cat([weight[:, p] for p in self._pieces], dim=1)
         return {'weight': weight} if self.bias is None else {'weight': weight, 'bias': self.bias[: self._out]}
 
     def forward(self, x: Tensor) -> Tensor:
         state = self.active_state()
-        return F.conv2d(x, state['weight'], state.get('bias'), self.stride, self.padding)
+        return F.conv2d(x, state['weight'], state.get('bias'), self.stride, self.padding, groups=self._groups)
 
 
 class SlimBatchNorm2d(nn.BatchNorm2d):
@@ -120,8 +122,9 @@ class ConvBN(nn.Module):
         in_channels: Input channels.
         out_channels: Output channels.
         kernel_size: Odd; the padding keeps the size at stride 1.
-        stride: 1 or 2; at stride 2 an odd size is rounded up.
+        stride: At stride 2 an odd size is rounded up.
         act: Whether to apply ReLU.
+        depthwise: Whether each channel is convolved by itself; ``out_channels`` is ``in_channels`` then.
         norm_cfg: mmcv's norm config, see :func:`batch_norm`.
         slim: Whether the unit is slimmable.
     """
@@ -136,13 +139,14 @@ class ConvBN(nn.Module):
         stride: int = 1,
         act: bool = True,
         *,
+        depthwise: bool = False,
         norm_cfg: Mapping[str, Any],
         slim: bool = False,
     ) -> None:
         super().__init__()
         conv = SlimConv2d if slim else nn.Conv2d
         size = full(in_channels) if slim else total(in_channels)
-        self.conv = conv(size, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False)
+        self.conv = conv(size, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, groups=size if depthwise else 1, bias=False)
         self.bn = batch_norm(out_channels, norm_cfg, slim)
         self.act = act
 

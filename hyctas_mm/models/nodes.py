@@ -1,8 +1,4 @@
-"""Where maps of different strides meet.
-
-NOTE(paper): section 3.2 has searchable nodes between all cells, which fuse branches of different resolutions and behave as binary gates. Here, as in
-the release, there are none: branches exchange no maps before the head. The head fuses the maps of each branch, then the branches.
-"""
+"""Where maps of different strides meet: between the cells of two branches, within a branch before the head, and in the head."""
 
 from __future__ import annotations
 
@@ -16,6 +12,46 @@ from torch import Tensor, nn
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.layers import Channels, ConvBN, resize
 from hyctas_mm.registry import MODELS
+
+
+class GatedFusion(nn.Module):
+    """An open gate between two branches: adds the map of one to that of the other (paper section 3.2, "nodes").
+
+    NOTE(paper): it says that a node fuses branches of different resolutions and behaves as a binary gate, not how it fuses. This is HRNet's and
+    HRViT's way: to a coarser stride by a depthwise convolution of that stride and a 1x1 convolution, to a finer one by a 1x1 convolution and
+    bilinear resizing; all with batch norm.
+
+    Args:
+        source: Channels of the map that is added.
+        target: Channels of the map that it is added to.
+        downs: How often the source's stride must be doubled to be the target's; negative where it must be halved.
+        act: Whether ReLU follows: with the last of the gates to this map.
+        norm_cfg: mmcv's norm config.
+        slim: Whether the layers are slimmable.
+    """
+
+    cost_unit = True
+
+    def __init__(self, source: int, target: int, downs: int, act: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+        super().__init__()
+        options: dict[str, Any] = dict(act=False, norm_cfg=norm_cfg, slim=slim)
+        stride = 2**downs
+        self.down = ConvBN(source, source, stride + 1, stride, depthwise=True, **options) if downs > 0 else None
+        self.mix = ConvBN(source, target, 1, **options)
+        self.act = act
+
+    def activate(self, source: int, target: int, act: bool, slot: int = 0) -> None:
+        """Chooses the channels of a slimmable fusion and, for the ``slot``-th use in a network, the batch norm statistics."""
+        if self.down is not None:
+            self.down.activate(source, source, slot)
+        self.mix.activate(source, target, slot)
+        self.act = act
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B, C, h, w) and (B, D, H, W) to (B, D, H, W)."""
+        added = self.mix(source if self.down is None else self.down(source))
+        fused = target + resize(added, target.shape[2:])
+        return F.relu(fused, inplace=True) if self.act else fused
 
 
 @MODELS.register_module()

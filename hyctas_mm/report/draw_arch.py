@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from hyctas_mm.archs import STRIDES, Architecture, Layout, num_channels
-from hyctas_mm.archs.architecture import FULL_WIDTH, STEM_STRIDE
 from hyctas_mm.archs.layout import HEAD, STEM, LaidCell
+from hyctas_mm.archs.parts import FULL_WIDTH, STEM_STRIDE
 from hyctas_mm.errors import BadValue
 from hyctas_mm.report.ops import op_color, op_short, sort_ops
 from hyctas_mm.report.render import fill
@@ -33,6 +33,7 @@ _MIN_WIDTH = 440
 _LOW_STRIDES: dict[str, tuple[int, ...]] = {'none': (), 's4': (4,), 's4s8': (4, 8)}
 _LOW_STEP = 15
 _CHAR = 5.9  # average advance of the 11 px legend text; browsers' fonts differ, so spacing is generous
+_GATE_NOTE = 'gate: a map added to another'
 _LEGEND_NOTE = 'number: output channels; bar: width in twelfths'
 
 
@@ -59,6 +60,7 @@ def draw_arch(arch: Architecture, base_channels: int = 8, shrink_to: float | Non
         layout=plan.layout,
         plan=plan,
         legend_note=_LEGEND_NOTE,
+        gate_note=_GATE_NOTE,
         full=FULL_WIDTH,
         shrink_to=shrink_to,
     )
@@ -203,11 +205,21 @@ class _Plan:
                 kind = '' if cell.lane == cell.lane_in else ' go-down'
                 yield _Wire(f'M{x} {y}{_elbow(bend, y, end)}', kind=kind)
 
+    def gates(self) -> Iterator[tuple[str, int, int, str]]:
+        """Path of each gate between branches, the point where it joins the wire, and what it does."""
+        for gate in self.layout.gates:
+            (x, start), (_, end) = self.exit(gate.source), self.exit(gate.target)
+            source, target = (self.layout.cells[end].lane for end in (gate.source, gate.target))
+            turn = x + (4 if end > start else 8)  # ways down and up keep apart
+            text = f'after layer {self.layout.cells[gate.source].column}: the map at 1/{source} is added to that at 1/{target}'
+            yield f'M{x} {start}H{turn}V{end + (-3 if end > start else 3)}', turn, end, text
+
     @cached_property
     def legend(self) -> list[tuple[float, int, str]]:
         """Place and text of each entry: the ops, and the note."""
         entries, x, y = [], 8.0, self.bottom + 24
-        for text in (*sort_ops(cell.op for cell in self.layout.cells), _LEGEND_NOTE):
+        gate_note = [_GATE_NOTE] if self.layout.gates else []
+        for text in (*sort_ops(cell.op for cell in self.layout.cells), *gate_note, _LEGEND_NOTE):
             width = 17 + _CHAR * len(text) + 16
             if x > 8 and x + width > self.width:
                 x, y = 8.0, y + 19

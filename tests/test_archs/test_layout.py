@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyctas_mm.archs import STRIDES, Architecture, SearchSpace, load_arch
-from hyctas_mm.archs.architecture import Cell
+from hyctas_mm.archs import STRIDES, Architecture, Cell, SearchSpace, load_arch
 from hyctas_mm.archs.layout import HEAD, STEM, LaidCell, Link
 
 

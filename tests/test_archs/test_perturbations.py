@@ -33,7 +33,13 @@ def test_variants_are_valid_and_only_ops_differ(space: SearchSpace, seed: int) -
     rng = np.random.default_rng(seed)
     arch = space.sample(rng)
     variants = perturbations(arch, np.random.default_rng(seed), space)
-    assert [v.name for v in variants] == ['SA -> conv', 'conv -> SA', 'shift SA position', 'shift SA branch']
+    names = ['SA -> conv', 'conv -> SA', 'shift SA position', 'shift SA branch']
+    assert [v.name for v in variants] == names + ['close a gate', 'open a gate'] * space.nodes
+    for variant, change in zip(variants[4:], (-1, 1), strict=False):
+        if variant.arch is not None:
+            assert variant.arch.branches == arch.branches and len(variant.arch.gates) == len(arch.gates) + change
+        else:
+            assert arch.gates == (() if change < 0 else arch.possible_gates)
     for variant in variants:
         if variant.arch is None:
             assert variant.note

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyctas_mm.archs import Architecture, ArchitectureError, Cell, SearchSpace
+from hyctas_mm.archs import Architecture, ArchitectureError, Cell, Gate, SearchSpace
 
 spaces = st.builds(
     SearchSpace,
@@ -20,6 +21,8 @@ spaces = st.builds(
     head_widths=st.sampled_from([(12,), (6, 12)]),
     low_levels=st.sampled_from([('none',), ('none', 's4', 's4s8')]),
     head_attentions=st.sampled_from([(True,), (False, True)]),
+    nodes=st.booleans(),
+    gate_prob=st.sampled_from([0.25, 1.0]),
 )
 
 
@@ -53,8 +56,9 @@ def test_mutation_and_crossover_stay_in_the_space(space: SearchSpace, seed: int,
     assert len(children[0].branches) == len(a.branches)
 
 
-def test_ten_thousand_architectures() -> None:
-    space = SearchSpace(layers=16)
+@pytest.mark.parametrize('nodes', [False, True])
+def test_ten_thousand_architectures(nodes: bool) -> None:
+    space = SearchSpace(layers=16, nodes=nodes)
     rng = np.random.default_rng(0)
     for _ in range(10_000):
         arch = space.sample(rng)
@@ -109,6 +113,64 @@ def test_size_is_exact() -> None:
     assert (space.size(1), space.size(2), space.size()) == (len(singles), len(pairs), len(singles) + len(pairs))
 
 
+def test_size_with_gates_is_exact() -> None:
+    """Every choice of gates of every architecture of a small space of three branches, itself listed by brute force."""
+    small = dict(layers=4, ops=('skip', 'conv'), widths=(6, 12))
+    chains = [
+        tuple(Cell('conv', w, n in places) for n, w in enumerate((*widths, 12)))
+        for length in range(1, 5)
+        for widths in itertools.product((6, 12), repeat=length - 1)
+        for places in itertools.chain.from_iterable(itertools.combinations(range(length - 1), downs) for downs in (0, 1, 2))
+    ]
+    by_downs = [[c for c in chains if sum(cell.down for cell in c) == downs] for downs in (0, 1, 2)]
+    plain, space = SearchSpace(**small), SearchSpace(**small, nodes=True)
+    found = {1: 0, 2: 0, 3: 0}
+    for count in found:
+        for ends in itertools.combinations(range(3), count):
+            for branches in itertools.product(*(by_downs[end] for end in ends)):
+                try:
+                    arch = Architecture(branches)
+                except ArchitectureError:
+                    continue
+                if not plain.violations(arch):
+                    found[count] += 2 ** len(gates_by_hand(arch))
+    assert {count: space.size(count) for count in found} == found and space.size() == sum(found.values())
+
+
+def gates_by_hand(arch: Architecture) -> set[Gate]:
+    """Every gate that may be there, from the branches alone."""
+    found = set()
+    for layer, i, j in itertools.product(range(20), range(len(arch.branches)), range(len(arch.branches))):
+        a, b = arch.branches[i], arch.branches[j]
+        strides = [sum(cell.down for cell in branch[: layer + 1]) for branch in (a, b)]
+        shares = [any(arch.shared_prefix(branch, other) > layer for other in range(branch)) for branch in (i, j)]
+        if layer < min(len(a), len(b)) - 1 and strides[0] != strides[1] and not any(shares):
+            found.add(Gate(layer, i, j))
+    return found
+
+
+@given(spaces, st.integers(0, 2**32 - 1))
+def test_gates_are_where_strides_differ(space: SearchSpace, seed: int) -> None:
+    arch = space.sample(np.random.default_rng(seed))
+    assert set(arch.possible_gates) == gates_by_hand(arch) and set(arch.gates) <= set(arch.possible_gates)
+    assert space.nodes or not arch.gates
+    if space.nodes and space.gate_prob == 1:
+        assert arch.gates == arch.possible_gates
+    if arch.gates:
+        closed = replace(arch, gates=())
+        assert closed.archid != arch.archid and 'gates' not in closed.to_dict()
+        assert closed.with_gates(arch.gates) == arch and closed.with_gates(arch.gates).archid == arch.archid
+        assert any('give it nodes=True' in problem for problem in SearchSpace(layers=20).violations(arch))
+
+
+def test_prior_over_gates() -> None:
+    space, rng = SearchSpace(nodes=True), np.random.default_rng(0)
+    archs = [space.sample(rng, 3) for _ in range(500)]
+    share = sum(len(a.gates) for a in archs) / sum(len(a.possible_gates) for a in archs)
+    assert abs(share - 0.25) < 0.02
+    assert any(space.mutate(a, rng, 0.05).gates != a.gates for a in archs[:20])
+
+
 def test_violations_are_named() -> None:
     space = SearchSpace(layers=4, ops=('skip', 'conv'), widths=(6, 12), max_branches=1)
     arch = Architecture((tuple(Cell('attention', 4) for _ in range(5)),), stem_width=6, low_level='s4')
@@ -138,6 +200,8 @@ def test_violations_are_named() -> None:
         (dict(head_attentions=()), 'head_attentions'),
         (dict(base_channels=0), 'base_channels=0'),
         (dict(branch_probs=(0, 0, 0)), 'branch_probs'),
+        (dict(nodes='yes'), "nodes='yes'"),
+        (dict(gate_prob=2), 'gate_prob=2'),
     ],
 )
 def test_wrong_arguments(arguments: dict, expected: str) -> None:

@@ -40,7 +40,8 @@ SPACES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     ),
     'every op': (WIDE | dict(ops=known_ops(), base_channels=5), (41, 70)),
     'fixed, other norm': (WIDE, (48, 80)),
-    'panoptic': (WIDE, (64, 64)),
+    'gates, odd': (WIDE | dict(nodes=True, gate_prob=0.5), (57, 91)),
+    'panoptic': (WIDE | dict(nodes=True), (64, 64)),
     'panoptic, odd': (WIDE | dict(base_channels=11), (53, 75)),
 }
 COUNT = int(os.environ.get('HYCTAS_PRICES', 120)) // len(SPACES)

@@ -21,8 +21,10 @@ from tests.test_engine.conftest import config as quickstart_config
 ARCH = Architecture.from_dict(
     dict(
         branches=[
+            [dict(op='conv', width=4), dict(op='conv', width=12)],
             [dict(op='lite_conv', width=6, down=True), dict(op='attention', width=6, down=True), dict(op='lite_conv', width=12, down=False)],
         ],
+        gates=[dict(layer=0, source=0, target=1), dict(layer=0, source=1, target=0)],
         format='hyctas_mm/arch-1',
         head_attention=True,
         head_width=12,
@@ -30,7 +32,8 @@ ARCH = Architecture.from_dict(
         stem_width=6,
     )
 )
-"""Down to stride 32 by two kinds of ops, attention in the backbone and in the head: all that depends on the size of the image."""
+"""Down to stride 32 by two kinds of ops, gates both ways to a branch at stride 8, attention in the backbone and in the head:
+all that depends on the size of the image."""
 
 
 def save(cfg: Config, folder: Path) -> tuple[Path, Path]:

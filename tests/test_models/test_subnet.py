@@ -18,6 +18,8 @@ from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.models import cut_subnet, set_arch, subnet_model_cfg
 from tests.conftest import WIDE, supernet_cfg
 
+GATED = WIDE | dict(nodes=True, gate_prob=0.5)
+
 
 def awake(net: nn.Module) -> nn.Module:
     """Gives attention a say and batch norms statistics, so that no error can hide behind a zero."""
@@ -48,23 +50,30 @@ def relative_error(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def test_fifty_subnets_equal_the_supernet(supernet: nn.Module, wide_space: SearchSpace) -> None:
-    """Every output combination and op, odd sizes, in eval mode and after batch norm recalibration of either."""
+@pytest.mark.parametrize('nodes', [False, True])
+def test_fifty_subnets_equal_the_supernet(supernet: nn.Module, wide_space: SearchSpace, nodes: bool) -> None:
+    """Every output combination, op and kind of gate, odd sizes, in eval mode and after batch norm recalibration of either."""
     rng = np.random.default_rng(0)
+    cfg = supernet_cfg(GATED if nodes else WIDE)
+    if nodes:
+        wide_space = SearchSpace.from_dict(GATED)
+        supernet = awake(MODELS.build(ConfigDict(cfg))).eval()
     archs = [wide_space.sample(rng, n) for n, _ in zip(itertools.cycle((1, 2, 3)), range(50))]
     assert {a.output_strides for a in archs} == set(wide_space.end_combinations())
     used = {(p.cell.op, p.cell.down) for a in archs for p in a.cells}
     assert used == {(op, down) for op in wide_space.ops if op != 'skip' for down in (False, True)}
+    ways = {(a.output_strides[g.source], a.output_strides[g.target]) for a in archs for g in a.gates}
+    assert ways == (set(itertools.permutations((8, 16, 32), 2)) if nodes else set())
     image = torch.randn(2, 3, 45, 71)
     state = {k: v.clone() for k, v in supernet.state_dict().items()}
     for arch in archs:
         supernet.load_state_dict(state)
-        subnet = cut_subnet(supernet, supernet_cfg(), arch)
+        subnet = cut_subnet(supernet, cfg, arch)
         assert relative_error(subnet(image), supernet(image)) < 1e-5
         recalibrate_bn(subnet, batches())
         recalibrate_bn(supernet, batches())
         assert relative_error(subnet(image), supernet(image)) < 1e-5
-        again = cut_subnet(supernet, supernet_cfg(), arch)
+        again = cut_subnet(supernet, cfg, arch)
         assert relative_error(again(image), supernet(image)) < 1e-5
 
 

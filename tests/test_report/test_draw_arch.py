@@ -11,8 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hyctas_mm.archs import Architecture, SearchSpace, declare_op, load_arch, zoo_names
-from hyctas_mm.archs.architecture import Cell
+from hyctas_mm.archs import Architecture, Cell, SearchSpace, declare_op, load_arch, zoo_names
 from hyctas_mm.report.draw_arch import draw_arch, draw_arch_file
 from hyctas_mm.report.ops import op_color, op_short, sort_ops
 
@@ -124,3 +123,14 @@ print(sorted({'torch', 'mmengine', 'mmcv', 'matplotlib'} & sys.modules.keys()))
     package = Path(__file__).parents[2] / 'hyctas_mm'
     done = subprocess.run([sys.executable, '-c', code, str(package)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'
+
+
+def test_gates_are_drawn_and_explained() -> None:
+    space = SearchSpace(layers=10, nodes=True, gate_prob=0.35)
+    arch = space.sample(np.random.default_rng(4), 3)
+    with_gates, without = draw_arch(arch), draw_arch(arch.with_gates(()))
+    assert arch.gates and with_gates.count('class="node"') == len(arch.gates) + 1 and 'gate: a map added to another' in with_gates
+    assert 'class="node"' not in without and 'gate:' not in without
+    first = arch.gates[0]
+    strides = [next(c.stride_out for c in arch.cells if c.layer == first.layer and b in c.branches) for b in (first.source, first.target)]
+    assert f'after layer {first.layer}: the map at 1/{strides[0]} is added to that at 1/{strides[1]}' in with_gates

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hyctas_mm.archs import Architecture, SearchSpace, load_arch
-from hyctas_mm.archs.architecture import Cell
+from hyctas_mm.archs import Architecture, Cell, SearchSpace, load_arch
 from hyctas_mm.report.draw_arch import sketch_data
 
 

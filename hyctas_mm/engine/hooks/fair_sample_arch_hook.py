@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,4 +57,4 @@ def fair_arch(space: SearchSpace, seed: int, step: int) -> Architecture:
         cell = Cell(op, int(step_rng.choice(space.widths)), placed.cell.down)
         for branch in placed.branches:
             branches[branch][placed.layer] = cell
-    return replace(skeleton, branches=tuple(map(tuple, branches)))
+    return skeleton.with_branches([tuple(branch) for branch in branches])

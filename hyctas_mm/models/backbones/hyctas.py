@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -10,9 +11,10 @@ import numpy as np
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from hyctas_mm.archs import STRIDES, Architecture, PlacedCell, SearchSpace, load_arch, num_channels
+from hyctas_mm.archs import STRIDES, Architecture, Gate, PlacedCell, SearchSpace, load_arch, num_channels
 from hyctas_mm.errors import BadValue
-from hyctas_mm.models.layers import ConvBN, MakeBlock
+from hyctas_mm.models.layers import MAX_SLOTS, ConvBN, MakeBlock
+from hyctas_mm.models.nodes import GatedFusion
 from hyctas_mm.models.ops import Op, build_op
 from hyctas_mm.registry import MODELS
 
@@ -138,6 +140,7 @@ class HyCTASBackbone(BaseModule):
         self.arch, self._norm_cfg = arch, norm_cfg
         self.stem = Stem(arch.stem_width, self.base_channels, norm_cfg)
         self.cells = nn.ModuleDict({p.name: build_op(*self._fixed_op(p)) for p in arch.cells})
+        self.gates = nn.ModuleDict({g.name: GatedFusion(*self._fixed_gate(arch, g)) for g in arch.gates})
 
     def _fixed_op(self, placed: PlacedCell) -> tuple[Any, ...]:
         """The arguments of ``build_op`` for a cell of a fixed network."""
@@ -154,12 +157,36 @@ class HyCTASBackbone(BaseModule):
                 options = dict(ops=space.ops, channels=full[stride], down_channels=full[2 * stride] if goes_down else None)
                 cells[f's{stride}'] = MODELS.build(dict(cell_cfg, norm_cfg=dict(norm_cfg), **options))
             self.layers.append(nn.ModuleDict(cells))
+        self.fusions = nn.ModuleList()
+        for layer in range(space.layers - 1 if space.nodes else 0):
+            strides = STRIDES[: 2 + layer]
+            self.fusions.append(
+                nn.ModuleDict(
+                    {
+                        f's{a}_s{b}': GatedFusion(full[a], full[b], _downs(a, b), True, norm_cfg, slim=True)
+                        for a, b in itertools.permutations(strides, 2)
+                    }
+                )
+            )
 
     def _cell_channels(self, placed: PlacedCell) -> tuple[int, int]:
         return (
             num_channels(placed.stride_in, placed.width_in, self.base_channels),
             num_channels(placed.stride_out, placed.cell.width, self.base_channels),
         )
+
+    def _fixed_gate(self, arch: Architecture, gate: Gate) -> tuple[Any, ...]:
+        """The arguments of :class:`GatedFusion` for a gate of a fixed network."""
+        (source, wide), (target, narrow) = self._gate_ends(arch, gate)
+        return wide, narrow, _downs(source, target), gate == _last_of(arch, gate), self._norm_cfg
+
+    def _gate_ends(self, arch: Architecture, gate: Gate) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Stride and channels of the map that is added, and of that which it is added to."""
+        ends = []
+        for branch in (gate.source, gate.target):
+            placed = next(p for p in arch.cells if p.layer == gate.layer and p.branches[0] == branch)
+            ends.append((placed.stride_out, self._cell_channels(placed)[1]))
+        return ends[0], ends[1]
 
     # The architecture ---------------------------------------------------------------------------------------------------------
 
@@ -184,6 +211,8 @@ class HyCTASBackbone(BaseModule):
         yield 'stem', self.stem
         for placed in self.arch.cells:
             yield f'cells.{placed.name}', self._op(placed)
+        for gate in self.arch.gates:
+            yield f'gates.{gate.name}', self._gate(gate)
 
     def _op(self, placed: PlacedCell) -> Op:
         if self.search_space is None:
@@ -191,6 +220,15 @@ class HyCTASBackbone(BaseModule):
         cell = self.layers[placed.layer][f's{placed.stride_in}']
         # Branches may share a module without sharing the cell; each such use has its own statistics.
         return cell.select(placed.cell, *self._cell_channels(placed), slot=placed.branches[0])
+
+    def _gate(self, gate: Gate) -> GatedFusion:
+        if self.search_space is None:
+            return self.gates[gate.name]
+        (source, wide), (target, narrow) = self._gate_ends(self.arch, gate)
+        fusion: GatedFusion = self.fusions[gate.layer][f's{source}_s{target}']
+        # Two branches of one stride use the same module; the pair tells their statistics apart.
+        fusion.activate(wide, narrow, gate == _last_of(self.arch, gate), slot=(gate.source + gate.target) % MAX_SLOTS)
+        return fusion
 
     def set_drop_path(self, prob: float) -> int:
         """Sets the probability with which an op's path beside its bypass is dropped in training.
@@ -215,12 +253,17 @@ class HyCTASBackbone(BaseModule):
             As chosen by ``outputs``. Maps at stride s have H/s x W/s positions, odd sizes rounded up or down by the ops.
         """
         stem4, stem8 = self.stem(x)
-        return self._outputs(self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, self._op)))
+        return self._outputs(self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, self._op, self._gate)))
 
     def compose(self, arch: Architecture, x: Any, block: MakeBlock) -> Any:
         """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
         stem4, stem8 = block(Stem, arch.stem_width, self.base_channels, self._norm_cfg)(x)
-        branches = _run_cells(arch, stem8, lambda placed: block(build_op, *self._fixed_op(placed)))
+        branches = _run_cells(
+            arch,
+            stem8,
+            lambda placed: block(build_op, *self._fixed_op(placed)),
+            lambda gate: block(GatedFusion, *self._fixed_gate(arch, gate)),
+        )
         return self._outputs(arch, BranchFeatures(stem4, stem8, branches))
 
     def _outputs(self, arch: Architecture, features: BranchFeatures) -> BranchFeatures | tuple[Tensor, ...]:
@@ -240,18 +283,40 @@ class HyCTASBackbone(BaseModule):
 
 
 def _run_cells(
-    arch: Architecture, stem8: T, op: Callable[[PlacedCell], Callable[[T], T]]
+    arch: Architecture,
+    stem8: T,
+    op: Callable[[PlacedCell], Callable[[T], T]],
+    fusion: Callable[[Gate], Callable[[T, T], T]],
 ) -> tuple[tuple[T, ...], ...]:
-    """Passes the stem's map, or its shape, through the cells; returns each branch's last map at stride 8, 16, ..."""
+    """Passes the stem's map, or its shape, through cells and gates; returns each branch's last map at stride 8, 16, ..."""
     maps = [[stem8] for _ in arch.branches]
-    for placed in arch.cells:
-        y = op(placed)(maps[placed.branches[0]][-1])
-        for branch in placed.branches:
-            if placed.cell.down:
-                maps[branch].append(y)
-            else:
-                maps[branch][-1] = y
+    for layer, cells in itertools.groupby(arch.cells, key=lambda placed: placed.layer):
+        members = {}
+        for placed in cells:
+            members[placed.branches[0]] = placed.branches
+            y = op(placed)(maps[placed.branches[0]][-1])
+            for branch in placed.branches:
+                if placed.cell.down:
+                    maps[branch].append(y)
+                else:
+                    maps[branch][-1] = y
+        before = [branch[-1] for branch in maps]  # gates read the maps of the cells, not of one another
+        for gate in arch.gates:
+            if gate.layer == layer:
+                y = fusion(gate)(before[gate.source], maps[gate.target][-1])
+                for branch in members[gate.target]:
+                    maps[branch][-1] = y
     return tuple(map(tuple, maps))
+
+
+def _downs(source: int, target: int) -> int:
+    """How often a stride must be doubled to become another; negative where it must be halved."""
+    return target.bit_length() - source.bit_length()
+
+
+def _last_of(arch: Architecture, gate: Gate) -> Gate:
+    """The last of the gates to the same map, which is followed by ReLU."""
+    return [g for g in arch.gates if (g.layer, g.target) == (gate.layer, gate.target)][-1]
 
 
 def _pyramid_sources(arch: Architecture) -> list[tuple[int, int]]:
