@@ -12,7 +12,6 @@ from pathlib import Path
 from hyctas_mm import register_all_modules
 from hyctas_mm.cli import ConfigOptions, tells_mistakes
 from hyctas_mm.errors import BadValue
-from hyctas_mm.search.folder import SearchFolder
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,6 +35,7 @@ def main() -> None:
     from hyctas_mm.engine.progress import Progress
     from hyctas_mm.engine.retraining import add_random, metric, retrain
     from hyctas_mm.report.html import write_report
+    from hyctas_mm.search.folder import SearchFolder
     from hyctas_mm.wizard.pipeline import doubts_of
 
     search = SearchFolder.find(args.search)

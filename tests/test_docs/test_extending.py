@@ -20,6 +20,7 @@ from hyctas_mm.archs import Architecture
 from hyctas_mm.engine import candidate_costs
 from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.search import COSTS
+from hyctas_mm.search.algorithms import ALGORITHMS
 from hyctas_mm.search.archive import read_archive
 from tests import evaluators  # noqa: F401  registers them
 from tests.tiny_jobs import CONFIGS, config, run
@@ -35,9 +36,9 @@ def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_costs() -> Iterator[None]:
-    """Takes registered costs away again: they would price every candidate of later tests in this process, and not of those in others."""
-    before = [(registry, dict(registry)) for registry in (COSTS, candidate_costs._own_costs)]
+def own_parts() -> Iterator[None]:
+    """Takes registered costs and algorithms away again: later tests in this process would find them, and those in others not."""
+    before = [(registry, dict(registry)) for registry in (COSTS, candidate_costs._own_costs, ALGORITHMS)]
     yield
     for registry, entries in before:
         registry.clear()
