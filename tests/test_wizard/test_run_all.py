@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hyctas_mm.engine import pipeline, retraining
+from hyctas_mm.engine import retraining
 from hyctas_mm.files import lock_folder, read_json
 from hyctas_mm.search.archive import read_archive
+from hyctas_mm.wizard import pipeline
 from hyctas_mm.wizard.progress_view import STEPS, BarsView, View, ViewHook
 from tests.test_wizard.test_new_search import ROOT, tool
 from tests.tiny_jobs import config
