@@ -1,4 +1,6 @@
-"""Packaging of hyctas_mm: the package, and in it what mim looks for in ``hyctas_mm/.mim``: configs, tools and the model index."""
+"""Packaging of hyctas_mm: the package, and in it what mim looks for in ``hyctas_mm/.mim``: configs, tools and the
+model index.
+"""
 
 import os
 import re
@@ -15,7 +17,9 @@ MIM_FILES = ('configs', 'tools', 'model-index.yml')
 
 
 def add_mim_files(folder: Path, link: bool = False) -> None:
-    """Puts configs, tools and the model index into ``folder/.mim``, as copies or as links; what was there before goes."""
+    """Puts configs, tools and the model index into ``folder/.mim``, as copies or as links; what was there before
+    goes.
+    """
     mim = folder / '.mim'
     shutil.rmtree(mim, ignore_errors=True)
     mim.mkdir(parents=True)
@@ -43,8 +47,9 @@ class BuildPackage(build_py):
 class BuildWheel(bdist_wheel):
     """Adds mim's files beside the wheel's metadata too, for mim's sake.
 
-    onedl-mim 0.5 takes the folder of the first file in RECORD for the package's. pip sorts RECORD, so where a distribution is called as its package,
-    as here, that is the folder of the metadata, and mim would find no tools. An editable install it finds through its checkout.
+    onedl-mim 0.5 takes the folder of the first file in RECORD for the package's. pip sorts RECORD, so where a
+    distribution is called as its package, as here, that is the folder of the metadata, and mim would find no tools. An
+    editable install it finds through its checkout.
     """
 
     def write_wheelfile(self, wheelfile_base: str, *args: str, **kwargs: str) -> None:
@@ -64,14 +69,35 @@ setup(
     package_data={'hyctas_mm': ['archs/zoo/*.json', 'report/assets/*', 'report/templates/*']},
     cmdclass={'build_py': BuildPackage, 'bdist_wheel': BuildWheel},
     python_requires='>=3.10,<3.13',
-    # The OpenMMLab packages are installed by tools/install.sh: two sets of distributions serve the same import names (docs/design.md).
+    # The OpenMMLab packages are installed by tools/install.sh: two sets of distributions serve the same import names
+    # (docs/design.md).
     install_requires=[
-        'jinja2>=3.1', 'markupsafe', 'matplotlib', 'numpy', 'onnx', 'onnxruntime', 'onnxscript', 'pillow', 'pymoo>=0.6.1.5', 'rich',
-        'scipy>=1.15', 'torch>=2.6',
+        'jinja2>=3.1',
+        'markupsafe',
+        'matplotlib',
+        'numpy',
+        'onnx',
+        'onnxruntime',
+        'onnxscript',
+        'pillow',
+        'pymoo>=0.6.1.5',
+        'rich',
+        'scipy>=1.15',
+        'torch>=2.6',
     ],
     extras_require={
         'dev': [
-            'furo', 'hypothesis', 'import-linter', 'mypy', 'myst-parser', 'pre-commit', 'pytest', 'pytest-xdist', 'ruff', 'sphinx>=8', 'tensorboard',
+            'furo',
+            'hypothesis',
+            'import-linter',
+            'mypy',
+            'myst-parser',
+            'pre-commit',
+            'pytest',
+            'pytest-xdist',
+            'ruff',
+            'sphinx>=8',
+            'tensorboard',
             'types-PyYAML',
         ],
     },

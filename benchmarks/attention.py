@@ -1,8 +1,10 @@
-"""Self-attention beside its naive form (the whole matrix of similarities): time forward and with backward, and peak memory.
+"""Self-attention beside its naive form (the whole matrix of similarities): time forward and with backward, and peak
+memory.
 
 python benchmarks/attention.py [--sizes 80x192 1160x48 8192x128] [--memory 32768x128] [--threads 1] [--device cpu]
 
-Ratios are of interleaved rounds, naive by ours: above 1 ours is faster. Memory is that above inputs and weights, each form in a process of its own.
+Ratios are of interleaved rounds, naive by ours: above 1 ours is faster. Memory is that above inputs and weights, each
+form in a process of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +24,16 @@ from hyctas_mm.costs import PeakMemory, in_fresh_process
 from hyctas_mm.models.ops.attention import SelfAttention
 
 SIZES = [
-    *('8x384', '32x96', '80x192', '80x64', '300x96', '300x32', '1160x48', '1160x16'),  # IDD-Lite at strides 32, 16 and 8, and crops of it
+    *(
+        '8x384',
+        '32x96',
+        '80x192',
+        '80x64',
+        '300x96',
+        '300x32',
+        '1160x48',
+        '1160x16',
+    ),  # IDD-Lite at strides 32, 16 and 8, and crops of it
     *('512x512', '2048x256', '2048x86', '8192x128', '8192x43'),  # Cityscapes at half size
 ]
 LARGEST_MATRIX = 2e9
@@ -60,7 +71,13 @@ def step(layer: SelfAttention, form: Callable[[SelfAttention, Tensor], Tensor], 
         form(layer, x.detach())
 
 
-def seconds(layer: SelfAttention, form: Callable[[SelfAttention, Tensor], Tensor], x: Tensor, backward: bool, at_least: float = 0.05) -> float:
+def seconds(
+    layer: SelfAttention,
+    form: Callable[[SelfAttention, Tensor], Tensor],
+    x: Tensor,
+    backward: bool,
+    at_least: float = 0.05,
+) -> float:
     """Time of one step, from as many as take a twentieth of a second."""
     count, elapsed = 0, 0.0
     _wait(x)
@@ -96,15 +113,21 @@ FORMS: dict[str, Callable[[SelfAttention, Tensor], Tensor]] = {'ours': SelfAtten
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--sizes', type=parse_size, nargs='+', default=[parse_size(s) for s in SIZES], metavar='POSITIONSxCHANNELS')
-    parser.add_argument('--memory', type=parse_size, nargs='*', default=[(8192, 128), (32768, 128)], metavar='POSITIONSxCHANNELS')
+    parser.add_argument(
+        '--sizes', type=parse_size, nargs='+', default=[parse_size(s) for s in SIZES], metavar='POSITIONSxCHANNELS'
+    )
+    parser.add_argument(
+        '--memory', type=parse_size, nargs='*', default=[(8192, 128), (32768, 128)], metavar='POSITIONSxCHANNELS'
+    )
     parser.add_argument('--batch', type=int, default=4, help='images (default 4; 1 for memory)')
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     parser.add_argument('--device', default=get_device())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    table = Table('positions', 'channels', 'forward ms', 'naive/ours', 'with backward ms', 'naive/ours', 'largest difference')
+    table = Table(
+        'positions', 'channels', 'forward ms', 'naive/ours', 'with backward ms', 'naive/ours', 'largest difference'
+    )
     for positions, channels in args.sizes:
         layer, x = make(positions, channels, args.device, args.batch)
         difference = (naive(layer, x) - layer(x)).abs().max() / layer(x).abs().max()
@@ -119,11 +142,22 @@ def main() -> None:
         table.add_row(str(positions), str(channels), *cells, f'{difference:.1e}')
     console = Console(width=160)
     console.print(table)
-    table = Table('positions', 'channels', 'pass', 'ours MB', 'naive MB', title='peak memory above inputs and weights', title_justify='left')
+    table = Table(
+        'positions',
+        'channels',
+        'pass',
+        'ours MB',
+        'naive MB',
+        title='peak memory above inputs and weights',
+        title_justify='left',
+    )
     for positions, channels in args.memory:
         for backward in (False, True):
             forms = ['ours'] if positions**2 * 4 > LARGEST_MATRIX else ['ours', 'naive']
-            found = [in_fresh_process(peak_mb, name, positions, channels, args.device, args.threads, backward) for name in forms]
+            found = [
+                in_fresh_process(peak_mb, name, positions, channels, args.device, args.threads, backward)
+                for name in forms
+            ]
             cells = ['–' if mb is None else f'{mb:.0f}' for mb in found]
             cells += [f'not run: matrix of {positions**2 * 4 / 1e6:.0f}'] * (2 - len(forms))
             table.add_row(str(positions), str(channels), 'with backward' if backward else 'forward', *cells)

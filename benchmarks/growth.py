@@ -1,10 +1,11 @@
 """How training, scoring and search cost grow with layers, branches, image size and the number of processes.
 
-python benchmarks/growth.py [--layers 4 6 8 12 16 20] [--branches 1 2 3] [--sizes 128x160 ...] [--workers 1 2] [--archs 3]
+python benchmarks/growth.py [--layers 4 6 8 12 16 20] [--branches 1 2 3] [--sizes 128x160 ...] [--workers 1 2] [--archs
+3]
                             [--population 20] [--rounds 3] [--threads 1] [--device cpu] [--out work_dirs/growth]
 
-One thing varies, the others stay at 12 layers, 2 branches, 224x320. Every number is the median over interleaved rounds of the mean over the same
-random architectures, whose branches all have as many cells as there are layers:
+One thing varies, the others stay at 12 layers, 2 branches, 224x320. Every number is the median over interleaved rounds
+of the mean over the same random architectures, whose branches all have as many cells as there are layers:
 
 - training: a step of the supernet on a batch of 4, with the optimizer;
 - scoring: a candidate cut out, recalibrated on 8 images, run on 8;
@@ -73,7 +74,9 @@ class Setting:
             type='EncoderDecoder',
             data_preprocessor=dict(type='SegDataPreProcessor', mean=[128.0] * 3, std=[64.0] * 3),
             backbone=dict(type='HyCTASBackbone', search_space=space, outputs='branches'),
-            decode_head=dict(type='HyCTASHead', search_space=space, num_classes=11, loss_decode=dict(type='CrossEntropyLoss')),
+            decode_head=dict(
+                type='HyCTASHead', search_space=space, num_classes=11, loss_decode=dict(type='CrossEntropyLoss')
+            ),
         )
 
 
@@ -179,7 +182,9 @@ def time_processes(sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def time_points(points: Sequence[tuple[str, float, Setting]], archs: int, population: int, rounds: int, device: torch.device) -> list[dict[str, Any]]:
+def time_points(
+    points: Sequence[tuple[str, float, Setting]], archs: int, population: int, rounds: int, device: torch.device
+) -> list[dict[str, Any]]:
     """Seconds of each kind at each point."""
     made: dict[Setting, Point] = {}
     for _, _, setting in points:
@@ -192,7 +197,10 @@ def time_points(points: Sequence[tuple[str, float, Setting]], archs: int, popula
                 elapsed = point.seconds(kind)
                 if number:  # the first warms up
                     times.setdefault((setting, kind), []).append(elapsed)
-    return [dict(axis=axis, x=x) | {kind: statistics.median(times[setting, kind]) for kind in KINDS} for axis, x, setting in points]
+    return [
+        dict(axis=axis, x=x) | {kind: statistics.median(times[setting, kind]) for kind in KINDS}
+        for axis, x, setting in points
+    ]
 
 
 def exponent(x: Sequence[float], y: Sequence[float]) -> float:
@@ -209,7 +217,10 @@ def draw(rows: Sequence[dict[str, Any]], exponents: dict[tuple[str, str], float]
                 x, y = [row['x'] for row in chosen], [row[kind] * 1e3 for row in chosen]
                 panel.plot(x, y, 'o-', color=color, label=f'{kind}, exponent {exponents[axis, kind]:.2f}')
         panel.set(xlabel=axis, xscale='log', yscale='log')
-        panel.set_xticks(sorted({row['x'] for row in chosen}), [f'{row["x"]:.3g}' for row in sorted(chosen, key=lambda row: row['x'])])
+        panel.set_xticks(
+            sorted({row['x'] for row in chosen}),
+            [f'{row["x"]:.3g}' for row in sorted(chosen, key=lambda row: row['x'])],
+        )
         panel.minorticks_off()
         panel.grid(alpha=0.3)
         panel.legend(frameon=False, fontsize=8)
@@ -229,7 +240,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--layers', type=int, nargs='*', default=[4, 6, 8, 12, 16, 20])
     parser.add_argument('--branches', type=int, nargs='*', default=[1, 2, 3])
-    parser.add_argument('--sizes', type=size, nargs='*', default=[(96, 128), (128, 192), (224, 320), (320, 448), (448, 640)], metavar='HxW')
+    parser.add_argument(
+        '--sizes',
+        type=size,
+        nargs='*',
+        default=[(96, 128), (128, 192), (224, 320), (320, 448), (448, 640)],
+        metavar='HxW',
+    )
     parser.add_argument('--workers', type=int, nargs='*', default=[1, 2], help='numbers of processes (CPU)')
     parser.add_argument('--archs', type=int, default=3)
     parser.add_argument('--population', type=int, default=20, help='candidates of a generation (default 20)')
@@ -245,7 +262,9 @@ def main() -> None:
     points: list[tuple[str, float, Setting]] = [('layers', n, replace(base, layers=n)) for n in args.layers]
     points += [('branches', n, replace(base, branches=n)) for n in args.branches]
     points += [('megapixels', hw[0] * hw[1] / 1e6, replace(base, input_hw=hw)) for hw in args.sizes]
-    rows = time_points(points, args.archs, args.population, args.rounds, torch.device(args.device)) + time_processes(args.workers, args.rounds)
+    rows = time_points(points, args.archs, args.population, args.rounds, torch.device(args.device)) + time_processes(
+        args.workers, args.rounds
+    )
     exponents = {}
     table = Table('', 'at', *(f'{kind} ms' for kind in KINDS))
     for axis in AXES:
@@ -255,7 +274,12 @@ def main() -> None:
         for kind in KINDS:
             if chosen and kind in chosen[0]:
                 exponents[axis, kind] = exponent([row['x'] for row in chosen], [row[kind] for row in chosen])
-        table.add_row(axis, 'exponent', *(f'{exponents[axis, kind]:.2f}' if (axis, kind) in exponents else '' for kind in KINDS), end_section=True)
+        table.add_row(
+            axis,
+            'exponent',
+            *(f'{exponents[axis, kind]:.2f}' if (axis, kind) in exponents else '' for kind in KINDS),
+            end_section=True,
+        )
     report(table, args.out / 'growth.json', here, rows=rows)
     draw(rows, exponents, args.out / 'growth.png')
     print(args.out / 'growth.png')

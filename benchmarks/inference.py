@@ -1,9 +1,10 @@
 """What each step towards a fast network gives: auxiliary parts dropped, batch norm fused, channels-last, compiled.
 
-python benchmarks/inference.py [hyctas-s CONFIG ...] [--shape 512 1024] [--compile] [--seconds 3] [--rounds 5] [--threads 1] [--device cpu]
+python benchmarks/inference.py [hyctas-s CONFIG ...] [--shape 512 1024] [--compile] [--seconds 3] [--rounds 5]
+[--threads 1] [--device cpu]
 
-All variants of all networks are timed in one interleaved run; the difference of their outputs to the first is relative to its largest value. Weights
-are random. --compile takes minutes a network.
+All variants of all networks are timed in one interleaved run; the difference of their outputs to the first is relative
+to its largest value. Weights are random. --compile takes minutes a network.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def variants(network: Network, compiled: bool) -> dict[str, nn.Module]:
     with DefaultScope.overwrite_default_scope(network.scope):
         net: nn.Module = MODELS.build(network.model).eval()
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:  # as if it had been trained: fusing must not be trivial
+        if (
+            isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+        ):  # as if it had been trained: fusing must not be trivial
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
     found = {'as trained': net, 'without auxiliary heads': drop_training_parts(copy.deepcopy(net))}
@@ -50,7 +53,9 @@ def variants(network: Network, compiled: bool) -> dict[str, nn.Module]:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('networks', nargs='*', default=['hyctas-s', 'hyctas-m'], help='published names or configs of fixed networks')
+    parser.add_argument(
+        'networks', nargs='*', default=['hyctas-s', 'hyctas-m'], help='published names or configs of fixed networks'
+    )
     parser.add_argument('--shape', type=int, nargs=2, default=(512, 1024), metavar=('H', 'W'))
     parser.add_argument('--compile', action='store_true')
     parser.add_argument('--seconds', type=float, default=3.0, help='time to measure each variant (default 3)')
@@ -62,7 +67,11 @@ def main() -> None:
     warnings.filterwarnings('ignore')
     register_all_modules()
     torch.manual_seed(0)
-    here, device, shape = conditions(args.device, args.threads), torch.device(args.device), (args.shape[0], args.shape[1])
+    here, device, shape = (
+        conditions(args.device, args.threads),
+        torch.device(args.device),
+        (args.shape[0], args.shape[1]),
+    )
     names, nets = [], []
     for name in args.networks:
         network = published(name, shape, None, None, 19) if name in zoo_names() else from_config(name, shape)
@@ -79,10 +88,24 @@ def main() -> None:
         first = names.index((name, 'as trained'))
         ratios = [now / then for now, then in zip(medians[place], medians[first], strict=True)]
         apart = float((outputs[place] - outputs[first]).abs().max() / outputs[first].abs().max())
-        row = dict(network=name, variant=variant, latency_ms=statistics.median(medians[place]), ratio=statistics.median(ratios), difference=apart)
+        row = dict(
+            network=name,
+            variant=variant,
+            latency_ms=statistics.median(medians[place]),
+            ratio=statistics.median(ratios),
+            difference=apart,
+        )
         rows.append(row)
         spread = f'{min(ratios):.2f}..{max(ratios):.2f}'
-        table.add_row(name, variant, f'{row["latency_ms"]:.1f}', f'{row["ratio"]:.2f}', spread, f'{apart:.0e}', end_section=place + 1 == len(names))
+        table.add_row(
+            name,
+            variant,
+            f'{row["latency_ms"]:.1f}',
+            f'{row["ratio"]:.2f}',
+            spread,
+            f'{apart:.0e}',
+            end_section=place + 1 == len(names),
+        )
     report(table, args.json, here | dict(input_hw=shape), networks=rows)
 
 

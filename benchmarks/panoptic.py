@@ -1,6 +1,8 @@
-"""What panoptic post-processing and the metric cost: grouping beside the network's forward pass, and the metric by itself.
+"""What panoptic post-processing and the metric cost: grouping beside the network's forward pass, and the metric by
+itself.
 
-python benchmarks/panoptic.py [--arch hyctas-l] [--base-channels 16] [--shape 1024 2048] [--instances 100] [--device cpu]
+python benchmarks/panoptic.py [--arch hyctas-l] [--base-channels 16] [--shape 1024 2048] [--instances 100] [--device
+cpu]
 """
 
 from __future__ import annotations
@@ -39,12 +41,16 @@ def network(args: argparse.Namespace) -> torch.nn.Module:
     arch = load_arch(args.arch).to_dict()
     shared = dict(arch=arch, base_channels=args.base_channels)
     head = dict(type='HyCTASPanopticHead', num_things_classes=THINGS, num_stuff_classes=STUFF, aux_weight=0, **shared)
-    cfg = dict(type='PanopticDeepLab', backbone=dict(type='HyCTASBackbone', outputs='branches', **shared), panoptic_head=head)
+    cfg = dict(
+        type='PanopticDeepLab', backbone=dict(type='HyCTASBackbone', outputs='branches', **shared), panoptic_head=head
+    )
     return fuse_conv_bn(drop_training_parts(MODELS.build(cfg)).eval()).to(args.device)
 
 
 def scene(height: int, width: int, instances: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Maps of a grid of discs of thing classes on bands of stuff, slightly noisy, as (C, H, W), (1, H, W), (2, H, W)."""
+    """Maps of a grid of discs of thing classes on bands of stuff, slightly noisy, as (C, H, W), (1, H, W), (2, H,
+    W).
+    """
     generator = torch.Generator().manual_seed(0)
     columns = max(1, round((instances * width / height) ** 0.5))
     rows = -(-instances // columns)
@@ -85,9 +91,18 @@ def main() -> None:
     metric.dataset_meta = dict(classes=names, thing_classes=names[:THINGS], stuff_classes=names[THINGS:])
     labels = result.panoptic.unique().tolist()
     truth = dict(sem_seg=(result.panoptic + 1)[None])
-    infos = [dict(id=v + 1, category=v % 1000, is_thing=v % 1000 < THINGS, iscrowd=0) for v in labels if v % 1000 < len(names)]
+    infos = [
+        dict(id=v + 1, category=v % 1000, is_thing=v % 1000 < THINGS, iscrowd=0)
+        for v in labels
+        if v % 1000 < len(names)
+    ]
     truth['sem_seg'][result.panoptic[None] % 1000 == len(names)] = 0
-    sample = dict(img_path='scene', pred_panoptic_seg=dict(sem_seg=result.panoptic[None]), gt_panoptic_seg=truth, gt_segments_info=infos)
+    sample = dict(
+        img_path='scene',
+        pred_panoptic_seg=dict(sem_seg=result.panoptic[None]),
+        gt_panoptic_seg=truth,
+        gt_segments_info=infos,
+    )
     jobs: dict[str, Callable[[], object]] = {
         f'{args.arch} forward': lambda: net(image),
         'post-processing': lambda: panoptic_from_maps(*maps, num_things=THINGS),
@@ -104,7 +119,10 @@ def main() -> None:
     for name, value in middle.items():
         print(f'{name:20} {value * 1e3:9.1f} ms  {value / whole:7.2%}')
     size = f'{args.shape[0]}x{args.shape[1]}'
-    print(f'{size}, {len(result.labels)} instances, {args.device}, {torch.get_num_threads()} threads, medians of {args.rounds} interleaved rounds')
+    print(
+        f'{size}, {len(result.labels)} instances, {args.device}, {torch.get_num_threads()} threads, medians of '
+        f'{args.rounds} interleaved rounds'
+    )
 
 
 if __name__ == '__main__':

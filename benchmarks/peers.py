@@ -1,6 +1,8 @@
-"""Ours beside small networks of mmseg: params, MACs, latency by backend and memory at one input size, all networks in one interleaved run.
+"""Ours beside small networks of mmseg: params, MACs, latency by backend and memory at one input size, all networks in
+one interleaved run.
 
-python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--backends eager onnxruntime] [--seconds 3] [--rounds 3]
+python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--backends eager onnxruntime] [--seconds
+3] [--rounds 3]
                            [--threads 1] [--device cpu] [--json FILE]
 
 Weights are random: no number here depends on them. What does not work with a network is told below the table.
@@ -28,12 +30,23 @@ from hyctas_mm.measuring.printing import conditions, report
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--networks', nargs='*', default=['hyctas-s', 'hyctas-m', 'hyctas-l'], help='ours: published names or configs')
-    parser.add_argument('--peers', nargs='*', choices=list(PEERS), default=list(PEERS), metavar='PEER', help=f'default: all of {", ".join(PEERS)}')
+    parser.add_argument(
+        '--networks', nargs='*', default=['hyctas-s', 'hyctas-m', 'hyctas-l'], help='ours: published names or configs'
+    )
+    parser.add_argument(
+        '--peers',
+        nargs='*',
+        choices=list(PEERS),
+        default=list(PEERS),
+        metavar='PEER',
+        help=f'default: all of {", ".join(PEERS)}',
+    )
     parser.add_argument('--shape', type=int, nargs=2, default=(512, 1024), metavar=('H', 'W'))
     parser.add_argument('--classes', type=int, default=19, help='of the peers and published networks (default 19)')
     parser.add_argument('--backends', nargs='+', choices=BACKENDS, default=['eager', 'onnxruntime'])
-    parser.add_argument('--seconds', type=float, default=3.0, help='time to measure each network with each backend (default 3)')
+    parser.add_argument(
+        '--seconds', type=float, default=3.0, help='time to measure each network with each backend (default 3)'
+    )
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--threads', type=int)
     parser.add_argument('--device', default=get_device())
@@ -46,8 +59,15 @@ def main() -> None:
     args = parse_args()
     warnings.filterwarnings('ignore')
     register_all_modules()
-    here, device, shape = conditions(args.device, args.threads), torch.device(args.device), (args.shape[0], args.shape[1])
-    ours = [published(n, shape, None, None, args.classes) if n in zoo_names() else from_config(n, shape) for n in args.networks]
+    here, device, shape = (
+        conditions(args.device, args.threads),
+        torch.device(args.device),
+        (args.shape[0], args.shape[1]),
+    )
+    ours = [
+        published(n, shape, None, None, args.classes) if n in zoo_names() else from_config(n, shape)
+        for n in args.networks
+    ]
     networks = [*ours, *(Network(name, peer_model(name, args.classes), shape, '--shape') for name in args.peers)]
     rows: list[dict[str, Any]] = [dict(network=n.name, **count(n, device='cpu')) for n in networks]
     problems = []
@@ -70,7 +90,11 @@ def main() -> None:
                 cells += ['–', '–', '–']
                 continue
             rounds, memory = found['rounds_ms'], found['memory_mb']
-            cells += [f'{found["latency_ms"]:.1f}', f'{min(rounds):.1f}..{max(rounds):.1f}', '–' if memory is None else f'{memory:.0f}']
+            cells += [
+                f'{found["latency_ms"]:.1f}',
+                f'{min(rounds):.1f}..{max(rounds):.1f}',
+                '–' if memory is None else f'{memory:.0f}',
+            ]
         table.add_row(row['network'], *cells)
     report(table, args.json, here | dict(input_hw=shape), networks=rows, problems=problems)
     for problem in problems:

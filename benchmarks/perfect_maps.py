@@ -1,6 +1,7 @@
 """What bottom-up grouping can represent: panoptic quality of maps without any error, at the images' own size.
 
-python benchmarks/perfect_maps.py data/nuclei_panoptic [--prefix panoptic] [--stuff-area 0 2048] [--top-k 200 1000] [--nms-kernel 7]
+python benchmarks/perfect_maps.py data/nuclei_panoptic [--prefix panoptic] [--stuff-area 0 2048] [--top-k 200 1000]
+[--nms-kernel 7]
 """
 
 from __future__ import annotations
@@ -45,12 +46,16 @@ def main() -> None:
         ids, segments = ids_from_seg_map(sample['gt_seg_map']), sample['segments_info']
         maps = build_targets(ids, segments)
         labels = np.where(maps.semantic == 255, classes, maps.semantic)  # void as one more class, whose label says void
-        logits = torch.nn.functional.one_hot(torch.from_numpy(labels), classes + 1).permute(2, 0, 1).float()  # (H, W, C) -> (C, H, W)
+        logits = (
+            torch.nn.functional.one_hot(torch.from_numpy(labels), classes + 1).permute(2, 0, 1).float()
+        )  # (H, W, C) -> (C, H, W)
         truth = TrueSegments.from_infos(segments, np.arange(classes) < things)
         for stuff_area, top_k, kernel in settings:
             options = dict(num_things=things, stuff_area=stuff_area, top_k=top_k, nms_kernel=kernel)
             result = panoptic_from_maps(logits, torch.from_numpy(maps.center), torch.from_numpy(maps.offset), **options)
-            panoptic = result.panoptic.where(result.panoptic != classes + 1, classes)  # stuff below the limit is void too
+            panoptic = result.panoptic.where(
+                result.panoptic != classes + 1, classes
+            )  # stuff below the limit is void too
             totals[stuff_area, top_k, kernel] += match_segments(panoptic, torch.from_numpy(ids), truth, classes)
     print(f'{args.root.name} {args.prefix} {args.split}: {len(dataset)} images')
     print('| stuff area | top k | NMS kernel | PQ | things | stuff | missed |')
@@ -58,7 +63,11 @@ def main() -> None:
     for (stuff_area, top_k, kernel), total in totals.items():
         quality = total.quality()[:, 0]
         means = [np.nanmean(part) for part in (quality, quality[:things], quality[things:])]
-        print(f'| {stuff_area:g} | {top_k} | {kernel} | ' + ' | '.join(f'{mean:.2f}' for mean in means) + f' | {int(total.fn.sum())} |')
+        print(
+            f'| {stuff_area:g} | {top_k} | {kernel} | '
+            + ' | '.join(f'{mean:.2f}' for mean in means)
+            + f' | {int(total.fn.sum())} |'
+        )
 
 
 if __name__ == '__main__':

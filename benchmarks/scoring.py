@@ -1,9 +1,10 @@
-"""Candidates scored by the search beside the plain way: mmengine's ValLoop over the same loader, after a pass that recalibrates the batch norm.
+"""Candidates scored by the search beside the plain way: mmengine's ValLoop over the same loader, after a pass that
+recalibrates the batch norm.
 
 python benchmarks/scoring.py [SEARCH_CONFIG] [--candidates 4] [--rounds 3] [--threads 2] [--data-root DIR]
 
-The plain way decodes every image for every candidate, in the loader's worker processes. Both use the same cut-out network and the same images, and
-their scores are compared. Ratios are of interleaved rounds, plain by ours.
+The plain way decodes every image for every candidate, in the loader's worker processes. Both use the same cut-out
+network and the same images, and their scores are compared. Ratios are of interleaved rounds, plain by ours.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def plain_score(search: OpenSearch, calibration_batches: int, arch: Architecture
     """The score as one would get it from mmengine's parts alone."""
     runner = search.loop.runner
     subnet = cut_subnet(runner.model, runner.cfg.model.to_dict(), arch)
-    recalibrate_bn(subnet, (batch for _, batch in zip(range(calibration_batches), search.loop.dataloader, strict=False)))
+    recalibrate_bn(
+        subnet, (batch for _, batch in zip(range(calibration_batches), search.loop.dataloader, strict=False))
+    )
     supernet, runner.model = runner.model, subnet
     try:
         with quiet_runners():
@@ -56,7 +59,9 @@ def main() -> None:
     warnings.filterwarnings('ignore')
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        cfg = load_config(argparse.Namespace(config=args.config, data_root=args.data_root, cfg_options=None, work_dir=folder))
+        cfg = load_config(
+            argparse.Namespace(config=args.config, data_root=args.data_root, cfg_options=None, work_dir=folder)
+        )
         search = OpenSearch(cfg, Path(folder))
         evaluator = search.loop.build_evaluator(supernet=None)
         calibration_batches = evaluator.identity()['calibration_batches']
@@ -72,7 +77,11 @@ def main() -> None:
                 end = time.perf_counter()
                 ratios.append((middle - start) / (end - middle))
                 scores = f'{search.score} {plain:.2f}, {ours:.2f}'
-                print(f'candidate {number}: plain {middle - start:.2f} s, ours {end - middle:.2f} s, ratio {ratios[-1]:.2f}; {scores}', flush=True)
+                print(
+                    f'candidate {number}: plain {middle - start:.2f} s, ours {end - middle:.2f} s, ratio '
+                    f'{ratios[-1]:.2f}; {scores}',
+                    flush=True,
+                )
         print(f'median ratio {statistics.median(ratios):.2f}, {args.threads} threads')
 
 

@@ -1,4 +1,5 @@
-"""A training step of the supernet with an architecture beside the same step of that fixed network: loss, backward pass, optimizer.
+"""A training step of the supernet with an architecture beside the same step of that fixed network: loss, backward
+pass, optimizer.
 
 python benchmarks/supernet_step.py [CONFIG] [--archs 3] [--batch 8] [--rounds 7] [--threads 1] [--device cpu]
 
@@ -57,7 +58,9 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', nargs='?', default=CONFIG, help=f'config of a supernet (default {CONFIG})')
-    parser.add_argument('--archs', type=int, default=3, help='random architectures beside the smallest and the largest (default 3)')
+    parser.add_argument(
+        '--archs', type=int, default=3, help='random architectures beside the smallest and the largest (default 3)'
+    )
     parser.add_argument('--batch', type=int, default=8)
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
@@ -82,7 +85,13 @@ def main() -> None:
                     times[key].append(elapsed)
         ratios = [a / b for a, b in zip(times['supernet'], times['subnet'], strict=True)]
         medians = [f'{statistics.median(found) * 1e3:.1f}' for found in times.values()]
-        table.add_row(name, str(len(arch.branches)), *medians, f'{statistics.median(ratios):.3f}', f'{min(ratios):.2f}..{max(ratios):.2f}')
+        table.add_row(
+            name,
+            str(len(arch.branches)),
+            *medians,
+            f'{statistics.median(ratios):.3f}',
+            f'{min(ratios):.2f}..{max(ratios):.2f}',
+        )
     Console(width=120).print(table)
 
 

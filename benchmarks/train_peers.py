@@ -1,10 +1,13 @@
-"""Ours and small networks of mmseg trained from scratch by one recipe, tested, and drawn over their latency: which front is ahead?
+"""Ours and small networks of mmseg trained from scratch by one recipe, tested, and drawn over their latency: which
+front is ahead?
 
-python benchmarks/train_peers.py RECIPE --networks WORK_DIR/search/subnets/*/config.py [--peers fast-scnn ...] [--iters 100] [--seeds 0 1]
+python benchmarks/train_peers.py RECIPE --networks WORK_DIR/search/subnets/*/config.py [--peers fast-scnn ...] [--iters
+100] [--seeds 0 1]
                                  [--data-root DIR] [--out work_dirs/peers] [--threads 1] [--backend eager]
 
-RECIPE is the config of any fixed network: its data, schedule and optimizer train all, each with its own head, losses and auxiliary heads. Goes on
-where it was interrupted. The default size (100 steps, one seed, four peers) takes minutes and says little about accuracy.
+RECIPE is the config of any fixed network: its data, schedule and optimizer train all, each with its own head, losses
+and auxiliary heads. Goes on where it was interrupted. The default size (100 steps, one seed, four peers) takes minutes
+and says little about accuracy.
 """
 
 from __future__ import annotations
@@ -44,8 +47,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('recipe', help='config of a fixed network')
     parser.add_argument('--networks', nargs='*', default=[], help='ours: configs of fixed networks')
     default = ['fast-scnn', 'bisenetv2', 'ddrnet-23-slim', 'stdc1']
-    parser.add_argument('--peers', nargs='*', choices=list(PEERS), default=default, metavar='PEER', help=f'some of {", ".join(PEERS)}')
-    parser.add_argument('--iters', type=int, default=100, help='steps of each training, the schedule scaled (default 100)')
+    parser.add_argument(
+        '--peers', nargs='*', choices=list(PEERS), default=default, metavar='PEER', help=f'some of {", ".join(PEERS)}'
+    )
+    parser.add_argument(
+        '--iters', type=int, default=100, help='steps of each training, the schedule scaled (default 100)'
+    )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     parser.add_argument('--metric', default='mIoU')
     parser.add_argument('--data-root', help="folder of the data, in place of the recipe's")
@@ -60,7 +67,9 @@ def parse_args() -> argparse.Namespace:
 def training_config(recipe: Config, model: ConfigDict, iters: int, divisor: int) -> Config:
     """The recipe with another model, test images padded to multiples of ``divisor``."""
     cfg = with_iters(recipe, iters)
-    preprocessor = dict(recipe.model.data_preprocessor) | (dict(test_cfg=dict(size_divisor=divisor)) if divisor > 1 else {})
+    preprocessor = dict(recipe.model.data_preprocessor) | (
+        dict(test_cfg=dict(size_divisor=divisor)) if divisor > 1 else {}
+    )
     cfg.model = ConfigDict(model | dict(data_preprocessor=preprocessor, test_cfg=dict(mode='whole')))
     if 'PID' in str(model.decode_head.get('type')):  # its boundary loss wants edges
         pipeline = cfg.train_dataloader.dataset.pipeline
@@ -87,7 +96,10 @@ def draw(rows: list[dict[str, Any]], name: str, unit: str, path: Path) -> None:
     """Accuracy over latency, with the front of each of our searches and that of the peers."""
     figure, axes = plt.subplots(figsize=(8, 5), layout='constrained')
     ours = sorted({r['kind'] for r in rows} - {PEER})
-    for kind, color, marker in [*((kind, COLORS[n % len(COLORS)], 'o') for n, kind in enumerate(ours)), (PEER, '#b4500a', 's')]:
+    for kind, color, marker in [
+        *((kind, COLORS[n % len(COLORS)], 'o') for n, kind in enumerate(ours)),
+        (PEER, '#b4500a', 's'),
+    ]:
         chosen = [r for r in rows if r['kind'] == kind]
         if chosen:
             _draw_kind(axes, chosen, kind, color, marker)
@@ -107,11 +119,15 @@ def _draw_kind(axes: Axes, rows: list[dict[str, Any]], kind: str, color: str, ma
     front = sorted(front_indices(np.array([[a, -b] for a, b in zip(x, y, strict=True)])), key=lambda i: x[i])
     axes.plot([x[i] for i in front], [y[i] for i in front], color=color, alpha=0.5)
     for row in rows:
-        axes.annotate(row['network'], (row['latency_ms'], row['score']), xytext=(4, 4), textcoords='offset points', fontsize=7)
+        axes.annotate(
+            row['network'], (row['latency_ms'], row['score']), xytext=(4, 4), textcoords='offset points', fontsize=7
+        )
 
 
 def group(config: Path) -> str:
-    """The work dir of the search that a network comes from, WORK_DIR/search/subnets/ARCHID/config.py, or the folder that holds its folder."""
+    """The work dir of the search that a network comes from, WORK_DIR/search/subnets/ARCHID/config.py, or the folder
+    that holds its folder.
+    """
     found = config.resolve().parents[1]
     return found.parents[1].name if found.name == 'subnets' else found.name
 

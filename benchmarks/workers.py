@@ -3,7 +3,8 @@
 Example (two idle cores, one thread each):
     torchrun --nproc_per_node=2 benchmarks/workers.py SEARCH_CONFIG --candidates 20 --rounds 5
 
-The weights are random: speed does not depend on them. What is timed is what a search does with a generation: dealing out, scoring, collecting.
+The weights are random: speed does not depend on them. What is timed is what a search does with a generation: dealing
+out, scoring, collecting.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def main() -> None:
     torch.set_num_threads(1)
     rank = int(os.environ.get('RANK', 0))
     with tempfile.TemporaryDirectory() as folder:
-        search = OpenSearch(load_config(args), Path(folder))  # before the process group, as every process holds all images
+        search = OpenSearch(
+            load_config(args), Path(folder)
+        )  # before the process group, as every process holds all images
         rng = np.random.default_rng(0)
         archs = [search.space.sample(rng) for _ in range(args.candidates)]
         costs = search.sizes()
@@ -62,11 +65,18 @@ def main() -> None:
                 seconds[name].append(time.perf_counter() - start)
             if rank == 0:
                 one, all_ = (seconds[name][-1] for name in ('one', 'all'))
-                print(f'round {number}: 1 process {one:.2f} s, {dist.get_world_size()} processes {all_:.2f} s, ratio {one / all_:.3f}', flush=True)
+                print(
+                    f'round {number}: 1 process {one:.2f} s, {dist.get_world_size()} processes {all_:.2f} s, ratio '
+                    f'{one / all_:.3f}',
+                    flush=True,
+                )
         if rank == 0:
             one, all_ = (statistics.median(seconds[name]) for name in ('one', 'all'))
             rates = f'{args.candidates / one:.3f} and {args.candidates / all_:.3f} candidates a second'
-            print(f'medians: {rates}, ratio {statistics.median(a / b for a, b in zip(*seconds.values(), strict=True)):.3f}')
+            print(
+                f'medians: {rates}, ratio '
+                f'{statistics.median(a / b for a, b in zip(*seconds.values(), strict=True)):.3f}'
+            )
         dist.destroy_process_group()
 
 

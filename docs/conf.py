@@ -2,7 +2,8 @@
 
     sphinx-build -W --keep-going -c docs -b html . site      # the page is site/index.html
 
-The source directory is the repository, not this folder: links between README files and pages then hold on the site as they do in the repository.
+The source directory is the repository, not this folder: links between README files and pages then hold on the site as
+they do in the repository.
 """
 
 from pygments.lexers.special import TextLexer

@@ -1,4 +1,7 @@
-"""Errors that a person can mend: a config, a file or an argument. Commands tell them in a line; anything else is a bug and keeps its traceback."""
+"""Errors that a person can mend: a config, a file or an argument.
+
+Commands tell them in a line; anything else is a bug and keeps its traceback.
+"""
 
 from __future__ import annotations
 

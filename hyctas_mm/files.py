@@ -30,7 +30,11 @@ def differences(there: Any, here: Any, places: tuple[str, str] = ('there', 'here
     """Where two plain objects differ, each as ``a.b is 1 there, 2 here``."""
     if isinstance(there, dict) and isinstance(here, dict):
         keys = sorted({*there, *here})
-        return [text for key in keys for text in differences(there.get(key), here.get(key), places, f'{path}.{key}' if path else key)]
+        return [
+            text
+            for key in keys
+            for text in differences(there.get(key), here.get(key), places, f'{path}.{key}' if path else key)
+        ]
     return [] if there == here else [f'{path} is {there!r} {places[0]}, {here!r} {places[1]}']
 
 
@@ -48,7 +52,9 @@ def lock_folder(folder: Path) -> IO[str]:
         file.seek(0)
         owner = file.read().strip() or 'unknown'
         file.close()
-        raise FolderBusy(f'{folder} is in use by another process ({owner}); wait for it, or choose another --work-dir') from None
+        raise FolderBusy(
+            f'{folder} is in use by another process ({owner}); wait for it, or choose another --work-dir'
+        ) from None
     file.truncate(0)
     file.write(f'process {os.getpid()} on {os.uname().nodename}')
     file.flush()

@@ -1,7 +1,9 @@
-"""Importing this module registers everything in mmengine's root registries: models, datasets, metrics, hooks, loops, the visualizer.
+"""Importing this module registers everything in mmengine's root registries: models, datasets, metrics, hooks, loops,
+the visualizer.
 
-A config names it, ``custom_imports = dict(imports=['hyctas_mm.register'])``; Python code calls :func:`hyctas_mm.register_all_modules`. The
-package itself registers nothing, so that :mod:`hyctas_mm.archs`, :mod:`hyctas_mm.search` and :mod:`hyctas_mm.report` stay light.
+A config names it, ``custom_imports = dict(imports=['hyctas_mm.register'])``; Python code calls
+:func:`hyctas_mm.register_all_modules`. The package itself registers nothing, so that :mod:`hyctas_mm.archs`,
+:mod:`hyctas_mm.search` and :mod:`hyctas_mm.report` stay light.
 
 Panoptic segmentation needs mmdet, and that mmcv's compiled operators; without either everything else is registered.
 """

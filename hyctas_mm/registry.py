@@ -1,7 +1,8 @@
 """Where things are registered.
 
-Models go to mmengine's root registry, which mmseg's and mmdet's registries both fall back to, so configs of either need no prefix.
-Candidate ops have a registry of their own because their names (``conv``, ``attention``) are the ones architectures use.
+Models go to mmengine's root registry, which mmseg's and mmdet's registries both fall back to, so configs of either need
+no prefix. Candidate ops have a registry of their own because their names (``conv``, ``attention``) are the ones
+architectures use.
 """
 
 from __future__ import annotations

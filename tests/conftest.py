@@ -46,7 +46,9 @@ yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
 
 
 def pytest_collection_finish() -> None:
-    """mmengine collects garbage at every data set that it builds; what is there to stay need not be looked through each time."""
+    """mmengine collects garbage at every data set that it builds; what is there to stay need not be looked through
+    each time.
+    """
     gc.collect()
     gc.freeze()
 
@@ -76,7 +78,9 @@ def run_script(monkeypatch: pytest.MonkeyPatch, path: str, *arguments: object) -
     return 0
 
 
-compiles = pytest.mark.skipif(not shutil.which(os.environ.get('CXX', 'g++')), reason='torch.compile needs a C++ compiler on a CPU')
+compiles = pytest.mark.skipif(
+    not shutil.which(os.environ.get('CXX', 'g++')), reason='torch.compile needs a C++ compiler on a CPU'
+)
 """For tests of what torch.compile makes."""
 
 
@@ -93,7 +97,9 @@ def supernet_cfg(space: dict[str, Any] | None = None, num_classes: int = 5) -> d
         type='EncoderDecoder',
         data_preprocessor=dict(type='SegDataPreProcessor', mean=[128.0] * 3, std=[64.0] * 3, size=(32, 64)),
         backbone=dict(type='HyCTASBackbone', search_space=space, outputs='branches'),
-        decode_head=dict(type='HyCTASHead', search_space=space, num_classes=num_classes, loss_decode=dict(type='CrossEntropyLoss')),
+        decode_head=dict(
+            type='HyCTASHead', search_space=space, num_classes=num_classes, loss_decode=dict(type='CrossEntropyLoss')
+        ),
         train_cfg=dict(),
         test_cfg=dict(mode='whole'),
     )
@@ -102,7 +108,9 @@ def supernet_cfg(space: dict[str, Any] | None = None, num_classes: int = 5) -> d
 @pytest.fixture(scope='session')
 def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 training and 8 validation toy streets of 64x128."""
-    return generate_toy_streets(tmp_path_factory.mktemp('toy') / 'streets', num_train=24, num_val=8, height=64, width=128)
+    return generate_toy_streets(
+        tmp_path_factory.mktemp('toy') / 'streets', num_train=24, num_val=8, height=64, width=128
+    )
 
 
 @pytest.fixture(scope='session')

@@ -1,4 +1,5 @@
-"""The release's network written down once more, plainly, from the facts of it: an oracle for configurations that no golden file covers.
+"""The release's network written down once more, plainly, from the facts of it: an oracle for configurations that no
+golden file covers.
 
 It works on the release's state dict and genotype alone and shares no code with ours.
 """
@@ -36,11 +37,15 @@ class Oracle:
     panoptic: bool
     auxiliary: bool
 
-    # Units ----------------------------------------------------------------------------------------------------------------------
+    # Units ------------------------------------------------------------------------------------------------------------
 
     def norm(self, name: str, x: Tensor) -> Tensor:
-        mean, var = (None, None) if self.training else (self.state[f'{name}.running_mean'], self.state[f'{name}.running_var'])
-        return F.batch_norm(x, mean, var, self.state[f'{name}.weight'], self.state[f'{name}.bias'], self.training, 0.1, 1e-5)
+        mean, var = (
+            (None, None) if self.training else (self.state[f'{name}.running_mean'], self.state[f'{name}.running_var'])
+        )
+        return F.batch_norm(
+            x, mean, var, self.state[f'{name}.weight'], self.state[f'{name}.bias'], self.training, 0.1, 1e-5
+        )
 
     def conv(self, name: str, x: Tensor, stride: int = 1, relu: bool = True) -> Tensor:
         weight = self.state[f'{name}.weight']
@@ -60,7 +65,11 @@ class Oracle:
 
     def downup(self, name: str, x: Tensor, twice: bool, stride: int = 1, head: bool = True) -> Tensor:
         z = self.resize(x, (x.shape[2] // 2, x.shape[3] // 2), head)
-        z = self.conv(f'{name}.conv2', self.conv(f'{name}.conv1', z), relu=False) if twice else self.conv(f'{name}.conv', z, relu=False)
+        z = (
+            self.conv(f'{name}.conv2', self.conv(f'{name}.conv1', z), relu=False)
+            if twice
+            else self.conv(f'{name}.conv', z, relu=False)
+        )
         if stride == 2:
             return z.relu()
         return (self.resize(z, x.shape[2:], head) + self.conv(f'{name}.downsample', x, relu=False)).relu()
@@ -70,7 +79,7 @@ class Oracle:
         gate = self.conv(f'{name}.channel_attention.1', y.mean((2, 3), keepdim=True))
         return y + y * self.conv(f'{name}.channel_attention.2', gate, relu=False).sigmoid()
 
-    # Parts ----------------------------------------------------------------------------------------------------------------------
+    # Parts ------------------------------------------------------------------------------------------------------------
 
     def cell(self, name: str, op: int, x: Tensor, stride: int) -> Tensor:
         if op == 0:
@@ -112,7 +121,10 @@ class Oracle:
             x = torch.cat([self.resize(x, low.shape[2:]), low], 1)
         towers = [(f'{t}_head', f'{t}_conv', f'{t}_predictor') for t in ('center', 'offset')]
         towers = [('seg_head', 'seg_conv', 'predictor')] if 'sem' in name else towers
-        return [self.biased(f'{name}.{p}', self.conv(f'{name}.{c}', self.downup(f'{name}.{d}', x, True))) for d, c, p in towers]
+        return [
+            self.biased(f'{name}.{p}', self.conv(f'{name}.{c}', self.downup(f'{name}.{d}', x, True)))
+            for d, c, p in towers
+        ]
 
     def __call__(self, image: Tensor) -> dict[tuple[str, str], Tensor]:
         """Every prediction at its own size by head (``main``, ``aux16``, ``aux32``) and name."""

@@ -12,7 +12,8 @@ GAIN_OF_OP = {'conv': 1.0, 'conv_2x': 1.4, 'lite_conv': 0.8, 'lite_conv_2x': 1.1
 
 
 def synthetic_score(arch: Architecture) -> dict[str, float]:
-    """A made-up mIoU: grows with depth, width and branches ever more slowly, and attention is worth most at coarse strides.
+    """A made-up mIoU: grows with depth, width and branches ever more slowly, and attention is worth most at coarse
+    strides.
 
     Deterministic, smooth enough for evolution to climb, and in conflict with :func:`synthetic_costs`.
     """

@@ -33,39 +33,52 @@ def refused(capsys: pytest.CaptureFixture[str], *args: object) -> str:
     return capsys.readouterr().err
 
 
-# latency --------------------------------------------------------------------------------------------------------------------------
+# latency --------------------------------------------------------------------------------------------------------------
 
 
 def test_latency_of_configs_and_architectures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arch = tmp_path / 'arch.json'
     arch.write_text(json.dumps(load_arch('hyctas-s').to_dict()))
     found = run(tmp_path, 'latency', SUBNET, arch, '--base-channels', 4, '--shape', 32, 64, *FAST, '--threads', 1)
-    assert found['threads'] == 1 and found['backend'] == 'eager' and found['clock'] == 'wall' and 'CPU' in found['device'].upper()
+    assert (
+        found['threads'] == 1
+        and found['backend'] == 'eager'
+        and found['clock'] == 'wall'
+        and 'CPU' in found['device'].upper()
+    )
     assert found['software']['torch'] == torch.__version__ and len(found['date']) == 19
     assert len(found['networks']) == 2
     for row in found['networks']:
         assert row['input'] == [32, 64] and len(row['rounds_ms']) == 2
         assert 0 < row['p10_ms'] <= row['latency_ms'] <= row['p90_ms'] and row['runs'] >= 5
-        assert row['fps'] == pytest.approx(1e3 / row['latency_ms']) and (row['memory_mb'] is None or row['memory_mb'] > 1)
+        assert row['fps'] == pytest.approx(1e3 / row['latency_ms']) and (
+            row['memory_mb'] is None or row['memory_mb'] > 1
+        )
     assert 'p10..p90' in capsys.readouterr().out
 
 
 def test_latency_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arch = tmp_path / 'arch.json'
     arch.write_text(json.dumps(load_arch('hyctas-s').to_dict()))
-    assert "backend 'tensorrt'; expected one of eager" in refused(capsys, 'latency', SUBNET, '--shape', 32, 64, '--backend', 'tensorrt', *FAST)
+    assert "backend 'tensorrt'; expected one of eager" in refused(
+        capsys, 'latency', SUBNET, '--shape', 32, 64, '--backend', 'tensorrt', *FAST
+    )
     assert 'give --shape H W' in refused(capsys, 'latency', arch, '--base-channels', 4)
     assert 'give --base-channels' in refused(capsys, 'latency', arch, '--shape', 32, 64)
     assert 'no.json' in refused(capsys, 'latency', tmp_path / 'no.json', '--shape', 32, 64)
     assert '--threads 0; expected 1 or more' in refused(capsys, 'latency', SUBNET, '--threads', 0)
     clock = ('--clock', 'cpu', '--threads', 2)
-    assert "clock 'cpu' counts one thread on the CPU" in refused(capsys, 'latency', SUBNET, '--shape', 32, 64, *clock, *FAST)
+    assert "clock 'cpu' counts one thread on the CPU" in refused(
+        capsys, 'latency', SUBNET, '--shape', 32, 64, *clock, *FAST
+    )
     bare = tmp_path / 'bare.py'
     bare.write_text("model = dict(type='EncoderDecoder', backbone=dict(type='HyCTASBackbone', arch='hyctas-s'))")
     assert 'give --shape H W' in refused(capsys, 'latency', bare)
 
 
-def test_compile_that_does_not_work_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_that_does_not_work_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError('InvalidCxxCompiler')
 
@@ -74,7 +87,7 @@ def test_compile_that_does_not_work_is_named(capsys: pytest.CaptureFixture[str],
     assert 'InvalidCxxCompiler' in said and 'use --backend eager' in said
 
 
-# memory ---------------------------------------------------------------------------------------------------------------------------
+# memory ---------------------------------------------------------------------------------------------------------------
 
 
 def test_memory_of_training_steps(tmp_path: Path) -> None:
@@ -82,14 +95,18 @@ def test_memory_of_training_steps(tmp_path: Path) -> None:
     (row,) = found['networks']
     assert row['input'] == [96, 192] and row['input_from'] == 'crop' and row['batch'] == 4 and 'measured_gb' not in row
     assert row['memory_gb'] == pytest.approx((row['weights'] + row['optimizer'] + row['step']) / 1e9)
-    small, large = run(tmp_path, 'memory', 'hyctas-s', 'hyctas-l', '--shape', 64, 128, '--batch', 2, '--device', 'cpu')['networks']
+    small, large = run(tmp_path, 'memory', 'hyctas-s', 'hyctas-l', '--shape', 64, 128, '--batch', 2, '--device', 'cpu')[
+        'networks'
+    ]
     assert small['memory_gb'] < large['memory_gb']
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not peak_memory.CLEAR_REFS.exists(), reason='only Linux tells a process its peak memory')
 def test_memory_is_checked_by_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a process of its own; what is not predicted is the kernels' scratch memory (benchmarks/README.md has 0.2 to 6.2 %)."""
+    """In a process of its own; what is not predicted is the kernels' scratch memory (benchmarks/README.md has 0.2 to
+    6.2 %).
+    """
     (row,) = run(tmp_path, 'memory', SUBNET, '--batch', 8, '--device', 'cpu', '--check')['networks']
     assert 0.92 < row['memory_gb'] / row['measured_gb'] < 1.01
     assert f'{row["measured_gb"]:.3f}' in capsys.readouterr().out
@@ -114,7 +131,7 @@ def test_memory_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None
     assert 'RetinaNet: expected a semantic segmentor' in refused(capsys, 'memory', detector, '--batch', 2)
 
 
-# Tables ---------------------------------------------------------------------------------------------------------------------------
+# Tables ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
@@ -130,11 +147,29 @@ def tiny_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_table_is_built_and_checked(tiny_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / 'deeper' / 'table.json'
     common = ('--device', 'cpu', '--threads', 1)
-    build = ('build-table', tiny_search, '--out', path, '--samples', 3, '--part-seconds', 0.0001, '--rounds', 2, *common)
+    build = (
+        'build-table',
+        tiny_search,
+        '--out',
+        path,
+        '--samples',
+        3,
+        '--part-seconds',
+        0.0001,
+        '--rounds',
+        2,
+        *common,
+    )
     assert benchmark.main([*map(str, build)]) == 0
     table = json.loads(path.read_text())
-    assert table['conditions']['input_shape'] == [1, 3, 32, 64] and table['conditions']['threads'] == 1 and table['date']
-    assert len(table['parts_ms']) > 10 and all(ms > 0 for ms in table['parts_ms'].values()) and table['overhead_ms'] is not None
+    assert (
+        table['conditions']['input_shape'] == [1, 3, 32, 64] and table['conditions']['threads'] == 1 and table['date']
+    )
+    assert (
+        len(table['parts_ms']) > 10
+        and all(ms > 0 for ms in table['parts_ms'].values())
+        and table['overhead_ms'] is not None
+    )
     assert 'network 3:' in capsys.readouterr().out
     found = run(tmp_path, 'check-table', tiny_search, path, '--archs', 4, '--seconds', 0.01, '--rounds', 2, *common)
     assert len(found['predicted_ms']) == len(found['measured_ms']) == 4 and len(found['rounds_ms'][0]) == 2
@@ -150,7 +185,9 @@ def test_tables_say_what_is_missing(tiny_search: Path, tmp_path: Path, capsys: p
     assert 'no such config' in refused(capsys, 'build-table', 'no.py', '--out', path, *common)
     assert 'make it with build-table' in refused(capsys, 'check-table', tiny_search, path, *common)
     bare = tmp_path / 'bare.py'
-    bare.write_text("model = dict(type='EncoderDecoder', backbone=dict(type='HyCTASBackbone', search_space=dict(layers=4)))")
+    bare.write_text(
+        "model = dict(type='EncoderDecoder', backbone=dict(type='HyCTASBackbone', search_space=dict(layers=4)))"
+    )
     assert 'give --shape H W' in refused(capsys, 'build-table', bare, '--out', path, *common)
     torch.set_num_threads(1)
     LatencyTable(path, torch.device('cpu'), (1, 3, 64, 64)).save()

@@ -28,17 +28,55 @@ def test_help(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def test_inference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     out = tmp_path / 'inference.json'
-    run(monkeypatch, 'inference', 'hyctas-s', '--shape', '64', '96', '--seconds', '0.01', '--rounds', '1', '--json', str(out))
+    run(
+        monkeypatch,
+        'inference',
+        'hyctas-s',
+        '--shape',
+        '64',
+        '96',
+        '--seconds',
+        '0.01',
+        '--rounds',
+        '1',
+        '--json',
+        str(out),
+    )
     rows = json.loads(out.read_text())['networks']
-    assert [row['variant'] for row in rows] == ['as trained', 'without auxiliary heads', 'batch norm fused', 'channels-last']
+    assert [row['variant'] for row in rows] == [
+        'as trained',
+        'without auxiliary heads',
+        'batch norm fused',
+        'channels-last',
+    ]
     assert rows[1]['difference'] == 0 and all(row['difference'] < 1e-4 for row in rows)
 
 
 def test_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sizes = ['--layers', '4', '5', '--branches', '1', '--sizes', '64x64', '--workers', '--archs', '1', '--population', '2', '--rounds', '1']
+    sizes = [
+        '--layers',
+        '4',
+        '5',
+        '--branches',
+        '1',
+        '--sizes',
+        '64x64',
+        '--workers',
+        '--archs',
+        '1',
+        '--population',
+        '2',
+        '--rounds',
+        '1',
+    ]
     run(monkeypatch, 'growth', *sizes, '--out', str(tmp_path))
     rows = json.loads((tmp_path / 'growth.json').read_text())['rows']
-    assert [(row['axis'], row['x']) for row in rows] == [('layers', 4), ('layers', 5), ('branches', 1), ('megapixels', 64 * 64 / 1e6)]
+    assert [(row['axis'], row['x']) for row in rows] == [
+        ('layers', 4),
+        ('layers', 5),
+        ('branches', 1),
+        ('megapixels', 64 * 64 / 1e6),
+    ]
     assert all(row[kind] > 0 for row in rows for kind in ('training', 'scoring', 'search'))
     assert (tmp_path / 'growth.png').stat().st_size > 10_000 and 'exponent' in capsys.readouterr().out
 
@@ -53,11 +91,28 @@ def test_prices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     out = tmp_path / 'peers.json'
     networks = ['--networks', 'hyctas-s', '--peers', 'fast-scnn', '--backends', 'eager', 'channels_last', 'cudagraph']
-    run(monkeypatch, 'peers', *networks, '--shape', '64', '96', '--seconds', '0.01', '--rounds', '1', '--device', 'cpu', '--json', str(out))
+    run(
+        monkeypatch,
+        'peers',
+        *networks,
+        '--shape',
+        '64',
+        '96',
+        '--seconds',
+        '0.01',
+        '--rounds',
+        '1',
+        '--device',
+        'cpu',
+        '--json',
+        str(out),
+    )
     found = json.loads(out.read_text())
     assert [row['network'] for row in found['networks']] == ['hyctas-s (12, none)', 'fast-scnn']
     assert all(row[backend]['latency_ms'] > 0 for row in found['networks'] for backend in ('eager', 'channels_last'))
-    assert len(found['problems']) == 2 and all('records the kernels of a GPU' in problem for problem in found['problems'])
+    assert len(found['problems']) == 2 and all(
+        'records the kernels of a GPU' in problem for problem in found['problems']
+    )
 
 
 def rows_of(table: str) -> list[list[str]]:
@@ -67,25 +122,64 @@ def rows_of(table: str) -> list[list[str]]:
 
 def test_attention(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Of 2048 positions the naive form makes a matrix of 17 MB."""
-    run(monkeypatch, 'attention', '--sizes', '600x8', '--memory', '2048x8', '--batch', 1, '--rounds', 1, '--threads', 1, '--device', 'cpu')
+    run(
+        monkeypatch,
+        'attention',
+        '--sizes',
+        '600x8',
+        '--memory',
+        '2048x8',
+        '--batch',
+        1,
+        '--rounds',
+        1,
+        '--threads',
+        1,
+        '--device',
+        'cpu',
+    )
     (positions, channels, *times, difference), *memory = rows_of(capsys.readouterr().out)
     assert (positions, channels) == ('600', '8') and all(float(cell) > 0 for cell in times) and float(difference) < 1e-5
-    assert [row[2] for row in memory] == ['forward', 'with backward'] and all(float(ours) + 16 < float(naive) for *_, ours, naive in memory)
+    assert [row[2] for row in memory] == ['forward', 'with backward'] and all(
+        float(ours) + 16 < float(naive) for *_, ours, naive in memory
+    )
 
 
-def test_scoring(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scoring(
+    monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config('search', toy_root, tmp_path).dump(str(tmp_path / 'search.py'))
     run(monkeypatch, 'scoring', tmp_path / 'search.py', '--candidates', 1, '--rounds', 1, '--threads', 1)
     printed = capsys.readouterr().out
-    scores = re.search(r'mIoU ([\d.]+), ([\d.]+)', printed)  # calibrated on other crops each; test_scoring.py compares them on the same
+    scores = re.search(
+        r'mIoU ([\d.]+), ([\d.]+)', printed
+    )  # calibrated on other crops each; test_scoring.py compares them on the same
     assert scores and all(0 < float(score) < 100 for score in scores.groups()) and 'median ratio' in printed
 
 
-def test_supernet_step(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_supernet_step(
+    monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config('supernet', toy_root, tmp_path).dump(str(tmp_path / 'supernet.py'))
-    run(monkeypatch, 'supernet_step', tmp_path / 'supernet.py', '--archs', 1, '--batch', 2, '--rounds', 1, '--threads', 1, '--device', 'cpu')
+    run(
+        monkeypatch,
+        'supernet_step',
+        tmp_path / 'supernet.py',
+        '--archs',
+        1,
+        '--batch',
+        2,
+        '--rounds',
+        1,
+        '--threads',
+        1,
+        '--device',
+        'cpu',
+    )
     rows = rows_of(capsys.readouterr().out)
-    assert [row[0] for row in rows] == ['smallest', 'largest', 'random 0'] and all(float(cell) > 0 for row in rows for cell in row[1:5])
+    assert [row[0] for row in rows] == ['smallest', 'largest', 'random 0'] and all(
+        float(cell) > 0 for row in rows for cell in row[1:5]
+    )
 
 
 def test_panoptic(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,14 +189,21 @@ def test_panoptic(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 
 
 def test_perfect_maps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One thing of 64 pixels on stuff of 6080: found whole, and the stuff with it unless less is asked for than its area."""
+    """One thing of 64 pixels on stuff of 6080: found whole, and the stuff with it unless less is asked for than its
+    area.
+    """
     run(monkeypatch, 'perfect_maps', coco_panoptic(tmp_path), '--stuff-area', 0, 7000, '--top-k', 10)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith('val: 4 images')
-    assert lines[-2:] == ['| 0 | 10 | 7 | 100.00 | 100.00 | 100.00 | 0 |', '| 7000 | 10 | 7 | 50.00 | 100.00 | 0.00 | 4 |']
+    assert lines[-2:] == [
+        '| 0 | 10 | 7 | 100.00 | 100.00 | 100.00 | 0 |',
+        '| 7000 | 10 | 7 | 50.00 | 100.00 | 0.00 | 4 |',
+    ]
 
 
-def test_workers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers(
+    monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The only process of its group; test_search_workers.py has several."""
     for name, value in dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port(), RANK=0, WORLD_SIZE=1).items():
         monkeypatch.setenv(name, str(value))
@@ -114,7 +215,10 @@ def test_workers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path
 def test_train_peers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path) -> None:
     """Twice: what was trained is kept, and another training in the same folder is refused."""
     config('subnet', toy_root, tmp_path / 'ours', **FAST).dump(str(tmp_path / 'recipe.py'))
-    recipe, small = tmp_path / 'recipe.py', ['--peers', 'fast-scnn', '--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', tmp_path / 'out']
+    recipe, small = (
+        tmp_path / 'recipe.py',
+        ['--peers', 'fast-scnn', '--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', tmp_path / 'out'],
+    )
     run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 2)
     kept = list((tmp_path / 'out' / 'subnets').glob('*/retrained.pth'))
     before = [path.stat().st_mtime_ns for path in kept]

@@ -1,4 +1,6 @@
-"""The training, supernet and search configs run on tiny data in the folders that mmseg names for Cityscapes, ADE20K and COCO-Stuff."""
+"""The training, supernet and search configs run on tiny data in the folders that mmseg names for Cityscapes, ADE20K
+and COCO-Stuff.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ ADE20K = [0, *reversed(range(1, 151))]
 COCO = [255, *reversed(range(171))]
 
 
-# Data in the real layouts -----------------------------------------------------------------------------------------------------
+# Data in the real layouts ---------------------------------------------------------------------------------------------
 
 
 def write_pair(image: Path, label: Path, values: list[int], shape: tuple[int, int], rng: np.random.Generator) -> None:
@@ -50,7 +52,9 @@ def cityscapes(root: Path) -> None:
         for n in range(count):
             stem = f'{city}_{n:06d}_000019'
             image = root / 'leftImg8bit' / split / city / f'{stem}_leftImg8bit.png'
-            write_pair(image, root / 'gtFine' / split / city / f'{stem}_gtFine_labelTrainIds.png', CITYSCAPES, (64, 128), rng)
+            write_pair(
+                image, root / 'gtFine' / split / city / f'{stem}_gtFine_labelTrainIds.png', CITYSCAPES, (64, 128), rng
+            )
 
 
 def ade20k(root: Path) -> None:
@@ -58,7 +62,13 @@ def ade20k(root: Path) -> None:
     for split, tag, count in (('training', 'train', 6), ('validation', 'val', 2)):
         for n in range(count):
             stem, shape = f'ADE_{tag}_{n + 1:08d}', SHAPES[n % 3]
-            write_pair(root / 'images' / split / f'{stem}.jpg', root / 'annotations' / split / f'{stem}.png', ADE20K, shape, rng)
+            write_pair(
+                root / 'images' / split / f'{stem}.jpg',
+                root / 'annotations' / split / f'{stem}.png',
+                ADE20K,
+                shape,
+                rng,
+            )
 
 
 def coco_stuff(root: Path) -> None:
@@ -68,7 +78,9 @@ def coco_stuff(root: Path) -> None:
             stem, shape = f'{first + n:012d}', SHAPES[n % 3]
             labels = root / 'annotations' / split
             write_pair(root / 'images' / split / f'{stem}.jpg', labels / f'{stem}_labelTrainIds.png', COCO, shape, rng)
-            mmcv.imwrite(np.full(shape, 200, np.uint8), str(labels / f'{stem}.png'))  # the converter leaves the first labels where they are
+            mmcv.imwrite(
+                np.full(shape, 200, np.uint8), str(labels / f'{stem}.png')
+            )  # the converter leaves the first labels where they are
 
 
 LAYOUTS: dict[str, Callable[[Path], None]] = dict(cityscapes=cityscapes, ade20k=ade20k, coco_stuff164k=coco_stuff)
@@ -78,7 +90,9 @@ FAMILIES = {
     'ade20k': 'ade20k/hyctas-m_4xb4-160k_ade20k-640x640.py',
     'coco': 'coco_stuff164k/hyctas-l_4xb4-320k_coco-stuff164k-640x640.py',
 }
-"""One training config of each kind, and with them each published network; test_configs.py says in what the others are like them."""
+"""One training config of each kind, and with them each published network; test_configs.py says in what the others are
+like them.
+"""
 
 
 @pytest.fixture(scope='module')
@@ -98,15 +112,21 @@ def read(name: str, roots: dict[str, Path]) -> Config:
     return cfg
 
 
-# The real sizes ---------------------------------------------------------------------------------------------------------------
+# The real sizes -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ('name', 'void', 'values'),
-    [(FAMILIES['cityscapes'], 255, range(19)), (FAMILIES['ade20k'], 0, range(1, 151)), (FAMILIES['coco'], 255, range(171))],
+    [
+        (FAMILIES['cityscapes'], 255, range(19)),
+        (FAMILIES['ade20k'], 0, range(1, 151)),
+        (FAMILIES['coco'], 255, range(171)),
+    ],
     ids=lambda v: v.split('/')[0] if isinstance(v, str) else '',
 )
-def test_labels_are_read_as_the_data_set_means_them(name: str, void: int, values: range, roots: dict[str, Path], tmp_path: Path) -> None:
+def test_labels_are_read_as_the_data_set_means_them(
+    name: str, void: int, values: range, roots: dict[str, Path], tmp_path: Path
+) -> None:
     cfg = read(name, roots)
     assert len(values) == cfg.model.decode_head.num_classes
     for loader, count in (('train_dataloader', 6), ('val_dataloader', 2)):
@@ -160,10 +180,12 @@ def test_the_release_resizes_to_its_shortest_edges(roots: dict[str, Path]) -> No
         height, width = dataset[n % 6]['inputs'].shape[1:]
         assert width == 2 * height and height in resize.scales
         heights.append(height)
-    assert len(set(heights)) > 2 and min(resize.scales) == 512 and max(resize.scales) == 2048 and len(resize.scales) == 16
+    assert (
+        len(set(heights)) > 2 and min(resize.scales) == 512 and max(resize.scales) == 2048 and len(resize.scales) == 16
+    )
 
 
-# Two steps of training, and a test --------------------------------------------------------------------------------------------
+# Two steps of training, and a test ------------------------------------------------------------------------------------
 
 
 class Recorder(Hook):
@@ -238,8 +260,11 @@ def test_two_steps_and_a_test(name: str, roots: dict[str, Path], tmp_path: Path)
     for losses in seen.losses:
         assert {'loss', 'decode.loss_ce', 'decode.aux16.loss_ce', 'decode.aux32.loss_ce'} <= set(losses)
         assert all(math.isfinite(v) for v in losses.values())
-        assert losses['loss'] == pytest.approx(sum(v for k, v in losses.items() if k.startswith('decode.') and 'loss' in k), rel=1e-5)
-        # Near the logarithm of the number of classes in the mean, above it for the hardest pixels; aux heads count a fifth.
+        assert losses['loss'] == pytest.approx(
+            sum(v for k, v in losses.items() if k.startswith('decode.') and 'loss' in k), rel=1e-5
+        )
+        # Near the logarithm of the number of classes in the mean, above it for the hardest pixels; aux heads count a
+        # fifth.
         assert 0.5 * math.log(cfg.model.decode_head.num_classes) < losses['decode.loss_ce'] < 40
     assert len(list(tmp_path.glob('best_mIoU_iter_2.pth'))) == 1
     metrics = runner.test()
@@ -255,14 +280,26 @@ def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path
         cfg.train_cfg.max_epochs = 1
     _, seen = train(shrink(cfg, tmp_path / 'supernet'))
     assert all(math.isfinite(losses['loss']) for losses in seen.losses) and len(seen.losses) >= 2
-    decay = 1 if folder == 'cityscapes' else 0.992 ** (1 / (2975 // 16))  # by epoch; else by step of an epoch of Cityscapes
+    decay = (
+        1 if folder == 'cityscapes' else 0.992 ** (1 / (2975 // 16))
+    )  # by epoch; else by step of an epoch of Cityscapes
     assert seen.lrs[:2] == pytest.approx([0.02, 0.02 * decay], rel=1e-9)
 
     name = f'{folder}/' + next((FOLDER / folder).glob('hyctas_search_*.py')).name
     cfg = shrink(read(name, roots), tmp_path / 'search')
     checkpoint = next((tmp_path / 'supernet').glob('[ei]*_[0-9].pth'))
-    assert checkpoint.name.split('_')[0] == Path(cfg.train_cfg.supernet).name.split('_')[0], 'the kind of checkpoint that the search names'
-    cfg.train_cfg.update(supernet=str(checkpoint), input_hw=CROP, population=2, generations=1, branches=(2,), calibration_batches=2, num_chosen=1)
+    assert checkpoint.name.split('_')[0] == Path(cfg.train_cfg.supernet).name.split('_')[0], (
+        'the kind of checkpoint that the search names'
+    )
+    cfg.train_cfg.update(
+        supernet=str(checkpoint),
+        input_hw=CROP,
+        population=2,
+        generations=1,
+        branches=(2,),
+        calibration_batches=2,
+        num_chosen=1,
+    )
     cfg.train_cfg.objectives = ['mIoU', 'macs_g']
     Runner.from_cfg(cfg).train()
     found = list((tmp_path / 'search' / 'search' / 'subnets').glob('*/config.py'))
@@ -275,7 +312,7 @@ def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path
     assert exported.model.decode_head.loss_decode == source.model.decode_head.loss_decode
 
 
-# The release's learning rates -------------------------------------------------------------------------------------------------
+# The release's learning rates -----------------------------------------------------------------------------------------
 
 RELEASE_LR = {
     0: 5e-06,
@@ -289,7 +326,9 @@ RELEASE_LR = {
     150000: 0.011460081322529209,
     185999: 9.088986299348819e-07,
 }
-"""Computed by the release's own code for base 0.05, start 5e-6, a warm-up of 1000 steps, 186000 steps in all, power 0.9."""
+"""Computed by the release's own code for base 0.05, start 5e-6, a warm-up of 1000 steps, 186000 steps in all, power
+0.9.
+"""
 
 
 def test_the_release_learning_rates() -> None:
@@ -308,11 +347,15 @@ def test_the_release_learning_rates() -> None:
 
 
 def test_the_release_network() -> None:
-    """The architecture written out in the config is the published S with the stride-4 head; optimiser and batch are those of its YAML."""
+    """The architecture written out in the config is the published S with the stride-4 head; optimiser and batch are
+    those of its YAML.
+    """
     cfg = Config.fromfile(FOLDER / FAMILIES['release'])
     assert load_arch(cfg.model.backbone.arch).to_dict() == load_arch('hyctas-s').to_dict() | dict(low_level='s4')
     assert cfg.model.backbone.base_channels == 16 and cfg.model.backbone.norm_cfg.type == 'SyncBN'
     assert cfg.optim_wrapper.to_dict() == dict(
-        type='OptimWrapper', optimizer=dict(type='SGD', lr=5e-6, momentum=0.9, weight_decay=1e-4), clip_grad=dict(max_norm=1.0)
+        type='OptimWrapper',
+        optimizer=dict(type='SGD', lr=5e-6, momentum=0.9, weight_decay=1e-4),
+        clip_grad=dict(max_norm=1.0),
     )
     assert cfg.train_dataloader.batch_size == 2 and not cfg.custom_hooks

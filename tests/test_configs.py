@@ -14,7 +14,9 @@ from hyctas_mm.archs import load_arch
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'configs' / 'hyctas'
-CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts and not p.name.endswith('_runtime.py'))
+CONFIGS = sorted(
+    p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts and not p.name.endswith('_runtime.py')
+)
 OURS = [p for p in CONFIGS if FOLDER in p.parents or p.parent.name in ('quickstart', 'evidence')]
 """Semantic segmentation with backbone and head of ours; other folders have tests of their own."""
 PUBLISHED = [p for p in OURS if re.match('hyctas-[sml]_', p.name)]
@@ -80,13 +82,17 @@ def test_name(path: Path) -> None:
 
 @pytest.mark.parametrize('path', PUBLISHED, ids=lambda p: p.stem)
 def test_published_network(path: Path) -> None:
-    """S, M and L have the paper's multipliers and optimiser, and the loss of their data set; on Cityscapes the paper's batch."""
+    """S, M and L have the paper's multipliers and optimiser, and the loss of their data set; on Cityscapes the paper's
+    batch.
+    """
     cfg = Config.fromfile(path)
     name = path.stem.split('_')[0]
     assert cfg.model.backbone.arch == name and cfg.model.backbone.base_channels == MULTIPLIERS[name]
     assert load_arch(name).low_level == ('none' if name == 'hyctas-s' else 's4')
     assert cfg.model.backbone.norm_cfg.type == cfg.model.decode_head.norm_cfg.type == 'SyncBN'
-    assert cfg.optim_wrapper.to_dict() == dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=5e-4))
+    assert cfg.optim_wrapper.to_dict() == dict(
+        type='OptimWrapper', optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=5e-4)
+    )
     assert [s.to_dict() for s in cfg.param_scheduler] == [
         dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, begin=0, end=cfg.train_cfg.max_iters)
     ]
@@ -101,12 +107,19 @@ def test_published_network(path: Path) -> None:
 def test_every_size_and_length_is_there() -> None:
     names = {p.name for p in PUBLISHED}
     for size in 'sml':
-        for length in ('186k_cityscapes-512x1024', '372k_cityscapes-512x1024', '160k_ade20k-640x640', '320k_coco-stuff164k-640x640'):
+        for length in (
+            '186k_cityscapes-512x1024',
+            '372k_cityscapes-512x1024',
+            '160k_ade20k-640x640',
+            '320k_coco-stuff164k-640x640',
+        ):
             assert sum(n.startswith(f'hyctas-{size}_') and n.endswith(f'-{length}.py') for n in names) == 1
 
 
 def test_configs_lean_on_no_package() -> None:
-    """No config but the drop-ins, whose point it is, inherits from an installed package's: theirs change with their versions."""
+    """No config but the drop-ins, whose point it is, inherits from an installed package's: theirs change with their
+    versions.
+    """
     files = [p for p in (ROOT / 'configs').rglob('*.py') if p.parent.name not in ('drop_in', 'panoptic_fpn')]
     assert len(files) > 40
     assert not [p.name for p in files if re.search(r'mm\w+::', p.read_text())]
@@ -129,7 +142,9 @@ def test_readme_names_only_what_is_there(readme: Path) -> None:
     text = readme.read_text()
     known = {p.name for folder in ('configs', 'tools', 'tests', 'benchmarks') for p in (ROOT / folder).rglob('*.py')}
     known |= {'cityscapes.py', 'coco_stuff164k.py'}  # mmseg's converters of these data sets
-    named = [name for name in re.findall(r'[\w./-]+\.py\b', text) if not name.startswith('work_dirs/')]  # a command's results are not there yet
+    named = [
+        name for name in re.findall(r'[\w./-]+\.py\b', text) if not name.startswith('work_dirs/')
+    ]  # a command's results are not there yet
     assert {Path(name).name for name in named} <= known
     links = [link for link in re.findall(r'\]\(([^)#]+)', text) if '://' not in link]
     assert not [link for link in links if not (readme.parent / link).exists()]

@@ -1,4 +1,6 @@
-"""The backbone in other people's models: mmseg's and mmdet's own, with nothing replaced but the backbone and the channels read from it."""
+"""The backbone in other people's models: mmseg's and mmdet's own, with nothing replaced but the backbone and the
+channels read from it.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,11 @@ def assert_trains(model: nn.Module, samples: list[Any]) -> None:
     loss, values = model.parse_losses(model(**data, mode='loss'))
     assert loss.isfinite() and all(v.isfinite() for v in values.values())
     loss.backward()
-    silent = [n for n, p in model.backbone.named_parameters() if p.grad is None or not p.grad.any() or not p.grad.isfinite().all()]
+    silent = [
+        n
+        for n, p in model.backbone.named_parameters()
+        if p.grad is None or not p.grad.any() or not p.grad.isfinite().all()
+    ]
     # the softmax over keys does not change with their bias, so its gradient may vanish
     assert [n for n in silent if not n.endswith('key.bias')] == []
 
@@ -117,7 +123,7 @@ def predict(model: nn.Module, sample: Any) -> Any:
         return model.test_step(dict(inputs=images(1), data_samples=[sample]))[0]
 
 
-# The configs ----------------------------------------------------------------------------------------------------------------------
+# The configs ----------------------------------------------------------------------------------------------------------
 
 
 def test_each_config_is_tested_and_in_the_readme() -> None:
@@ -143,7 +149,9 @@ def test_channels_are_those_of_the_backbone(name: str) -> None:
 def differences(ours: Any, theirs: Any, where: str = '') -> set[str]:
     """Where two configs differ, e.g. ``'decode_head.0.in_channels'``."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        pairs = [(key, ours.get(key), theirs.get(key)) for key in {*ours, *theirs} - {'_scope_'}]  # inheriting from a package adds this one
+        pairs = [
+            (key, ours.get(key), theirs.get(key)) for key in {*ours, *theirs} - {'_scope_'}
+        ]  # inheriting from a package adds this one
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs) and isinstance(ours[0], dict):
         pairs = [(str(i), *pair) for i, pair in enumerate(zip(ours, theirs))]
     else:
@@ -158,7 +166,11 @@ def differences(ours: Any, theirs: Any, where: str = '') -> set[str]:
         ('fcn', 'fcn_hr18', {'pretrained', 'decode_head.in_channels', 'decode_head.channels'}),
         ('upernet', 'upernet_r50', {'pretrained', 'decode_head.in_channels', 'auxiliary_head.in_channels'}),
         ('segformer', 'segformer_mit-b0', {'decode_head.in_channels'}),
-        ('ocrnet', 'ocrnet_hr18', {'pretrained', 'decode_head.0.in_channels', 'decode_head.0.channels', 'decode_head.1.in_channels'}),
+        (
+            'ocrnet',
+            'ocrnet_hr18',
+            {'pretrained', 'decode_head.0.in_channels', 'decode_head.0.channels', 'decode_head.1.in_channels'},
+        ),
     ],
 )
 def test_nothing_else_differs_from_mmseg(name: str, original: str, expected: set[str]) -> None:
@@ -170,14 +182,15 @@ def test_nothing_else_differs_from_mmseg(name: str, original: str, expected: set
 
 
 @pytest.mark.parametrize(
-    ('name', 'original'), [('retinanet', 'retinanet/retinanet_r50_fpn_1x_coco.py'), ('mask-rcnn', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')]
+    ('name', 'original'),
+    [('retinanet', 'retinanet/retinanet_r50_fpn_1x_coco.py'), ('mask-rcnn', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')],
 )
 def test_nothing_else_differs_from_mmdet(name: str, original: str) -> None:
     found = differences(read(name).to_dict(), Config.fromfile(package_configs(mmdet) / original).to_dict())
     assert {f for f in found if not f.startswith('model.backbone')} == {'custom_imports', 'model.neck.in_channels'}
 
 
-# Training and predicting ----------------------------------------------------------------------------------------------------------
+# Training and predicting ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('network', MMSEG, indirect=True)

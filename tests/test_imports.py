@@ -16,7 +16,9 @@ FRAMEWORKS = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmdet')
 def loaded(code: str) -> set[str]:
     """Top-level packages that a fresh Python has loaded after it ran the code, which prints nothing."""
     told = 'import json, sys; print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))'
-    done = subprocess.run([sys.executable, '-c', f'{code}\n{told}'], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, '-c', f'{code}\n{told}'], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout))
 
@@ -36,9 +38,13 @@ def test_the_package_registers_nothing_when_imported() -> None:
     assert not loaded('import hyctas_mm') & {*FRAMEWORKS, 'numpy'}
 
 
-@pytest.mark.parametrize('code', ['import hyctas_mm.register', 'from hyctas_mm import register_all_modules; register_all_modules()'])
+@pytest.mark.parametrize(
+    'code', ['import hyctas_mm.register', 'from hyctas_mm import register_all_modules; register_all_modules()']
+)
 def test_registering_is_asked_for(code: str) -> None:
-    """Models, data sets, metrics, hooks, loops and the visualizer; silently, whatever the maintained distributions print."""
+    """Models, data sets, metrics, hooks, loops and the visualizer; silently, whatever the maintained distributions
+    print.
+    """
     check = """
 from mmengine.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, VISUALIZERS
 assert {'HyCTASBackbone', 'HyCTASHead'} <= MODELS.module_dict.keys()
@@ -49,7 +55,9 @@ assert 'NSGA2SearchLoop' in LOOPS and 'PanopticVisualizer' in VISUALIZERS
 
 
 TOOLS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py'))
-COMMANDS = [(tool,) for tool in TOOLS] + [('tools/benchmark.py', name) for name in ('latency', 'memory', 'build-table', 'check-table')]
+COMMANDS = [(tool,) for tool in TOOLS] + [
+    ('tools/benchmark.py', name) for name in ('latency', 'memory', 'build-table', 'check-table')
+]
 HELP = """
 import atexit, runpy, sys
 sys.argv = {argv!r}
@@ -61,7 +69,13 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 def helped(*argv: str) -> tuple[str, set[str]]:
     """What ``--help`` of a command prints, and the modules that it loads."""
-    done = subprocess.run([sys.executable, '-c', HELP.format(argv=[*argv, '--help'])], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, '-c', HELP.format(argv=[*argv, '--help'])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     text, _, modules = done.stdout.rpartition('loaded ')
     return text, set(modules.split())

@@ -1,4 +1,6 @@
-"""What mim reads: the model index, the metafiles and what they say of the configs; and the paths that READMEs and pages name."""
+"""What mim reads: the model index, the metafiles and what they say of the configs; and the paths that READMEs and
+pages name.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,16 @@ from hyctas_mm.measuring import count, from_config
 ROOT = Path(__file__).parents[1]
 INDEX = ROOT / 'model-index.yml'
 METAFILES = sorted((ROOT / 'configs').rglob('metafile.yaml'))
-CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts and not p.name.endswith('_runtime.py'))
+CONFIGS = sorted(
+    p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts and not p.name.endswith('_runtime.py')
+)
 MODELS = [(path, model) for path in METAFILES for model in yaml.safe_load(path.read_text())['Models']]
 COUNTED = [model for _, model in MODELS if 'Parameters (M)' in model['Metadata']]
-PAGES = sorted(p for pattern in ('*.md', 'docs/**/*.md', 'configs/**/*.md', 'benchmarks/*.md') for p in ROOT.glob(pattern))
+PAGES = sorted(
+    p for pattern in ('*.md', 'docs/**/*.md', 'configs/**/*.md', 'benchmarks/*.md') for p in ROOT.glob(pattern)
+)
 TWICE = ('quickstart', 'evidence')
 """Folders with configs of equal names, which carry the folder's name in the index."""
-
 
 
 def name_of(model: dict[str, Any]) -> str:
@@ -57,7 +62,9 @@ def test_model_says_what_its_config_does(model: dict[str, Any]) -> None:
     assert (facts['Kind'] == 'supernet') == ('search_space' in cfg.model.backbone)
     assert (facts['Kind'] == 'retraining') == ('subnet' in model['Name'])
     gpus = int((re.search(r'_(\d+)xb\d+-', model['Name']) or ('', 1))[1])
-    assert facts['Batch Size'] == cfg.get('auto_scale_lr', {}).get('base_batch_size', gpus * cfg.train_dataloader.batch_size)
+    assert facts['Batch Size'] == cfg.get('auto_scale_lr', {}).get(
+        'base_batch_size', gpus * cfg.train_dataloader.batch_size
+    )
     assert (facts.get('Iterations'), facts.get('Epochs')) == (loop.get('max_iters'), loop.get('max_epochs'))
     published = re.match('(hyctas-([sml]))_', model['Name'])
     if published:
@@ -86,7 +93,9 @@ def table_of(page: str, column: str) -> list[dict[str, str]]:
 def test_results_are_the_means_of_the_networks_on_their_page() -> None:
     with_results = [(path, model) for path, model in MODELS if 'Results' in model]
     folders = {path.parent.name for path in METAFILES}
-    assert {path.parent.name for path, _ in with_results} == folders & {p.stem for p in (ROOT / 'docs' / 'results').glob('*.md')}
+    assert {path.parent.name for path, _ in with_results} == folders & {
+        p.stem for p in (ROOT / 'docs' / 'results').glob('*.md')
+    }
     for path, model in with_results:
         page = (ROOT / 'docs' / 'results' / f'{path.parent.name}.md').read_text()
         (metrics,) = (result['Metrics'] for result in model['Results'])
@@ -98,7 +107,9 @@ def test_results_are_the_means_of_the_networks_on_their_page() -> None:
 
 
 def test_mim_reads_the_index() -> None:
-    """With mim's own reader, which says nothing of files it cannot find or of collections it does not know: those are asked for."""
+    """With mim's own reader, which says nothing of files it cannot find or of collections it does not know: those are
+    asked for.
+    """
     index = load(str(INDEX))
     # READMEs are named from the root, as mmseg and mmdet do, where the checker looks beside the metafile
     assert not [error for error in index.check(silent=True) if 'README' not in error]
@@ -113,7 +124,10 @@ def test_mim_reads_the_index() -> None:
 @pytest.mark.parametrize('page', PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_paths_in_pages_exist(page: Path) -> None:
     text = page.read_text()
-    named = [path.rstrip('./') for path in re.findall(r'(?<![\w./-])(?:configs|tools|docs|benchmarks|tests|hyctas_mm)/[\w./*-]+', text)]
+    named = [
+        path.rstrip('./')
+        for path in re.findall(r'(?<![\w./-])(?:configs|tools|docs|benchmarks|tests|hyctas_mm)/[\w./*-]+', text)
+    ]
     foreign = ('tools/dataset_converters/', 'hyctas_mm/onnx-')  # mmseg's and mmdet's own, a file format
     named = [path for path in named if not path.startswith(foreign)]
     # without a suffix it may be the beginning of a name that a command completes

@@ -59,7 +59,19 @@ def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel installed by pip, which sorts RECORD, by whose first line mim goes."""
     folder = tmp_path_factory.mktemp('site')
-    install = [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--no-index', '--no-compile', '--target', str(folder), str(wheel)]
+    install = [
+        sys.executable,
+        '-m',
+        'pip',
+        'install',
+        '-q',
+        '--no-deps',
+        '--no-index',
+        '--no-compile',
+        '--target',
+        str(folder),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     return folder
 
@@ -77,7 +89,11 @@ def test_wheel_holds_what_mim_looks_for(wheel: Path) -> None:
 
 def test_wheel_holds_all_of_the_package(wheel: Path) -> None:
     """What is read at run time too: the zoo, the report's templates, styles and script."""
-    files = [path for path in (ROOT / 'hyctas_mm').rglob('*') if path.is_file() and not {'.mim', '__pycache__'} & set(path.parts)]
+    files = [
+        path
+        for path in (ROOT / 'hyctas_mm').rglob('*')
+        if path.is_file() and not {'.mim', '__pycache__'} & set(path.parts)
+    ]
     assert {'.css', '.j2', '.js', '.json'} <= {path.suffix for path in files}
     with zipfile.ZipFile(wheel) as archive:
         assert {str(path.relative_to(ROOT)) for path in files} <= set(archive.namelist())
@@ -103,8 +119,12 @@ def test_mim_search_finds_the_models_of_a_wheel(site: Path, monkeypatch: pytest.
     assert {found['config'] for found in models.values()} == {name for name in MIM_FILES if is_config(name)}
 
 
-def test_mim_run_reads_configs_of_a_wheel(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """A config that is no search is read, and refused by the tool: mim found it, and it the package and the config's parents."""
+def test_mim_run_reads_configs_of_a_wheel(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A config that is no search is read, and refused by the tool: mim found it, and it the package and the config's
+    parents.
+    """
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv('PYTHONPATH', str(site))
     monkeypatch.chdir(tmp_path)
@@ -117,4 +137,9 @@ def test_mim_run_reads_configs_of_a_wheel(site: Path, tmp_path: Path, monkeypatc
 
 
 def is_config(name: str) -> bool:
-    return name.startswith('configs/') and name.endswith('.py') and '/_base_/' not in name and not name.endswith('_runtime.py')
+    return (
+        name.startswith('configs/')
+        and name.endswith('.py')
+        and '/_base_/' not in name
+        and not name.endswith('_runtime.py')
+    )

@@ -1,4 +1,6 @@
-"""The panoptic configs: what their parts, names and READMEs must agree on; two steps and a test of each on tiny data in the real folder layouts."""
+"""The panoptic configs: what their parts, names and READMEs must agree on; two steps and a test of each on tiny data
+in the real folder layouts.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,28 @@ CONFIGS = sorted(FOLDER.rglob('*.py'))
 FPN = next(p for p in CONFIGS if p.parent.name == 'panoptic_fpn')
 OURS = [p for p in CONFIGS if p != FPN]
 CROP_WH = (64, 64)
-TOY_NAMES = ('person', 'rider', 'car', 'bicycle', 'road', 'sidewalk', 'building', 'pole', 'traffic sign', 'vegetation', 'sky')
+TOY_NAMES = (
+    'person',
+    'rider',
+    'car',
+    'bicycle',
+    'road',
+    'sidewalk',
+    'building',
+    'pole',
+    'traffic sign',
+    'vegetation',
+    'sky',
+)
 SIZES = {
-    'cityscapes': (8, 11), 'coco': (80, 53), 'coco200-133': (80, 53), 'coco200-27': (12, 15), 'ade20k': (100, 50), 'toy': (4, 7), 'nuclei': (1, 1),
-}  # fmt: skip
+    'cityscapes': (8, 11),
+    'coco': (80, 53),
+    'coco200-133': (80, 53),
+    'coco200-27': (12, 15),
+    'ade20k': (100, 50),
+    'toy': (4, 7),
+    'nuclei': (1, 1),
+}
 """Thing and stuff classes of each data set."""
 
 
@@ -53,7 +73,7 @@ def is_search(path: Path) -> bool:
     return '_search_' in path.name
 
 
-# What must agree --------------------------------------------------------------------------------------------------------------
+# What must agree ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('path', OURS, ids=lambda p: p.stem)
@@ -66,15 +86,22 @@ def test_config(path: Path) -> None:
     shared = ('search_space', 'arch', 'base_channels')
     head = {key: cfg.model.panoptic_head.get(key) for key in shared}
     assert {key: cfg.model.backbone.get(key) for key in shared} == head
-    assert cfg.val_dataloader.dataset.test_mode and cfg.val_evaluator.type == cfg.test_evaluator.type == 'PanopticQuality'
+    assert (
+        cfg.val_dataloader.dataset.test_mode and cfg.val_evaluator.type == cfg.test_evaluator.type == 'PanopticQuality'
+    )
     assert 'PQ' in cfg.val_evaluator.metric
     if is_search(path):
         supernet = Config.fromfile(next(path.parent.glob('hyctas_supernet*.py')))
         steps = supernet.train_cfg.max_iters
-        assert re.search(rf'/(hyctas_supernet[^/]*)/iter_{steps}\.pth$', cfg.train_cfg.supernet)[1] == next(path.parent.glob('*supernet*.py')).stem
+        assert (
+            re.search(rf'/(hyctas_supernet[^/]*)/iter_{steps}\.pth$', cfg.train_cfg.supernet)[1]
+            == next(path.parent.glob('*supernet*.py')).stem
+        )
         assert Config.fromfile(path).model.to_dict() == supernet.model.to_dict()
         subnet = Config.fromfile(path.parent / cfg.train_cfg.subnet_config)
-        assert 'arch' in subnet.model.panoptic_head and subnet.model.panoptic_head.num_things_classes == head_things(cfg)
+        assert 'arch' in subnet.model.panoptic_head and subnet.model.panoptic_head.num_things_classes == head_things(
+            cfg
+        )
         assert not cfg.custom_hooks and 'PQ' in cfg.train_cfg.objectives
         return
     hooks = [hook.type for hook in cfg.get('custom_hooks') or []]
@@ -89,7 +116,9 @@ def head_things(cfg: Config) -> int:
 
 @pytest.mark.parametrize('path', [p for p in OURS if not is_search(p)], ids=lambda p: p.stem)
 def test_name(path: Path) -> None:
-    """Batch, length and size in a config's name are those that it trains with; mmdet's crop and pad take (width, height)."""
+    """Batch, length and size in a config's name are those that it trains with; mmdet's crop and pad take (width,
+    height).
+    """
     cfg = Config.fromfile(path)
     height, width = map(int, re.search(r'-(\d+)x(\d+)$', path.stem).groups())
     steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
@@ -105,7 +134,10 @@ def test_name(path: Path) -> None:
 @pytest.mark.parametrize('path', [p for p in OURS if not is_search(p)], ids=lambda p: p.stem)
 def test_targets_come_after_everything_geometric(path: Path) -> None:
     order = [step.type for step in Config.fromfile(path).train_dataloader.dataset.pipeline]
-    assert order[:2] == ['LoadImageFromFile', 'LoadPanoptic'] and order[-2:] == ['PanopticTargets', 'PackPanopticInputs']
+    assert order[:2] == ['LoadImageFromFile', 'LoadPanoptic'] and order[-2:] == [
+        'PanopticTargets',
+        'PackPanopticInputs',
+    ]
 
 
 @pytest.mark.parametrize('path', [p for p in OURS if p.parent.name not in ('nuclei', 'toy')], ids=lambda p: p.stem)
@@ -117,7 +149,9 @@ def test_padding_has_the_colour_of_the_mean(path: Path) -> None:
             assert list(step.pad_val['img']) == [round(value) for value in reversed(cfg.model.data_preprocessor.mean)]
 
 
-@pytest.mark.parametrize('path', [p for p in OURS if re.match('hyctas-[sml]_.*(cityscapes|coco-|ade20k)', p.stem)], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    'path', [p for p in OURS if re.match('hyctas-[sml]_.*(cityscapes|coco-|ade20k)', p.stem)], ids=lambda p: p.stem
+)
 def test_published_network(path: Path) -> None:
     """S, M and L have the paper's multipliers and optimiser; on Cityscapes its batch and length."""
     cfg = Config.fromfile(path)
@@ -131,16 +165,23 @@ def test_published_network(path: Path) -> None:
     ]
     assert [hook.to_dict() for hook in cfg.custom_hooks] == [dict(type='ScheduledDropPathHook', max_prob=0.2)]
     coco, cityscapes = path.parent.name == 'coco', path.parent.name == 'cityscapes'
-    assert cfg.train_dataloader.dataset.pipeline[-2].to_dict() == dict(type='PanopticTargets', sigma=10 if cityscapes else 8)
+    assert cfg.train_dataloader.dataset.pipeline[-2].to_dict() == dict(
+        type='PanopticTargets', sigma=10 if cityscapes else 8
+    )
     hardest = dict(type='HardestPixelsCELoss', fraction=0.2)
     plain = dict(type='mmdet.CrossEntropyLoss', ignore_index=255, avg_non_ignore=True)
     assert cfg.model.panoptic_head.loss_semantic.to_dict() == (plain if coco else hardest)
     after = dict(threshold=0.1, nms_kernel=7, top_k=200, stuff_area=2048)
-    assert {k: cfg.model.test_cfg[k] for k in after} == (after if cityscapes else after | dict(nms_kernel=41, stuff_area=4096))
+    assert {k: cfg.model.test_cfg[k] for k in after} == (
+        after if cityscapes else after | dict(nms_kernel=41, stuff_area=4096)
+    )
     gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)-', path.stem).groups())
     assert gpus * batch == dict(cityscapes=32, coco=64, ade20k=16)[path.parent.name]
     assert cfg.train_cfg.max_iters == dict(cityscapes=186000, coco=200000, ade20k=160000)[path.parent.name]
-    assert cfg.default_hooks.checkpoint.save_best == 'PQ' and cfg.default_hooks.visualization.type == 'DetVisualizationHook'
+    assert (
+        cfg.default_hooks.checkpoint.save_best == 'PQ'
+        and cfg.default_hooks.visualization.type == 'DetVisualizationHook'
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,25 +205,40 @@ def test_readme(folder: Path) -> None:
     """It names every config, and only files and folders that are there."""
     text = (folder / 'README.md').read_text()
     assert all(p.name in text for p in folder.glob('*.py'))
-    assert not [p.name for p in folder.iterdir() if p.is_dir() and p.name != '__pycache__' and f'({p.name}/README.md)' not in text]
-    known = {p.name for top in ('configs', 'tools', 'tests', 'hyctas_mm', 'benchmarks') for p in (ROOT / top).rglob('*.py')}
-    known |= {'ade20k2coco.py', 'createPanopticImgs.py', 'panoptic-fpn_r50_fpn_1x_coco.py'}  # mmdet's, Cityscapes', mmdet's
+    assert not [
+        p.name
+        for p in folder.iterdir()
+        if p.is_dir() and p.name != '__pycache__' and f'({p.name}/README.md)' not in text
+    ]
+    known = {
+        p.name for top in ('configs', 'tools', 'tests', 'hyctas_mm', 'benchmarks') for p in (ROOT / top).rglob('*.py')
+    }
+    known |= {
+        'ade20k2coco.py',
+        'createPanopticImgs.py',
+        'panoptic-fpn_r50_fpn_1x_coco.py',
+    }  # mmdet's, Cityscapes', mmdet's
     assert {Path(name).name for name in re.findall(r'[\w./-]+\.py\b', text)} <= known
     links = [link for link in re.findall(r'\]\(([^)#]+)', text) if '://' not in link]
     assert not [link for link in links if not (folder / link).exists()]
 
 
-# Tiny data in the real layouts ------------------------------------------------------------------------------------------------
+# Tiny data in the real layouts ----------------------------------------------------------------------------------------
 
 SHAPES = ((64, 96), (96, 80), (48, 144))
 Names = Sequence[str]
 
 
-def write_panoptic(root: Path, images: str, pngs: str, target: str, things: Names, stuff: Names, count: int, prefix: str = '') -> None:
+def write_panoptic(
+    root: Path, images: str, pngs: str, target: str, things: Names, stuff: Names, count: int, prefix: str = ''
+) -> None:
     """Images of 16x16 blocks in a COCO-panoptic data set: things of one block each, stuff of many, one block void."""
     rng = np.random.default_rng(0)
     names = (*things, *stuff)
-    categories = [dict(id=3 * n + 1, name=name, isthing=int(n < len(things)), color=[n, 255 - n, 99]) for n, name in enumerate(names)]
+    categories = [
+        dict(id=3 * n + 1, name=name, isthing=int(n < len(things)), color=[n, 255 - n, 99])
+        for n, name in enumerate(names)
+    ]
     content: dict[str, Any] = dict(images=[], annotations=[], categories=categories)
     for number in range(count):
         stem, (height, width) = f'{prefix}{number + 9:012d}', SHAPES[number % 3]
@@ -191,12 +247,19 @@ def write_panoptic(root: Path, images: str, pngs: str, target: str, things: Name
         labels[:5] = rng.choice(len(things), size=5)
         ids = np.where(labels < len(things), 300 + np.arange(len(labels)), 70000 + labels)
         ids[-1] = 0
-        infos = [dict(id=int(i), category_id=categories[labels[ids == i][0]]['id'], iscrowd=int(i == 304)) for i in np.unique(ids) if i]
+        infos = [
+            dict(id=int(i), category_id=categories[labels[ids == i][0]]['id'], iscrowd=int(i == 304))
+            for i in np.unique(ids)
+            if i
+        ]
         infos = [dict(info, bbox=[0, 0, 16, 16], area=256) for info in infos]
         block = np.ones((16, 16))
         picture = np.kron(rng.integers(0, 256, (*shape, 3)), block[..., None]).astype(np.uint8)
         mmcv.imwrite(picture, str(root / images / f'{stem}.jpg'))
-        mmcv.imwrite(rgb_from_ids(np.kron(ids.reshape(shape), block).astype(np.int32))[..., ::-1], str(root / pngs / f'{stem}.png'))
+        mmcv.imwrite(
+            rgb_from_ids(np.kron(ids.reshape(shape), block).astype(np.int32))[..., ::-1],
+            str(root / pngs / f'{stem}.png'),
+        )
         content['images'].append(dict(id=stem, file_name=f'{stem}.jpg', height=height, width=width))
         content['annotations'].append(dict(image_id=stem, file_name=f'{stem}.png', segments_info=infos))
     (root / target).write_text(json.dumps(content))
@@ -219,27 +282,48 @@ def ade20k(root: Path) -> None:
     meta = ADE20KPanopticDataset.METAINFO
     for split, folder, count in (('train', 'training', 6), ('val', 'validation', 2)):
         name = f'ade20k_panoptic_{split}'
-        write_panoptic(root, f'images/{folder}', name, f'{name}.json', meta['thing_classes'], meta['stuff_classes'], count, f'ADE_{split}_')
+        write_panoptic(
+            root,
+            f'images/{folder}',
+            name,
+            f'{name}.json',
+            meta['thing_classes'],
+            meta['stuff_classes'],
+            count,
+            f'ADE_{split}_',
+        )
 
 
 def coco200(root: Path) -> None:
     meta = CocoPanopticDataset.METAINFO
     for split, count in (('train', 6), ('val', 2)):
-        write_panoptic(root, f'images/{split}', f'panoptic_{split}', f'panoptic_{split}.json', meta['thing_classes'], meta['stuff_classes'], count)
+        write_panoptic(
+            root,
+            f'images/{split}',
+            f'panoptic_{split}',
+            f'panoptic_{split}.json',
+            meta['thing_classes'],
+            meta['stuff_classes'],
+            count,
+        )
         groups = [f'thing {n}' for n in range(12)], [f'stuff {n}' for n in range(15)]
         write_panoptic(root, f'images/{split}', f'panoptic27_{split}', f'panoptic27_{split}.json', *groups, count)
 
 
 def nuclei(root: Path) -> None:
     for split, count in (('train', 6), ('val', 2)):
-        write_panoptic(root, f'images/{split}', f'panoptic_{split}', f'panoptic_{split}.json', ['nucleus'], ['background'], count)
+        write_panoptic(
+            root, f'images/{split}', f'panoptic_{split}', f'panoptic_{split}.json', ['nucleus'], ['background'], count
+        )
 
 
 def toy(root: Path) -> None:
     toy_streets_panoptic(root, num_train=6, num_val=2, height=64, width=128)
 
 
-LAYOUTS: dict[str, Callable[[Path], None]] = dict(cityscapes=cityscapes, coco=coco, ade20k=ade20k, coco200=coco200, nuclei=nuclei, toy=toy)
+LAYOUTS: dict[str, Callable[[Path], None]] = dict(
+    cityscapes=cityscapes, coco=coco, ade20k=ade20k, coco200=coco200, nuclei=nuclei, toy=toy
+)
 
 
 @pytest.fixture(scope='module')
@@ -321,7 +405,9 @@ def test_batches_have_the_size_of_the_name(path: Path, roots: dict[str, Path], t
         labels, maps = sample['data_samples'].gt_sem_seg.sem_seg, sample['data_samples'].gt_panoptic_maps
         assert sample['inputs'].shape == (3, height, width) and labels.shape == (1, height, width) == maps.center.shape
         assert set(labels.unique().tolist()) <= {*range(things + stuff), 255}
-    assert any(dataset[n]['data_samples'].gt_panoptic_maps.center.max() == 1 for n in range(3)), 'no image has an instance'
+    assert any(dataset[n]['data_samples'].gt_panoptic_maps.center.max() == 1 for n in range(3)), (
+        'no image has an instance'
+    )
 
 
 def assert_finite(steps: list[dict[str, float]], names: set[str]) -> None:
@@ -356,27 +442,44 @@ def test_supernet_and_search(path: Path, roots: dict[str, Path], tmp_path: Path)
     assert_finite(steps, LOSSES)
     cfg = read(path, roots, tmp_path / 'search')
     assert cfg.train_cfg.objectives == ['PQ', 'latency_ms']
-    cfg.train_cfg.update(supernet=str(tmp_path / 'supernet' / 'iter_2.pth'), input_hw=(64, 64), population=2, generations=1, branches=(1,))
+    cfg.train_cfg.update(
+        supernet=str(tmp_path / 'supernet' / 'iter_2.pth'),
+        input_hw=(64, 64),
+        population=2,
+        generations=1,
+        branches=(1,),
+    )
     cfg.train_cfg.update(calibration_batches=2, num_chosen=1, objectives=['PQ', 'macs_g'], post_processing=False)
     Runner.from_cfg(cfg).train()
     found = list((tmp_path / 'search' / 'search' / 'subnets').glob('*/config.py'))
     assert len(found) == 1
     exported, source = Config.fromfile(found[0]), Config.fromfile(path.parent / cfg.train_cfg.subnet_config)
-    assert exported.model.backbone.arch == exported.model.panoptic_head.arch == load_arch(found[0].parent / 'arch.json').to_dict()
+    assert (
+        exported.model.backbone.arch
+        == exported.model.panoptic_head.arch
+        == load_arch(found[0].parent / 'arch.json').to_dict()
+    )
     for key in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_imports', 'default_scope'):
         assert exported[key] == source[key]
-    ours, theirs = (json.loads(json.dumps(c.model.test_cfg)) for c in (exported, source))  # dumping makes lists of tuples
+    ours, theirs = (
+        json.loads(json.dumps(c.model.test_cfg)) for c in (exported, source)
+    )  # dumping makes lists of tuples
     assert ours == theirs
 
 
 def test_converter_draws_toy_streets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script, small = 'tools/dataset_converters/toy_streets_panoptic.py', ('--num-train', 3, '--num-val', 1, '--shape', 64, 128)
+    script, small = (
+        'tools/dataset_converters/toy_streets_panoptic.py',
+        ('--num-train', 3, '--num-val', 1, '--shape', 64, 128),
+    )
     assert run_script(monkeypatch, script, tmp_path / 'toy', *small) == 0
     categories = json.loads((tmp_path / 'toy' / 'panoptic_train.json').read_text())['categories']
-    assert {category['name'] for category in categories} == set(TOY_NAMES) and sum(category['isthing'] for category in categories) == 4
+    assert {category['name'] for category in categories} == set(TOY_NAMES) and sum(
+        category['isthing'] for category in categories
+    ) == 4
 
 
-# Panoptic FPN -----------------------------------------------------------------------------------------------------------------
+# Panoptic FPN ---------------------------------------------------------------------------------------------------------
 
 
 def test_panoptic_fpn_is_mmdets() -> None:
@@ -387,7 +490,11 @@ def test_panoptic_fpn_is_mmdets() -> None:
     theirs = Config.fromfile(original)
     assert theirs.pop('custom_hooks') == []
     found = differences(ours.to_dict(), theirs.to_dict())
-    changed = {f for f in found if not f.startswith(('model.backbone', 'val_evaluator', 'test_evaluator')) and 'pipeline' not in f}
+    changed = {
+        f
+        for f in found
+        if not f.startswith(('model.backbone', 'val_evaluator', 'test_evaluator')) and 'pipeline' not in f
+    }
     data = {f'{name}_dataloader.dataset.type' for name in ('train', 'val', 'test')}
     assert changed == {'custom_imports', 'model.neck.in_channels', 'visualizer.type'} | data
     with torch.device('meta'):
@@ -399,8 +506,15 @@ def test_panoptic_fpn_trains_and_is_scored(roots: dict[str, Path], tmp_path: Pat
     cfg.model.neck.in_channels = list(HyCTASBackbone(arch=cfg.model.backbone.arch, base_channels=2).out_channels)
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2, val_interval=10**9)
     cfg.param_scheduler, cfg.default_hooks.checkpoint.by_epoch = None, False
-    cfg.model.test_cfg.rcnn.score_thr, cfg.model.test_cfg.panoptic.stuff_area_limit = 0.0, 256  # an untrained network is sure of nothing
-    cfg.model.train_cfg.rcnn.sampler.num, cfg.model.train_cfg.rpn_proposal.max_per_img, cfg.model.test_cfg.rpn.max_per_img = 16, 20, 20
+    cfg.model.test_cfg.rcnn.score_thr, cfg.model.test_cfg.panoptic.stuff_area_limit = (
+        0.0,
+        256,
+    )  # an untrained network is sure of nothing
+    (
+        cfg.model.train_cfg.rcnn.sampler.num,
+        cfg.model.train_cfg.rpn_proposal.max_per_img,
+        cfg.model.test_cfg.rpn.max_per_img,
+    ) = 16, 20, 20
     cfg.randomness = dict(seed=0)  # with other weights it may find no instance at all
     runner, steps = train(cfg)
     assert_finite(steps, {'loss_rpn_cls', 'loss_bbox', 'loss_mask', 'loss_seg'})
@@ -410,7 +524,9 @@ def test_panoptic_fpn_trains_and_is_scored(roots: dict[str, Path], tmp_path: Pat
     panoptic = sample.pred_panoptic_seg.sem_seg
     assert panoptic.shape == sample.gt_panoptic_seg.sem_seg.shape
     labels, numbers = panoptic % 1000, panoptic // 1000
-    assert ((numbers > 0) == (labels < 80)).all() and labels.max() <= 133, 'things have instances, stuff follows them, void is 133'
+    assert ((numbers > 0) == (labels < 80)).all() and labels.max() <= 133, (
+        'things have instances, stuff follows them, void is 133'
+    )
     assert numbers.max() > 0
 
 
@@ -422,7 +538,13 @@ def test_panoptic_instances() -> None:
     """Boxes around visible masks, crowd for the semantic labels only, things that a crop has cut away left out."""
     ids = np.zeros((6, 8), np.int32)
     ids[:, :4], ids[1:4, 2:6], ids[5, 7], ids[4:, 4:6] = 9, 500, 255, 70000
-    segments = [segment(9, 3, is_thing=False), segment(500, 1), segment(255, 0), segment(70000, 0, iscrowd=True), segment(8, 1)]
+    segments = [
+        segment(9, 3, is_thing=False),
+        segment(500, 1),
+        segment(255, 0),
+        segment(70000, 0, iscrowd=True),
+        segment(8, 1),
+    ]
     found = instances_of(ids, segments)
     assert found['gt_bboxes'].tensor.tolist() == [[2, 1, 6, 4], [7, 5, 8, 6]]
     assert found['gt_bboxes_labels'].tolist() == [1, 0] and found['gt_ignore_flags'].tolist() == [False, False]
@@ -438,7 +560,11 @@ def test_panoptic_instances() -> None:
 
 def test_panoptic_instances_of_an_image_without_any() -> None:
     found = instances_of(np.full((4, 5), 9), [segment(9, 3, is_thing=False)])
-    assert found['gt_bboxes'].tensor.shape == (0, 4) and found['gt_masks'].masks.shape == (0, 4, 5) and not len(found['gt_bboxes_labels'])
+    assert (
+        found['gt_bboxes'].tensor.shape == (0, 4)
+        and found['gt_masks'].masks.shape == (0, 4, 5)
+        and not len(found['gt_bboxes_labels'])
+    )
 
 
 def test_the_classes_of_cityscapes_are_counted() -> None:

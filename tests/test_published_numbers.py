@@ -1,4 +1,6 @@
-"""Params and multiply-accumulates of the release, met digit by digit; the command that prints them; the page that sets them beside the paper's."""
+"""Params and multiply-accumulates of the release, met digit by digit; the command that prints them; the page that sets
+them beside the paper's.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,16 @@ PAGE = (ROOT / 'docs' / 'published_numbers.md').read_text()
 
 @cache
 def counted(key: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Our counts of a golden network, e.g. ``'L F16 mt0 640x640 nc150'``: as it ships here, and with what the release computes for nothing."""
-    letter, base, kind, height, width, classes = re.fullmatch(r'(\w) F(\d+) mt(\d) (\d+)x(\d+)(?: nc(\d+))?', key).groups()
-    network = measuring.published(f'hyctas-{letter.lower()}', (int(height), int(width)), int(base), LOW_LEVELS[int(kind)], int(classes or 19))
+    """Our counts of a golden network, e.g.
+
+    ``'L F16 mt0 640x640 nc150'``: as it ships here, and with what the release computes for nothing.
+    """
+    letter, base, kind, height, width, classes = re.fullmatch(
+        r'(\w) F(\d+) mt(\d) (\d+)x(\d+)(?: nc(\d+))?', key
+    ).groups()
+    network = measuring.published(
+        f'hyctas-{letter.lower()}', (int(height), int(width)), int(base), LOW_LEVELS[int(kind)], int(classes or 19)
+    )
     return measuring.count(network), measuring.count(network, as_release=True)
 
 
@@ -87,12 +96,18 @@ def test_table_2_to_the_printed_digits() -> None:
         assert (round(costs['conv_G'], 1), round(costs['params'] / 1e6, 2)) == numbers
 
 
-# The page -------------------------------------------------------------------------------------------------------------------------
+# The page -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('key', [k for k in SEMANTIC if k.startswith(('S F12', 'M F12', 'L F16')) and not k.endswith('nc19')])
+@pytest.mark.parametrize(
+    'key', [k for k in SEMANTIC if k.startswith(('S F12', 'M F12', 'L F16')) and not k.endswith('nc19')]
+)
 def test_the_page_shows_these_counts(key: str) -> None:
-    cells = [key[0], LOW_LEVELS[int(key.split('mt')[1][0])], *(cell for counts in counted(key) for cell in printed(counts))]
+    cells = [
+        key[0],
+        LOW_LEVELS[int(key.split('mt')[1][0])],
+        *(cell for counts in counted(key) for cell in printed(counts)),
+    ]
     assert f'| {" | ".join(cells)} |' in PAGE
 
 
@@ -108,10 +123,13 @@ def test_the_page_shows_the_ops() -> None:
     for op, down in (('conv', False), ('lite_conv', False), ('attention', True), ('attention', False)):
         costs = table_2(op, down)
         both = costs['conv_G'] + costs['attn_G']
-        assert f'| `{op}`{", going down" if down else ""} | {costs["conv_G"]:.3f} | {both:.3f} | {costs["params"] / 1e6:.3f} |' in PAGE
+        assert (
+            f'| `{op}`{", going down" if down else ""} | {costs["conv_G"]:.3f} | {both:.3f} | '
+            f'{costs["params"] / 1e6:.3f} |' in PAGE
+        )
 
 
-# The command ----------------------------------------------------------------------------------------------------------------------
+# The command ----------------------------------------------------------------------------------------------------------
 
 
 def run(tmp_path: Path, *args: object) -> list[dict[str, Any]]:
@@ -136,7 +154,10 @@ def test_command_counts_published_networks_by_name(tmp_path: Path, capsys: pytes
 
 
 def test_command_measures_configs_at_the_size_they_test_at(tmp_path: Path) -> None:
-    subnet, fcn = ROOT / 'configs' / 'quickstart' / 'toy_streets_subnet.py', next((ROOT / 'configs' / 'drop_in').glob('fcn_*.py'))
+    subnet, fcn = (
+        ROOT / 'configs' / 'quickstart' / 'toy_streets_subnet.py',
+        next((ROOT / 'configs' / 'drop_in').glob('fcn_*.py')),
+    )
     rows = run(tmp_path, subnet, fcn, '--seconds', 0.02, '--rounds', 2, '--device', 'cpu')
     assert [row['input'] for row in rows] == [[128, 256], [256, 512]]
     for row in rows:
@@ -152,8 +173,12 @@ def test_command_counts_detectors(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert 'networks with a HyCTASHead' in refused(capsys, next(folder.glob('retinanet*.py')), '--as-release')
 
 
-def sized(test: list[dict[str, Any]] = [], train: list[dict[str, Any]] = [], crop: tuple[int, int] | None = None) -> Any:
-    loaders = {f'{part}_dataloader': dict(dataset=dict(pipeline=steps)) for part, steps in (('test', test), ('train', train))}
+def sized(
+    test: list[dict[str, Any]] = [], train: list[dict[str, Any]] = [], crop: tuple[int, int] | None = None
+) -> Any:
+    loaders = {
+        f'{part}_dataloader': dict(dataset=dict(pipeline=steps)) for part, steps in (('test', test), ('train', train))
+    }
     return measuring.input_size(Config(dict(model=dict(data_preprocessor=dict(size=crop)), **loaders)))
 
 

@@ -17,7 +17,12 @@ from hyctas_mm.engine.export import write_architecture
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'quickstart'
 SPACE = dict(layers=4, base_channels=4)
-SCREENED = {'train_cfg.branches': (1,), 'train_cfg.population': 6, 'train_cfg.generations': 4, 'train_cfg.screening': dict(images=3, deviations=0.0)}
+SCREENED = {
+    'train_cfg.branches': (1,),
+    'train_cfg.population': 6,
+    'train_cfg.generations': 4,
+    'train_cfg.screening': dict(images=3, deviations=0.0),
+}
 """Options of a search that gives up on some of its candidates."""
 FAST = {
     'train_cfg.max_iters': 2,
@@ -49,7 +54,13 @@ def config(kind: str, root: Path, work_dir: Path, **options: Any) -> Config:
     if kind == 'search':
         cfg.val_dataloader.dataset.indices = 8
         cfg.train_cfg.update(
-            input_hw=(64, 128), objectives=['mIoU', 'macs_g'], branches=(1, 2), population=3, generations=2, calibration_batches=2, num_chosen=2
+            input_hw=(64, 128),
+            objectives=['mIoU', 'macs_g'],
+            branches=(1, 2),
+            population=3,
+            generations=2,
+            calibration_batches=2,
+            num_chosen=2,
         )
         cfg.train_cfg.subnet_config = str(CONFIGS / 'toy_streets_subnet.py')
     else:

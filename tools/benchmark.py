@@ -31,52 +31,79 @@ from hyctas_mm.cli import tells_mistakes
 
 DEVICE = 'default: a GPU where there is one'
 
-# Command lines --------------------------------------------------------------------------------------------------------------------
+# Command lines --------------------------------------------------------------------------------------------------------
 
 
 def count_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network_arguments(parser)
-    parser.add_argument('--as-release', action='store_true', help='count also with the two fusions that the release computes for nothing')
-    parser.add_argument('--no-latency', action='store_true', help='count only: fast, and no memory is taken at any size')
+    parser.add_argument(
+        '--as-release',
+        action='store_true',
+        help='count also with the two fusions that the release computes for nothing',
+    )
+    parser.add_argument(
+        '--no-latency', action='store_true', help='count only: fast, and no memory is taken at any size'
+    )
     add_measuring_arguments(parser)
     return parser
 
 
 def latency_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='benchmark.py latency', description='Latency of fixed networks in eval mode with batch norm fused.')
+    parser = argparse.ArgumentParser(
+        prog='benchmark.py latency', description='Latency of fixed networks in eval mode with batch norm fused.'
+    )
     add_network_arguments(parser)
-    parser.add_argument('--backend', default='eager', help='one of eager, channels_last, compile, cudagraph, onnxruntime')
+    parser.add_argument(
+        '--backend', default='eager', help='one of eager, channels_last, compile, cudagraph, onnxruntime'
+    )
     add_measuring_arguments(parser)
     add_condition_arguments(parser)
     return parser
 
 
 def memory_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='benchmark.py memory', description='Peak memory of a training step with SGD and momentum, in float32.')
+    parser = argparse.ArgumentParser(
+        prog='benchmark.py memory', description='Peak memory of a training step with SGD and momentum, in float32.'
+    )
     add_network_arguments(parser)
     parser.add_argument('--batch', type=int, required=True, help='images of a step')
     parser.add_argument('--device', help='where the networks are trained')
-    parser.add_argument('--check', action='store_true', help='train two steps on blank images, in a process of its own, and measure')
+    parser.add_argument(
+        '--check', action='store_true', help='train two steps on blank images, in a process of its own, and measure'
+    )
     parser.add_argument('--json', metavar='FILE', type=Path, help='write the numbers to a file')
     return parser
 
 
 def build_table_parser() -> argparse.ArgumentParser:
-    parser = table_parser('build-table', 'Measures the parts of random networks of a search space until few new ones appear.')
+    parser = table_parser(
+        'build-table', 'Measures the parts of random networks of a search space until few new ones appear.'
+    )
     parser.add_argument('--out', type=Path, required=True, help='the table; one that exists is continued')
     parser.add_argument('--samples', type=int, default=300, help='random networks at most (default: 300)')
-    parser.add_argument('--part-seconds', type=float, default=0.1, help='time to measure each new part in each round (default: 0.1)')
-    parser.add_argument('--rounds', type=int, default=5, help='how often each part is measured; its quietest round counts (default: 5)')
+    parser.add_argument(
+        '--part-seconds', type=float, default=0.1, help='time to measure each new part in each round (default: 0.1)'
+    )
+    parser.add_argument(
+        '--rounds', type=int, default=5, help='how often each part is measured; its quietest round counts (default: 5)'
+    )
     return parser
 
 
 def check_table_parser() -> argparse.ArgumentParser:
-    parser = table_parser('check-table', 'Compares the predictions of a latency table with measurements of whole random networks.')
+    parser = table_parser(
+        'check-table', 'Compares the predictions of a latency table with measurements of whole random networks.'
+    )
     parser.add_argument('table', type=Path, help='the table; parts that it lacks are measured and added')
     parser.add_argument('--archs', type=int, default=40, help='random networks (default: 40)')
     parser.add_argument('--seconds', type=float, default=1.5, help='time to measure each network (default: 1.5)')
-    parser.add_argument('--rounds', type=int, default=5, help='rounds that the time is split over, each visiting every network (default: 5)')
+    parser.add_argument(
+        '--rounds',
+        type=int,
+        default=5,
+        help='rounds that the time is split over, each visiting every network (default: 5)',
+    )
     parser.add_argument('--json', metavar='FILE', type=Path, help='write the numbers to a file')
     parser.set_defaults(seed=1)
     return parser
@@ -86,7 +113,13 @@ def table_parser(name: str, description: str) -> argparse.ArgumentParser:
     """What the commands on tables share."""
     parser = argparse.ArgumentParser(prog=f'benchmark.py {name}', description=description)
     parser.add_argument('config', help='config of a search or of a supernet')
-    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), help='input size; default: train_cfg.input_hw, or what the config tests at')
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='input size; default: train_cfg.input_hw, or what the config tests at',
+    )
     parser.add_argument('--device', help=DEVICE)
     parser.add_argument('--seed', type=int, default=0, help='of the random networks')
     add_condition_arguments(parser)
@@ -95,11 +128,21 @@ def table_parser(name: str, description: str) -> argparse.ArgumentParser:
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Which networks."""
-    parser.add_argument('networks', nargs='+', help=f'configs of networks, architecture files (.json), or published ones: {", ".join(zoo_names())}')
-    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), help='input size; default: as the config says')
+    parser.add_argument(
+        'networks',
+        nargs='+',
+        help=f'configs of networks, architecture files (.json), or published ones: {", ".join(zoo_names())}',
+    )
+    parser.add_argument(
+        '--shape', type=int, nargs=2, metavar=('H', 'W'), help='input size; default: as the config says'
+    )
     only = parser.add_argument_group('published networks (by default at 1024 2048) and architecture files only')
-    only.add_argument('--base-channels', type=int, help="filter multiplier; default: the paper's, 12 for S and M, 16 for L")
-    only.add_argument('--low-level', choices=LOW_LEVELS, help="maps of the stem that the head fuses; default: the architecture's")
+    only.add_argument(
+        '--base-channels', type=int, help="filter multiplier; default: the paper's, 12 for S and M, 16 for L"
+    )
+    only.add_argument(
+        '--low-level', choices=LOW_LEVELS, help="maps of the stem that the head fuses; default: the architecture's"
+    )
     only.add_argument('--classes', type=int, help='number of classes; default: 19')
 
 
@@ -107,8 +150,12 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """How to measure."""
     parser.add_argument('--json', metavar='FILE', type=Path, help='write the numbers to a file')
     parser.add_argument('--device', help=DEVICE)
-    parser.add_argument('--seconds', type=float, default=6.0, help="time to measure each network (default: the paper's 6)")
-    parser.add_argument('--rounds', type=int, default=6, help='rounds that the time is split over, each visiting every network')
+    parser.add_argument(
+        '--seconds', type=float, default=6.0, help="time to measure each network (default: the paper's 6)"
+    )
+    parser.add_argument(
+        '--rounds', type=int, default=6, help='rounds that the time is split over, each visiting every network'
+    )
 
 
 def add_condition_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,14 +165,19 @@ def add_condition_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall', help=clock)
 
 
-# The command ----------------------------------------------------------------------------------------------------------------------
+# The command ----------------------------------------------------------------------------------------------------------
 
 
 @tells_mistakes
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command that the first argument names, or counts and measures."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    parsers = {'latency': latency_parser, 'memory': memory_parser, 'build-table': build_table_parser, 'check-table': check_table_parser}
+    parsers = {
+        'latency': latency_parser,
+        'memory': memory_parser,
+        'build-table': build_table_parser,
+        'check-table': check_table_parser,
+    }
     command = argv.pop(0) if argv and argv[0] in parsers else 'count'
     args = parsers.get(command, count_parser)().parse_args(argv)
     warnings.filterwarnings('ignore')

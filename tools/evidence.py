@@ -1,8 +1,8 @@
 """Experiments that show whether a search can be trusted (paper section 4.5). Each goes on where it was interrupted.
 
 Examples:
-    python tools/evidence.py rank_correlation SEARCH_CONFIG --supernet plain.pth sandwich.pth --archs 10 --iters 800 --seeds 0 1
-    python tools/evidence.py random_baseline WORK_DIR --per-track 5
+    python tools/evidence.py rank_correlation SEARCH_CONFIG --supernet plain.pth sandwich.pth --archs 10 --iters 800
+    --seeds 0 1 python tools/evidence.py random_baseline WORK_DIR --per-track 5
     python tools/evidence.py perturb WORK_DIR --arch ARCHID
     python tools/evidence.py hypervolume SEARCH_CONFIG --supernet plain.pth --seeds 0 1 2 --budget 96
     python tools/evidence.py hypervolume nsga2=WORK_DIR_1 nsga2=WORK_DIR_2 --out compared.png
@@ -31,14 +31,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     command = commands.add_parser('rank_correlation', help='supernet score against training from scratch (Table 1)')
     add_config_arguments(command)
-    command.add_argument('--supernet', nargs='+', required=True, metavar='PTH', help='checkpoints to compare; differences are to the first')
+    command.add_argument(
+        '--supernet',
+        nargs='+',
+        required=True,
+        metavar='PTH',
+        help='checkpoints to compare; differences are to the first',
+    )
     command.add_argument('--archs', type=int, default=10, help='random architectures to train (default 10)')
     _add_training_arguments(command, 'architectures')
     command.set_defaults(run=run_rank_correlation)
 
     command = commands.add_parser('random_baseline', help='chosen networks against random ones of like cost (Table 7)')
     command.add_argument('work_dir', help='work dir of a finished search')
-    command.add_argument('--per-track', type=int, default=5, help='random networks for each number of branches (default 5)')
+    command.add_argument(
+        '--per-track', type=int, default=5, help='random networks for each number of branches (default 5)'
+    )
     _add_training_arguments(command, 'random networks')
     command.set_defaults(run=run_random_baseline)
 
@@ -48,16 +56,32 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_training_arguments(command, 'shifts of attention')
     command.set_defaults(run=run_perturb)
 
-    command = commands.add_parser('hypervolume', help='NSGA-II against random search and regularised evolution, or finished searches')
-    command.add_argument('sources', nargs='+', help='a search config; or finished searches (archive or folder), NAME=PATH to group them')
+    command = commands.add_parser(
+        'hypervolume', help='NSGA-II against random search and regularised evolution, or finished searches'
+    )
+    command.add_argument(
+        'sources', nargs='+', help='a search config; or finished searches (archive or folder), NAME=PATH to group them'
+    )
     command.add_argument('--work-dir', help='where the results of a config go; default work_dirs/<config name>')
     command.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
     command.add_argument('--supernet', metavar='PTH', help="checkpoint, in place of the config's")
     command.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     command.add_argument('--budget', type=int, default=96, help='evaluations of each run (default 96)')
     command.add_argument('--population', type=int, default=8, help='population of each number of branches (default 8)')
-    command.add_argument('--ideal', nargs='+', default=[], metavar='NAME=VALUE', help='best corner of the volume; default the best value of all runs')
-    command.add_argument('--reference', nargs='+', default=[], metavar='NAME=VALUE', help='worst corner; default the worst value of all runs')
+    command.add_argument(
+        '--ideal',
+        nargs='+',
+        default=[],
+        metavar='NAME=VALUE',
+        help='best corner of the volume; default the best value of all runs',
+    )
+    command.add_argument(
+        '--reference',
+        nargs='+',
+        default=[],
+        metavar='NAME=VALUE',
+        help='worst corner; default the worst value of all runs',
+    )
     command.add_argument('--out', help='PNG to write, JSON beside it; default hypervolume.png in the work dir')
     command.set_defaults(run=run_hypervolume)
     return parser.parse_args(argv)
@@ -65,7 +89,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _add_training_arguments(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument('--iters', type=int, help="steps of each training, its schedule scaled; default the config's")
-    command.add_argument('--seeds', type=int, nargs='+', default=[0], help='train every network once with each (default 0)')
+    command.add_argument(
+        '--seeds', type=int, nargs='+', default=[0], help='train every network once with each (default 0)'
+    )
     command.add_argument('--sample-seed', type=int, default=0, help=f'seed of the {what} (default 0)')
 
 
@@ -78,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.run(args)
 
 
-# Commands -------------------------------------------------------------------------------------------------------------------------
+# Commands -------------------------------------------------------------------------------------------------------------
 
 
 def run_rank_correlation(args: argparse.Namespace) -> None:
@@ -90,14 +116,25 @@ def run_rank_correlation(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     folder = Path(cfg.work_dir) / 'rank_correlation'
     search = OpenSearch(cfg, folder / 'logs')
-    result = measure_rank_correlation(search, args.supernet, folder, args.archs, args.iters, args.seeds, args.sample_seed)
+    result = measure_rank_correlation(
+        search, args.supernet, folder, args.archs, args.iters, args.seeds, args.sample_seed
+    )
     rows = []
     for arch in result['archs']:
         scores = [s['scores'][arch['archid']] for s in result['supernets']]
-        rows.append([arch['archid'], str(arch['branches']), *_costs(arch['costs']), *(f'{value:.2f}' for value in (*scores, arch['accuracy']))])
+        rows.append(
+            [
+                arch['archid'],
+                str(arch['branches']),
+                *_costs(arch['costs']),
+                *(f'{value:.2f}' for value in (*scores, arch['accuracy'])),
+            ]
+        )
     supernets = [s['supernet'] for s in result['supernets']]
     costs = [label_of(name) for name in result['archs'][0]['costs']]
-    _print(f'{result["score"]} of random architectures', ['network', 'branches', *costs, *supernets, 'from scratch'], rows)
+    _print(
+        f'{result["score"]} of random architectures', ['network', 'branches', *costs, *supernets, 'from scratch'], rows
+    )
     rows = []
     for entry in result['supernets']:
         rows.append([entry['supernet'], *(_interval(entry['correlation'][name]) for name in MEASURES)])
@@ -120,7 +157,11 @@ def run_random_baseline(args: argparse.Namespace) -> None:
             found = track[group]
             costs = [_spread(found['costs'][name]) for name in names]
             rows.append([f'{group}-{track["branches"]}', str(len(found['networks'])), *costs, _spread(found['score'])])
-    _print(f'networks of like {label_of(result["matched_cost"])}', ['group', 'networks', *map(label_of, names), label_of(result['score'])], rows)
+    _print(
+        f'networks of like {label_of(result["matched_cost"])}',
+        ['group', 'networks', *map(label_of, names), label_of(result['score'])],
+        rows,
+    )
 
 
 def run_perturb(args: argparse.Namespace) -> None:
@@ -133,10 +174,16 @@ def run_perturb(args: argparse.Namespace) -> None:
     rows = []
     for row in result['variants']:
         if 'score' in row:
-            rows.append([row['name'], *_costs(row['costs']), _spread(row['score']), f'{row["difference"]:+.2f}', row['note']])
+            rows.append(
+                [row['name'], *_costs(row['costs']), _spread(row['score']), f'{row["difference"]:+.2f}', row['note']]
+            )
         else:
             rows.append([row['name'], *['–'] * len(names), '–', '–', row['note']])
-    _print(f'variants of {result["archid"]}', ['variant', *map(label_of, names), label_of(result['score']), 'difference', 'note'], rows)
+    _print(
+        f'variants of {result["archid"]}',
+        ['variant', *map(label_of, names), label_of(result['score']), 'difference', 'note'],
+        rows,
+    )
 
 
 def run_hypervolume(args: argparse.Namespace) -> None:
@@ -149,11 +196,20 @@ def run_hypervolume(args: argparse.Namespace) -> None:
     ideal, reference = _values(args.ideal), _values(args.reference)
     if args.sources[0].endswith('.py'):
         if len(args.sources) > 1:
-            raise BadValue(f'{len(args.sources)} sources; expected one search config (.py), or finished searches (folders or archives)')
-        cfg = load_config(argparse.Namespace(config=args.sources[0], data_root=args.data_root, cfg_options=None, work_dir=args.work_dir))
+            raise BadValue(
+                f'{len(args.sources)} sources; expected one search config (.py), or finished searches (folders or '
+                'archives)'
+            )
+        cfg = load_config(
+            argparse.Namespace(
+                config=args.sources[0], data_root=args.data_root, cfg_options=None, work_dir=args.work_dir
+            )
+        )
         folder = Path(cfg.work_dir) / 'hypervolume'
         search = OpenSearch(cfg, folder / 'logs')
-        runs, objectives = hypervolume.compare_on_supernet(search, args.supernet, folder, args.seeds, args.budget, args.population)
+        runs, objectives = hypervolume.compare_on_supernet(
+            search, args.supernet, folder, args.seeds, args.budget, args.population
+        )
     else:
         folder = Path(args.work_dir or '.')
         runs, objectives = hypervolume.read_runs(args.sources)
@@ -172,7 +228,7 @@ def run_hypervolume(args: argparse.Namespace) -> None:
     print(f'{out}, {out.with_suffix(".json")}')
 
 
-# Tables ---------------------------------------------------------------------------------------------------------------------------
+# Tables ---------------------------------------------------------------------------------------------------------------
 
 
 def _print(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -59,7 +59,9 @@ def main() -> None:
             cure = "give --calibrate 0, which needs no images and keeps the supernet's own batch norm"
             raise NoSuchFile(f'{error}; or {cure}') from None
         generator = torch.Generator().manual_seed(0)
-        loader = DataLoader(dataset, cfg.train_dataloader.batch_size, shuffle=True, collate_fn=pseudo_collate, generator=generator)
+        loader = DataLoader(
+            dataset, cfg.train_dataloader.batch_size, shuffle=True, collate_fn=pseudo_collate, generator=generator
+        )
         recalibrate_bn(subnet, (batch for _, batch in zip(range(args.calibrate), loader, strict=False)))
     folder = export_subnet(args.out, subnet, cfg, arch, space.base_channels)
     print(arch.describe())

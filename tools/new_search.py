@@ -1,4 +1,5 @@
-"""Looks at a folder of images and labels and writes the configs of a search for it, sized to the data, the device and a latency budget.
+"""Looks at a folder of images and labels and writes the configs of a search for it, sized to the data, the device and
+a latency budget.
 
 Example:
     python tools/new_search.py --data-root data/camvid --latency-ms 20
@@ -32,23 +33,38 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data-root', type=Path, required=True, help='folder with images and labels')
     parser.add_argument(
-        '--classes', nargs='+', metavar='NAME', help='class names by label index, or a .txt file of them (default DATA_ROOT/classes.txt)'
+        '--classes',
+        nargs='+',
+        metavar='NAME',
+        help='class names by label index, or a .txt file of them (default DATA_ROOT/classes.txt)',
     )
     parser.add_argument(
-        '--like', choices=['cityscapes', 'ade20k', 'coco-panoptic'], help='take augmentation and crops from there; coco-panoptic: panoptic'
+        '--like',
+        choices=['cityscapes', 'ade20k', 'coco-panoptic'],
+        help='take augmentation and crops from there; coco-panoptic: panoptic',
     )
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: a GPU where there is one)')
     parser.add_argument(
-        '--space', choices=['paper', 'wide'], default='paper', help='wide: stem, head and low-level fusion are searched too, for the fastest networks'
+        '--space',
+        choices=['paper', 'wide'],
+        default='paper',
+        help='wide: stem, head and low-level fusion are searched too, for the fastest networks',
     )
     parser.add_argument('--latency-ms', type=float, help='the most that a network may take for an image on the device')
-    parser.add_argument('--hours', type=float, help='time for the whole job (default: what the number of images suggests)')
-    parser.add_argument('--quick', action='store_true', help='a try of the whole way in minutes; the networks are worth nothing')
+    parser.add_argument(
+        '--hours', type=float, help='time for the whole job (default: what the number of images suggests)'
+    )
+    parser.add_argument(
+        '--quick', action='store_true', help='a try of the whole way in minutes; the networks are worth nothing'
+    )
     parser.add_argument('--work-dir', type=Path, help='where configs and results go (default work_dirs/FOLDER)')
     parser.add_argument('--overwrite', action='store_true', help='replace configs that were not run yet')
     folder = parser.add_argument_group('where the folder is not understood')
     folder.add_argument(
-        '--train', nargs=2, metavar=('IMAGES', 'LABELS'), help='folders of training images and labels in DATA_ROOT; panoptic: IMAGES JSON'
+        '--train',
+        nargs=2,
+        metavar=('IMAGES', 'LABELS'),
+        help='folders of training images and labels in DATA_ROOT; panoptic: IMAGES JSON',
     )
     folder.add_argument('--val', nargs=2, metavar=('IMAGES', 'LABELS'), help='those of the validation images')
     folder.add_argument('--img-suffix', help='what image names have behind the common stem, e.g. _leftImg8bit.png')
@@ -56,10 +72,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     folder.add_argument('--skip-unpaired', action='store_true', help='leave out images without a label')
     folder.add_argument('--reduce-zero-label', action='store_true', help='label 0 is void and 1..n are the classes')
     folder.add_argument('--ignore-index', type=int, default=255, help='the void label (default 255)')
-    folder.add_argument('--check', type=int, default=500, metavar='N', help='labels to look at, spread over all; 0 for all (default 500)')
+    folder.add_argument(
+        '--check',
+        type=int,
+        default=500,
+        metavar='N',
+        help='labels to look at, spread over all; 0 for all (default 500)',
+    )
     sizes = parser.add_argument_group('sizes')
     sizes.add_argument(
-        '--size', type=int, nargs=2, metavar=('H', 'W'), help='size to test at, and to measure latency (default: that of the images, limited)'
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='size to test at, and to measure latency (default: that of the images, limited)',
     )
     sizes.add_argument('--memory-gb', type=float, help='memory to train in (default: what the device has free)')
     args = parser.parse_args(argv)
@@ -89,7 +115,10 @@ def use_device(device: str | None) -> None:
         os.environ['CUDA_VISIBLE_DEVICES'] = ''
     elif index:
         if visible and int(index) >= len(visible):
-            raise BadValue(f'--device {device}, but CUDA_VISIBLE_DEVICES={",".join(visible)} shows {len(visible)}; give a smaller index')
+            raise BadValue(
+                f'--device {device}, but CUDA_VISIBLE_DEVICES={",".join(visible)} shows {len(visible)}; give a '
+                'smaller index'
+            )
         os.environ['CUDA_VISIBLE_DEVICES'] = visible[int(index)] if visible else index
 
 
@@ -145,7 +174,9 @@ def new_search(args: argparse.Namespace) -> None:
     first = len(sizing.SPACES) - 1 if args.quick else None
     while True:
         geometry = sizing.choose_geometry(data.sizes, device.type, args.like, size)
-        plan = sizing.choose_plan(data, geometry, machine, base.model.to_dict(), args.latency_ms, first, args.space == 'wide')
+        plan = sizing.choose_plan(
+            data, geometry, machine, base.model.to_dict(), args.latency_ms, first, args.space == 'wide'
+        )
         tell_plan(console, data, plan, machine)
         counts = (len(data.split.select), len(data.split.val), plan.batch, plan.space)
         lengths = timing.QUICK if args.quick else timing.usual_lengths(len(data.split.fit), plan.batch, device.type)
@@ -180,10 +211,15 @@ def look(args: argparse.Namespace, root: Path) -> Data:
     train, val = args.train and tuple(args.train), args.val and tuple(args.val)
     if args.like == 'coco-panoptic':
         semantic_only = [
-            f'--{n.replace("_", "-")}' for n in ('classes', 'img_suffix', 'label_suffix', 'skip_unpaired', 'reduce_zero_label') if getattr(args, n)
+            f'--{n.replace("_", "-")}'
+            for n in ('classes', 'img_suffix', 'label_suffix', 'skip_unpaired', 'reduce_zero_label')
+            if getattr(args, n)
         ]
         if semantic_only:
-            raise BadValue(f'{", ".join(semantic_only)} with --like coco-panoptic: names and labels come from the JSON; leave it out')
+            raise BadValue(
+                f'{", ".join(semantic_only)} with --like coco-panoptic: names and labels come from the JSON; '
+                'leave it out'
+            )
         return look_at_panoptic(root, train, val, args.check, **most_select)
     classes, palette = None, None
     if not args.classes and not (root / 'classes.txt').is_file() and args.like:
@@ -192,9 +228,19 @@ def look(args: argparse.Namespace, root: Path) -> Data:
         info = DATASETS.get(dict(cityscapes='CityscapesDataset', ade20k='ADE20KDataset')[args.like]).METAINFO
         classes, palette = tuple(info['classes']), info['palette']
     return look_at_semantic(
-        root, classes or read_classes(args.classes, root), palette, train, val, args.img_suffix, args.label_suffix, args.skip_unpaired,
-        args.reduce_zero_label, args.ignore_index, args.check, **most_select,
-    )  # fmt: skip
+        root,
+        classes or read_classes(args.classes, root),
+        palette,
+        train,
+        val,
+        args.img_suffix,
+        args.label_suffix,
+        args.skip_unpaired,
+        args.reduce_zero_label,
+        args.ignore_index,
+        args.check,
+        **most_select,
+    )
 
 
 def tell_data(console: Any, data: Data) -> None:
@@ -203,11 +249,17 @@ def tell_data(console: Any, data: Data) -> None:
     names = ', '.join(data.classes[:6]) + ', ...' * (len(data.classes) > 6)
     console.print(f'{data.root}: {len(split.train)} training and {len(split.val)} validation images', markup=False)
     console.print(
-        f'  {width}x{height} pixels{"" if data.sizes.one_size else " (median; they differ)"}; {len(data.classes)} classes: {names}', markup=False
+        f'  {width}x{height} pixels{"" if data.sizes.one_size else " (median; they differ)"}; {len(data.classes)} '
+        f'classes: {names}',
+        markup=False,
     )
-    console.print(f'  {len(split.select)} training images are held out to score candidates: {split.select_by}', markup=False)
+    console.print(
+        f'  {len(split.select)} training images are held out to score candidates: {split.select_by}', markup=False
+    )
     if split.val_held_out:
-        console.print('  the folder has no validation split: a fifth of the images is held out to judge the result', markup=False)
+        console.print(
+            '  the folder has no validation split: a fifth of the images is held out to judge the result', markup=False
+        )
     for note in data.notes:
         console.print(f'  note: {note}', markup=False)
 
@@ -216,7 +268,10 @@ def tell_plan(console: Any, data: Data, plan: Plan, machine: Any) -> None:
     """What was chosen."""
     geometry = plan.geometry
     memory = f'training takes {plan.memory_gb:.2f} of {machine.memory_gb:.1f} GB on {machine.device}'
-    console.print(f'{plan.space.layers} layers, base channels {plan.space.base_channels}: {plan.space.size():.2g} architectures; {memory}')
+    console.print(
+        f'{plan.space.layers} layers, base channels {plan.space.base_channels}: {plan.space.size():.2g} '
+        f'architectures; {memory}'
+    )
     crop, test = ('x'.join(map(str, hw)) for hw in (geometry.crop_hw, geometry.input_hw))
     smaller = ' (images are made smaller; --size H W for another size)' if geometry.resize else ''
     console.print(f'  trained on {plan.batch} crops of {crop}, tested at {test}{smaller} (height x width)')
@@ -236,7 +291,8 @@ def tell_times(console: Any, estimates: Sequence[Any], speed: Speed) -> None:
     table.add_row('all', '', duration(sum(e.seconds for e in estimates)))
     console.print(table)
     console.print(
-        f'(measured: {speed.step:.2f} s a training step, {speed.image * 1000:.0f} ms an image scored; --hours sets the time of the whole job)'
+        f'(measured: {speed.step:.2f} s a training step, {speed.image * 1000:.0f} ms an image scored; --hours sets '
+        'the time of the whole job)'
     )
 
 

@@ -1,4 +1,7 @@
-"""Quantises an exported network to INT8, calibrated on training images, and reports what it loses and gains. See docs/deployment.md."""
+"""Quantises an exported network to INT8, calibrated on training images, and reports what it loses and gains.
+
+See docs/deployment.md.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=int, default=64, help='training images to calibrate on; default 64')
     parser.add_argument('--val-images', type=int, help='validation images to score both files on; default all')
     parser.add_argument('--attention', action='store_true', help="quantise attention's products too")
-    parser.add_argument('--predictors', action='store_true', help='quantise the last convolutions and what follows them too')
-    parser.add_argument('--signed', action='store_true', help='symmetric int8 activations, for TensorRT; default uint8, for CPUs')
-    parser.add_argument('--keep', nargs='*', metavar='LAYER', help="layers that stay float32; default: of panoptic files the centres' tower")
+    parser.add_argument(
+        '--predictors', action='store_true', help='quantise the last convolutions and what follows them too'
+    )
+    parser.add_argument(
+        '--signed', action='store_true', help='symmetric int8 activations, for TensorRT; default uint8, for CPUs'
+    )
+    parser.add_argument(
+        '--keep',
+        nargs='*',
+        metavar='LAYER',
+        help="layers that stay float32; default: of panoptic files the centres' tower",
+    )
     parser.add_argument('--threads', type=int, default=1, help='threads of the latency measurement; default 1')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's")
     return parser.parse_args()
@@ -51,7 +63,9 @@ def main() -> None:
     if args.images < 1:
         raise BadValue(f'--images {args.images}: quantisation needs calibration images, 32 to 256 of them')
     images = spread_images(open_dataset(cfg, 'train', pipeline_of='val'), args.images, description)
-    options = QuantizeOptions(args.attention, args.predictors, args.signed, None if args.keep is None else tuple(args.keep))
+    options = QuantizeOptions(
+        args.attention, args.predictors, args.signed, None if args.keep is None else tuple(args.keep)
+    )
     count = quantize(source, out, images, options)
     metrics = {path: score(path, cfg, args.val_images) for path in (source, out)}
     torch.set_num_threads(args.threads)
@@ -62,11 +76,17 @@ def main() -> None:
     for label, path in (('float', source), ('int8', out)):
         times = latency[path]
         spread = f'{times.p10_ms:.1f} to {times.p90_ms:.1f}'
-        print(f'{label:8} {metrics[path][name]:7.2f} {path.stat().st_size / 1e6:7.2f} {times.median_ms:7.1f}   {spread}')
+        print(
+            f'{label:8} {metrics[path][name]:7.2f} {path.stat().st_size / 1e6:7.2f} {times.median_ms:7.1f}   {spread}'
+        )
     loss, ratio = metrics[source][name] - metrics[out][name], latency[out].median_ms / latency[source].median_ms
     print(f'{name} lost: {loss:.2f}; latency: {ratio:.2f} times that of float, measured in turns')
-    result = dict(metrics={p.name: m for p, m in metrics.items()}, latency_ms={p.name: t.median_ms for p, t in latency.items()})
-    out.with_suffix('.json').write_text(json.dumps(result | dict(calibration_images=count, torch=torch.__version__), indent=1), encoding='utf-8')
+    result = dict(
+        metrics={p.name: m for p, m in metrics.items()}, latency_ms={p.name: t.median_ms for p, t in latency.items()}
+    )
+    out.with_suffix('.json').write_text(
+        json.dumps(result | dict(calibration_images=count, torch=torch.__version__), indent=1), encoding='utf-8'
+    )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
-"""Retrains and tests the networks a search chose, and random ones of like cost beside them; then writes the report anew.
+"""Retrains and tests the networks a search chose, and random ones of like cost beside them; then writes the report
+anew.
 
 Networks that are done are left alone, so an interrupted run goes on with the network it was at.
 """
@@ -17,14 +18,36 @@ from hyctas_mm.errors import BadValue
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('search', type=Path, help="a search's work dir")
-    parser.add_argument('--random', type=int, default=0, metavar='N', help='also train N random architectures, each of the cost of a chosen one')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S', help='train every network once with each of these seeds')
     parser.add_argument(
-        '--shard', type=int, nargs=2, metavar=('I', 'N'), default=(0, 1), help='train every N-th network from the I-th: one process for each device'
+        '--random',
+        type=int,
+        default=0,
+        metavar='N',
+        help='also train N random architectures, each of the cost of a chosen one',
     )
-    parser.add_argument('--inherit', action='store_true', help="start from the supernet's weights instead of from scratch")
-    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, help="overrides of every network's config")
+    parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures')
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0],
+        metavar='S',
+        help='train every network once with each of these seeds',
+    )
+    parser.add_argument(
+        '--shard',
+        type=int,
+        nargs=2,
+        metavar=('I', 'N'),
+        default=(0, 1),
+        help='train every N-th network from the I-th: one process for each device',
+    )
+    parser.add_argument(
+        '--inherit', action='store_true', help="start from the supernet's weights instead of from scratch"
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=ConfigOptions, default={}, help="overrides of every network's config"
+    )
     return parser.parse_args()
 
 

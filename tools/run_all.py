@@ -1,4 +1,6 @@
-"""Runs a whole job: supernet, search, retraining, test, ONNX and report. Started again after an interruption, it goes on where it was.
+"""Runs a whole job: supernet, search, retraining, test, ONNX and report.
+
+Started again after an interruption, it goes on where it was.
 
 Example:
     python tools/new_search.py --data-root data/camvid
@@ -27,22 +29,43 @@ from hyctas_mm.errors import BadValue
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('work_dir', type=Path, help='what tools/new_search.py wrote, or any folder with --supernet and --search')
+    parser.add_argument(
+        'work_dir', type=Path, help='what tools/new_search.py wrote, or any folder with --supernet and --search'
+    )
     parser.add_argument('--supernet', type=Path, help='config of the supernet (default WORK_DIR/configs/supernet.py)')
     parser.add_argument('--search', type=Path, help='config of the search (default WORK_DIR/configs/search.py)')
-    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: that of new_search.py, else a GPU where there is one)')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S', help='retrain every network once with each of these seeds')
-    parser.add_argument('--random', type=int, default=0, metavar='N', help='also train N random architectures, each of the cost of a chosen one')
+    parser.add_argument(
+        '--device', help='cpu, cuda or cuda:N (default: that of new_search.py, else a GPU where there is one)'
+    )
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0],
+        metavar='S',
+        help='retrain every network once with each of these seeds',
+    )
+    parser.add_argument(
+        '--random',
+        type=int,
+        default=0,
+        metavar='N',
+        help='also train N random architectures, each of the cost of a chosen one',
+    )
     parser.add_argument(
         '--inherit',
         action=argparse.BooleanOptionalAction,
-        help="start retraining from the supernet's weights, or from scratch (default: what new_search.py chose, else from scratch)",
+        help="start retraining from the supernet's weights, or from scratch (default: what new_search.py chose, else "
+        'from scratch)',
     )
     args = parser.parse_args(argv)
     for name in ('supernet', 'search'):
         path = getattr(args, name) or args.work_dir / 'configs' / f'{name}.py'
         if not path.is_file():
-            parser.error(f'no {path}: write it with tools/new_search.py --work-dir {args.work_dir}, or name a config with --{name}')
+            parser.error(
+                f'no {path}: write it with tools/new_search.py --work-dir {args.work_dir}, or name a config with '
+                f'--{name}'
+            )
         setattr(args, name, path)
     return args
 
@@ -113,7 +136,11 @@ def in_one_line(error: Exception) -> str:
     if 'out of memory' in text.lower():
         return f'{text[:160]}; write the configs again with a smaller --memory-gb or --size (tools/new_search.py)'
     own = mistake(error)
-    return f'{type(error).__name__}: {text[:300]}; mend it, then the same command goes on' if own is None else ' '.join('; '.join(own).split())
+    return (
+        f'{type(error).__name__}: {text[:300]}; mend it, then the same command goes on'
+        if own is None
+        else ' '.join('; '.join(own).split())
+    )
 
 
 if __name__ == '__main__':

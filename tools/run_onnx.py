@@ -1,4 +1,7 @@
-"""Segments an image with an exported network: needs numpy, opencv-python and onnxruntime, nothing else. See docs/deployment.md."""
+"""Segments an image with an exported network: needs numpy, opencv-python and onnxruntime, nothing else.
+
+See docs/deployment.md.
+"""
 
 import argparse
 import json
@@ -32,7 +35,10 @@ def main(model: str, source: str, target: str) -> None:
     if min(down, right) < 0 or (min(size) < least if any_size else size != net['input_hw']):
         accepted = f'from {least} x {least} up' if any_size else '{} x {}'.format(*net['input_hw'])
         accepted = f'up to {accepted}' if pads_to_one else accepted if any_size else f'{accepted} only'
-        refuse(f'{source} has {height} x {width} pixels; {model} takes {accepted}: resize the image, or export with --dynamic size')
+        refuse(
+            f'{source} has {height} x {width} pixels; {model} takes {accepted}: resize the image, or export with '
+            '--dynamic size'
+        )
     x = image[..., ::-1] if net['channel_order'] == 'rgb' else image
     if not net['preprocessing']:
         x = np.pad((x - np.float32(net['mean'])) / np.float32(net['std']), ((0, down), (0, right), (0, 0)))
@@ -60,20 +66,33 @@ def classes_of(maps: dict, net: dict) -> np.ndarray:
     """Classes (H, W), whichever of the outputs the file has."""
     if 'classes' in maps:
         return maps['classes'].astype(np.int64)
-    scores, threshold = next(maps[name] for name in ('logits', 'probabilities') if name in maps), net['binary_threshold']
+    scores, threshold = (
+        next(maps[name] for name in ('logits', 'probabilities') if name in maps),
+        net['binary_threshold'],
+    )
     if threshold is None:
         return scores.argmax(0)
-    return (scores[0] > (threshold if 'probabilities' in maps else np.log(threshold / (1 - threshold)))).astype(np.int64)
+    return (scores[0] > (threshold if 'probabilities' in maps else np.log(threshold / (1 - threshold)))).astype(
+        np.int64
+    )
 
 
 def group(labels: np.ndarray, maps: dict, rule: dict, void: int) -> tuple:
-    """Classes and instance numbers (H, W): pixels of things go to the centre nearest to where their offset points (Panoptic-DeepLab)."""
+    """Classes and instance numbers (H, W): pixels of things go to the centre nearest to where their offset points
+    (Panoptic-DeepLab).
+    """
     if 'peaks' in maps:
         peaks = maps['peaks'][0]
     else:
         heat = maps['center'][0]
-        peaks = np.where((heat > rule['threshold']) & (heat >= cv2.dilate(heat, np.ones((rule['nms_kernel'],) * 2, np.uint8))), heat, 0)
-    _, parts, _, middles = cv2.connectedComponentsWithStats((peaks > 0).astype(np.uint8), connectivity=8)  # touching peaks are one
+        peaks = np.where(
+            (heat > rule['threshold']) & (heat >= cv2.dilate(heat, np.ones((rule['nms_kernel'],) * 2, np.uint8))),
+            heat,
+            0,
+        )
+    _, parts, _, middles = cv2.connectedComponentsWithStats(
+        (peaks > 0).astype(np.uint8), connectivity=8
+    )  # touching peaks are one
     heights = np.zeros(len(middles))
     heights[parts.ravel()] = peaks.ravel()
     order = np.argsort(-heights[1:], kind='stable')[: rule['top_k']]
@@ -85,10 +104,14 @@ def group(labels: np.ndarray, maps: dict, rule: dict, void: int) -> tuple:
     labels, instances = np.where(np.isin(labels, small), void, labels), np.zeros_like(labels)
     if not len(centers):
         labels[rows, columns] = void
-    for some in np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1) if len(centers) else []:  # little memory at a time
+    for some in (
+        np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1) if len(centers) else []
+    ):  # little memory at a time
         target = np.stack([rows[some], columns[some]], 1) + maps['offset'][:, rows[some], columns[some]].T  # (P, 2)
         instances[rows[some], columns[some]] = 1 + ((target[:, None] - centers) ** 2).sum(2).argmin(1)
-    for number, center in enumerate(np.unique(instances[instances > 0]), start=1):  # a centre no pixel points to is no instance
+    for number, center in enumerate(
+        np.unique(instances[instances > 0]), start=1
+    ):  # a centre no pixel points to is no instance
         mine = instances == center
         instances[mine] = number
         labels[mine] = np.bincount(labels[mine]).argmax()  # an instance takes the class most of its pixels have

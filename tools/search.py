@@ -28,7 +28,9 @@ def main() -> None:
     cfg = load_config(args)
     check_is_search(cfg)
     if args.supernet and not set_supernet(cfg, args.supernet):
-        raise BadValue(f'--supernet {args.supernet}: train_cfg.evaluator of {cfg.filename} takes no supernet; leave it out')
+        raise BadValue(
+            f'--supernet {args.supernet}: train_cfg.evaluator of {cfg.filename} takes no supernet; leave it out'
+        )
     cfg.resume = args.resume
     use_launcher(cfg, args.launcher)
     build_runner(cfg, 'train', 'val').train()

@@ -1,4 +1,5 @@
-# One fixed network from scratch in 300 steps on CamVid at half size: the recipe by which benchmarks/train_peers.py trains ours and others.
+# One fixed network from scratch in 300 steps on CamVid at half size: the recipe by which benchmarks/train_peers.py
+# trains ours and others.
 _base_ = '../quickstart/camvid_subnet.py'
 half = dict(type='Resize', scale=(320, 240))
 load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=11)]

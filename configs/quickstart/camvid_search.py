@@ -6,7 +6,9 @@ _base_ = [
     '../_base_/searches/quickstart.py',
 ]
 model = dict(data_preprocessor=dict(size={{_base_.crop_size}}), decode_head=dict(num_classes={{_base_.num_classes}}))
-train_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(pipeline={{_base_.test_pipeline}}))
+train_dataloader = dict(
+    sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(pipeline={{_base_.test_pipeline}})
+)
 val_dataloader = dict(dataset=dict(part='select', data_prefix={{_base_.train_prefix}}))
 train_cfg = dict(
     supernet='work_dirs/quickstart/camvid/supernet/iter_1000.pth',

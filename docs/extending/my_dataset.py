@@ -1,4 +1,6 @@
-"""A data set of one's own: images in ``images/<split>``, labels in ``labels/<split>``, and a part of the training images held out for the search."""
+"""A data set of one's own: images in ``images/<split>``, labels in ``labels/<split>``, and a part of the training
+images held out for the search.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,8 @@ class MyDataset(HeldOutSegDataset):
 
     @staticmethod
     def is_select(stem: str) -> bool:
-        """Holds out about a quarter of the plants; ``plant07_2`` is the second image of plant 7, and all images of a plant stay together."""
+        """Holds out about a quarter of the plants; ``plant07_2`` is the second image of plant 7, and all images of a
+        plant stay together.
+        """
         plant = stem.split('_')[0]
         return hashlib.sha1(plant.encode()).digest()[0] % 4 == 0

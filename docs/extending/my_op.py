@@ -16,7 +16,9 @@ from hyctas_mm.registry import register_op
 class MyConv5x5(Op):
     """Maps ``in_channels`` to ``out_channels``, at half the resolution if ``down``."""
 
-    def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
         super().__init__(in_channels, out_channels, down, norm_cfg, slim)
         self.mix = ConvBN(in_channels, out_channels, 1, norm_cfg=norm_cfg, slim=slim)
         self.look = ConvBN(out_channels, out_channels, 5, stride=2 if down else 1, norm_cfg=norm_cfg, slim=slim)

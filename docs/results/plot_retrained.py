@@ -1,4 +1,5 @@
-"""Draws a results page's two pictures from a search's folder: the front, and chosen beside random networks after retraining.
+"""Draws a results page's two pictures from a search's folder: the front, and chosen beside random networks after
+retraining.
 
 usage: python docs/results/plot_retrained.py WORK_DIR/search docs/results/NAME
 writes NAME_front.png and NAME_retrained.png, and prints the table of the retrained networks.
@@ -31,13 +32,19 @@ def plot_front(folder: Path, out: str) -> None:
     candidates = {c.archid: c for c in read_archive(folder / 'archive.jsonl')}
     front, score = read_json(folder / 'front.json'), score_name(folder)
     _, axes = plt.subplots(figsize=(7, 4.2))
-    for colour, (track, ids) in zip(('tab:blue', 'tab:orange', 'tab:green'), front['fronts_by_track'].items(), strict=True):
+    for colour, (track, ids) in zip(
+        ('tab:blue', 'tab:orange', 'tab:green'), front['fronts_by_track'].items(), strict=True
+    ):
         points = [c for c in candidates.values() if str(c.track) == track]
         shade = [0.15 + 0.7 * c.generation / max(p.generation for p in points) for c in points]
-        axes.scatter([c.costs['latency_ms'] for c in points], [c.metrics[score] for c in points], s=10, color=colour, alpha=shade)
+        axes.scatter(
+            [c.costs['latency_ms'] for c in points], [c.metrics[score] for c in points], s=10, color=colour, alpha=shade
+        )
         ends = [candidates[i] for i in ids]
         label = f'{track} branch{"es" if track != "1" else ""}'
-        axes.plot([c.costs['latency_ms'] for c in ends], [c.metrics[score] for c in ends], '-', color=colour, label=label)
+        axes.plot(
+            [c.costs['latency_ms'] for c in ends], [c.metrics[score] for c in ends], '-', color=colour, label=label
+        )
     axes.set(xlabel='latency, table (ms)', ylabel=f'{score} in the supernet, held-out images (%)')
     axes.legend()
     plt.tight_layout()

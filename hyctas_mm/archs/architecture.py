@@ -1,6 +1,7 @@
 """What a network is: branches of cells between a stem and a head.
 
-Plain data without torch. An :class:`Architecture` is always in canonical form, so equal networks are equal objects with equal ids.
+Plain data without torch. An :class:`Architecture` is always in canonical form, so equal networks are equal objects with
+equal ids.
 """
 
 from __future__ import annotations
@@ -36,19 +37,20 @@ FORMAT = 'hyctas_mm/arch-1'
 class Architecture:
     """A network: branches, and the widths and variants of stem and head.
 
-    The constructor brings the network into canonical form: skips at equal stride vanish (they are the identity), the last cell of each
-    branch takes the head's width, branches are ordered by their final stride. Branches share the cells of an equal prefix, except that
-    the last cell of a branch is its own (the release's rule).
+    The constructor brings the network into canonical form: skips at equal stride vanish (they are the identity), the
+    last cell of each branch takes the head's width, branches are ordered by their final stride. Branches share the
+    cells of an equal prefix, except that the last cell of a branch is its own (the release's rule).
 
     Args:
-        branches: Chains of cells. Each starts at stride 8, goes down at most twice and not in its last cell; at most one branch ends
-            at each of the strides 8, 16, 32; two different cells of one layer do not both go down.
+        branches: Chains of cells. Each starts at stride 8, goes down at most twice and not in its last cell; at most
+            one branch ends at each of the strides 8, 16, 32; two different cells of one layer do not both go down.
         stem_width: Width of the stem in twelfths.
         head_width: Width of the aggregation in twelfths, and so of the last cell of each branch.
         low_level: ``'none'``, ``'s4'`` or ``'s4s8'``.
         head_attention: Whether the head has its attention block.
-        gates: Open nodes between branches, in any order; they name branches and layers of the canonical form. After each layer but the
-            last of a branch there may be one for each two cells that write maps of different strides; see :attr:`possible_gates`.
+        gates: Open nodes between branches, in any order; they name branches and layers of the canonical form. After
+            each layer but the last of a branch there may be one for each two cells that write maps of different
+            strides; see :attr:`possible_gates`.
 
     Raises:
         ArchitectureError: Naming everything that is wrong.
@@ -80,7 +82,7 @@ class Architecture:
         if problems:
             raise ArchitectureError(problems)
 
-    # Derived facts ------------------------------------------------------------------------------------------------------------
+    # Derived facts ----------------------------------------------------------------------------------------------------
 
     @property
     def output_strides(self) -> tuple[int, ...]:
@@ -100,7 +102,10 @@ class Architecture:
         return next((n for n in range(limit) if a[n] != b[n]), limit)
 
     def feature_widths(self, index: int) -> tuple[int, ...]:
-        """Widths (twelfths) of the last map that a branch has at stride 8, 16, ... up to its final stride: what the head reads."""
+        """Widths (twelfths) of the last map that a branch has at stride 8, 16, ...
+
+        up to its final stride: what the head reads.
+        """
         widths = [self.stem_width]
         for cell in self.branches[index]:
             if cell.down:
@@ -116,7 +121,9 @@ class Architecture:
 
     def _place_cells(self) -> Iterator[PlacedCell]:
         num = len(self.branches)
-        strides_in = [list(accumulate((1 + c.down for c in branch), mul, initial=STEM_STRIDE)) for branch in self.branches]
+        strides_in = [
+            list(accumulate((1 + c.down for c in branch), mul, initial=STEM_STRIDE)) for branch in self.branches
+        ]
         prefix = {(i, j): self.shared_prefix(i, j) for i in range(num) for j in range(i)}
         for layer in range(max(map(len, self.branches))):
             for i, branch in enumerate(self.branches):
@@ -163,7 +170,7 @@ class Architecture:
         gates = [Link(index[g.source, g.layer], index[g.target, g.layer]) for g in self.gates]
         return arrange(cells, links, self.output_strides, gates)
 
-    # Files and people ---------------------------------------------------------------------------------------------------------
+    # Files and people -------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; the inverse of :meth:`from_dict`."""
@@ -193,7 +200,13 @@ class Architecture:
             ArchitectureError: Naming each value that is wrong.
         """
         if not isinstance(data, Mapping):
-            raise ArchitectureError([f'expected an object with "branches", as in an arch.json of tools/search.py, got {type(data).__name__}'], source)
+            raise ArchitectureError(
+                [
+                    'expected an object with "branches", as in an arch.json of tools/search.py, got '
+                    f'{type(data).__name__}'
+                ],
+                source,
+            )
         allowed = {'format', 'branches', 'stem_width', 'head_width', 'low_level', 'head_attention', 'gates'}
         problems = [f'unknown key {k!r} (known: {", ".join(sorted(allowed))})' for k in data if k not in allowed]
         if data.get('format', FORMAT) != FORMAT:
@@ -222,7 +235,10 @@ class Architecture:
         """
         settings = f'stem {self.stem_width}/12, head {self.head_width}/12, low level {self.low_level}'
         settings += '' if self.head_attention else ', no head attention'
-        lines = [f'{self.archid}: {len(self.branches)} branch(es) to stride {"+".join(map(str, self.output_strides))}; {settings}']
+        lines = [
+            f'{self.archid}: {len(self.branches)} branch(es) to stride {"+".join(map(str, self.output_strides))}; '
+            f'{settings}'
+        ]
         for i, (branch, stride) in enumerate(zip(self.branches, self.output_strides, strict=True)):
             shared = max((self.shared_prefix(i, j) for j in range(i)), default=0)
             cells = [f'{c.op} {c.width}{" v" if c.down else ""}' for c in branch[shared:]]

@@ -1,4 +1,6 @@
-"""The largest and the smallest architecture of a search space, between which the sandwich rule trains, and steps towards the smallest."""
+"""The largest and the smallest architecture of a search space, between which the sandwich rule trains, and steps
+towards the smallest.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,13 @@ from hyctas_mm.archs.search_space import Genes, SearchSpace
 _FIRST_BLOCK = 5  # genes before the branches' blocks: ends, stem width, head width, low level, head attention
 
 
-
 def largest(space: SearchSpace, rng: np.random.Generator | None = None) -> Architecture:
-    """As many branches as the space has, down to its coarsest strides, of all layers, at full width, with as few shared cells as possible.
+    """As many branches as the space has, down to its coarsest strides, of all layers, at full width, with as few
+    shared cells as possible.
 
-    Size is number of branches, depth and width. Ops and places to go down are no size (neither is contained in another), so they are free:
-    without ``rng`` the computing ops in turn, going down as early as possible; with it drawn anew, so that training it at every step favours
-    no op.
+    Size is number of branches, depth and width. Ops and places to go down are no size (neither is contained in
+    another), so they are free: without ``rng`` the computing ops in turn, going down as early as possible; with it
+    drawn anew, so that training it at every step favours no op.
 
     Args:
         space: The search space.
@@ -41,8 +43,8 @@ def largest(space: SearchSpace, rng: np.random.Generator | None = None) -> Archi
 def smallest(space: SearchSpace, rng: np.random.Generator | None = None) -> Architecture:
     """One branch of as few cells as the space allows, at the least width.
 
-    Without ``rng`` it stays at stride 8 with the first computing op; with it the final stride, which decides which part of the head is trained,
-    the ops and the places to go down are drawn.
+    Without ``rng`` it stays at stride 8 with the first computing op; with it the final stride, which decides which part
+    of the head is trained, the ops and the places to go down are drawn.
 
     Args:
         space: The search space.
@@ -63,7 +65,8 @@ def smallest(space: SearchSpace, rng: np.random.Generator | None = None) -> Arch
 
 
 def shrunk(space: SearchSpace, arch: Architecture, share: float, rng: np.random.Generator) -> Architecture:
-    """An architecture with about this share of its cells left out, and of its widths at their least; strides and places to go down stay.
+    """An architecture with about this share of its cells left out, and of its widths at their least; strides and
+    places to go down stay.
 
     Args:
         space: The search space.

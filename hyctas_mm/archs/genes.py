@@ -33,7 +33,9 @@ def decode_branch(space: SearchSpace, block: list[int], num_downs: int, before: 
 
 
 def _decode_chain(space: SearchSpace, block: list[int], num_downs: int, taken: set[int]) -> list[tuple[str, int]]:
-    """The cells that compute, as (op, width); skips become cells again where the branch would be too short to go down."""
+    """The cells that compute, as (op, width); skips become cells again where the branch would be too short to go
+    down.
+    """
     genes = list(zip(block[HEADER::2], block[HEADER + 1 :: 2], strict=True))
     needed = num_downs + 1  # the last cell does not go down
     while sum(n not in taken for n in range(needed - 1)) < num_downs:

@@ -1,7 +1,7 @@
 """The names of candidate ops.
 
-``archs`` knows ops by name only; what they compute is in :mod:`hyctas_mm.models.ops`. A user's own op is declared here by the same
-decorator that registers its class, so that files naming it can be read.
+``archs`` knows ops by name only; what they compute is in :mod:`hyctas_mm.models.ops`. A user's own op is declared here
+by the same decorator that registers its class, so that files naming it can be read.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ STRIDES = tuple(STEM_STRIDE << downs for downs in range(MAX_DOWNS + 1))
 
 FULL_WIDTH = 12
 LOW_LEVELS = ('none', 's4', 's4s8')
-"""Low-level fusion of the head: nothing, the stem's stride-4 map, its stride-4 and stride-8 maps (the release's model types 0, 1, 2)."""
+"""Low-level fusion of the head: nothing, the stem's stride-4 map, its stride-4 and stride-8 maps (the release's model
+types 0, 1, 2).
+"""
 
 
 class ArchitectureError(BadValue):
@@ -73,7 +75,8 @@ class PlacedCell:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Gate:
-    """An open node between two branches: after a layer the map of one is added to that of the other (paper section 3.2).
+    """An open node between two branches: after a layer the map of one is added to that of the other (paper section
+    3.2).
 
     Attributes:
         layer: Index of the cells after which it stands, in the chains of both branches, from 0.
@@ -94,7 +97,8 @@ class Gate:
 def num_channels(stride: int, width: int, base_channels: int) -> int:
     """Channels of a map: ``stride * base_channels * width / 12``, rounded half to even, at least 1.
 
-    The paper's filter multiplier (section 4.2) is ``base_channels``; a full-width map at stride 8 has ``8 * base_channels`` channels.
+    The paper's filter multiplier (section 4.2) is ``base_channels``; a full-width map at stride 8 has
+    ``8 * base_channels`` channels.
     """
     return max(1, round(stride * base_channels * width / FULL_WIDTH))
 

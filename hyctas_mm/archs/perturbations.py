@@ -1,4 +1,6 @@
-"""Distortions of an architecture that show whether its attention and its gates are where they belong (paper section 4.5, Table 8)."""
+"""Distortions of an architecture that show whether its attention and its gates are where they belong (paper section
+4.5, Table 8).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def perturbations(arch: Architecture, rng: np.random.Generator, space: SearchSpa
 
 
 def attention_to_conv(arch: Architecture, space: SearchSpace | None = None) -> Variant:
-    """Every attention replaced by a convolution: ``conv``, or in a space without it the first other op that computes."""
+    """Every attention replaced by a convolution: ``conv``, or in a space without it the first other op that
+    computes.
+    """
     name = 'SA -> conv'
     conv = CONV
     if space is not None and CONV not in space.ops:
@@ -70,14 +74,22 @@ def conv_to_attention(arch: Architecture) -> Variant:
 
 def shift_attention_position(arch: Architecture, rng: np.random.Generator) -> Variant:
     """Each attention changes places with a random other op of its branch at the same stride."""
-    return _shift(arch, 'shift SA position', lambda cell, other: bool(set(cell.branches) & set(other.branches)), rng, 'position in its branch')
+    return _shift(
+        arch,
+        'shift SA position',
+        lambda cell, other: bool(set(cell.branches) & set(other.branches)),
+        rng,
+        'position in its branch',
+    )
 
 
 def shift_attention_branch(arch: Architecture, rng: np.random.Generator) -> Variant:
     """Each attention changes places with a random op of another branch at the same stride."""
     if len(arch.branches) == 1:
         return Variant('shift SA branch', None, 'it has one branch only')
-    return _shift(arch, 'shift SA branch', lambda cell, other: not set(cell.branches) & set(other.branches), rng, 'branch')
+    return _shift(
+        arch, 'shift SA branch', lambda cell, other: not set(cell.branches) & set(other.branches), rng, 'branch'
+    )
 
 
 def close_a_gate(arch: Architecture, rng: np.random.Generator) -> Variant:
@@ -85,7 +97,9 @@ def close_a_gate(arch: Architecture, rng: np.random.Generator) -> Variant:
     if not arch.gates:
         return Variant('close a gate', None, 'it has no open gate')
     closed = arch.gates[rng.integers(len(arch.gates))]
-    return Variant('close a gate', replace(arch, gates=tuple(g for g in arch.gates if g != closed)), f'gate {closed.name}')
+    return Variant(
+        'close a gate', replace(arch, gates=tuple(g for g in arch.gates if g != closed)), f'gate {closed.name}'
+    )
 
 
 def open_a_gate(arch: Architecture, rng: np.random.Generator) -> Variant:
@@ -102,8 +116,8 @@ def with_ops(arch: Architecture, ops: Mapping[str, str]) -> Architecture:
 
     Args:
         arch: The architecture.
-        ops: New ops by :attr:`PlacedCell.name`. A shared cell stays shared; cells that become equal from the start of two branches on are
-            shared then, as equal prefixes always are.
+        ops: New ops by :attr:`PlacedCell.name`. A shared cell stays shared; cells that become equal from the start of
+            two branches on are shared then, as equal prefixes always are.
     """
     branches = [list(branch) for branch in arch.branches]
     for placed in arch.cells:
@@ -112,7 +126,9 @@ def with_ops(arch: Architecture, ops: Mapping[str, str]) -> Architecture:
     return arch.with_branches([tuple(branch) for branch in branches])
 
 
-def _shift(arch: Architecture, name: str, near: Callable[[PlacedCell, PlacedCell], bool], rng: np.random.Generator, what: str) -> Variant:
+def _shift(
+    arch: Architecture, name: str, near: Callable[[PlacedCell, PlacedCell], bool], rng: np.random.Generator, what: str
+) -> Variant:
     """Attention and a random free cell near it change their ops, for as many attentions as there are free cells."""
     attentions = [p for p in arch.cells if p.cell.op == ATTENTION]
     if not attentions:
@@ -120,14 +136,22 @@ def _shift(arch: Architecture, name: str, near: Callable[[PlacedCell, PlacedCell
     ops: dict[str, str] = {}
     for index in rng.permutation(len(attentions)):
         cell = attentions[index]
-        free = [p for p in arch.cells if p.cell.op != ATTENTION and p.name not in ops and p.stride_in == cell.stride_in and near(cell, p)]
+        free = [
+            p
+            for p in arch.cells
+            if p.cell.op != ATTENTION and p.name not in ops and p.stride_in == cell.stride_in and near(cell, p)
+        ]
         if free:
             other = free[rng.integers(len(free))]
             ops |= {cell.name: other.cell.op, other.name: ATTENTION}
     moved = len(ops) // 2
     if not moved:
         return Variant(name, None, f'no attention has another {what} at the same stride')
-    note = f'{moved} of {len(attentions)} attentions moved; the others have no free {what} at their stride' if moved < len(attentions) else ''
+    note = (
+        f'{moved} of {len(attentions)} attentions moved; the others have no free {what} at their stride'
+        if moved < len(attentions)
+        else ''
+    )
     return Variant(name, with_ops(arch, ops), note)
 
 
@@ -140,4 +164,6 @@ def _notes(variant: Variant, problems: list[str]) -> Iterator[str]:
     if variant.note:
         yield variant.note
     if problems:
-        yield f'not in the search space: {problems[0]}' + (f' and {len(problems) - 1} more' if len(problems) > 1 else '')
+        yield f'not in the search space: {problems[0]}' + (
+            f' and {len(problems) - 1} more' if len(problems) > 1 else ''
+        )

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hyctas_mm.archs.ops import SKIP, known_ops
-from hyctas_mm.archs.parts import FULL_WIDTH, LOW_LEVELS, MAX_DOWNS, STEM_STRIDE, ArchitectureError, Branch, Cell, Gate, num_downs
+from hyctas_mm.archs.parts import (
+    FULL_WIDTH,
+    LOW_LEVELS,
+    MAX_DOWNS,
+    STEM_STRIDE,
+    ArchitectureError,
+    Branch,
+    Cell,
+    Gate,
+    num_downs,
+)
 
 if TYPE_CHECKING:
     from hyctas_mm.archs.architecture import Architecture
@@ -71,7 +81,10 @@ def pair_problems(arch: Architecture) -> Iterator[str]:
             if not a or not b:
                 continue  # told already, and an empty branch shares nothing
             if num_downs(a) == num_downs(b):
-                yield f'branches {j} and {i} both end at stride {STEM_STRIDE << num_downs(a)}; at most one may end at each stride'
+                yield (
+                    f'branches {j} and {i} both end at stride {STEM_STRIDE << num_downs(a)}; at most one may end '
+                    'at each stride'
+                )
             shared = arch.shared_prefix(i, j)
             both = [n for n in range(shared, min(len(a), len(b))) if a[n].down and b[n].down]
             if both:
@@ -83,7 +96,10 @@ def gate_problems(arch: Architecture) -> Iterator[str]:
     for gate in arch.gates:
         where = f'gate after layer {gate.layer!r} from branch {gate.source!r} to branch {gate.target!r}'
         if gate not in possible:
-            yield f'{where}: expected the first branches of two cells of different strides at a layer before the last of both'
+            yield (
+                f'{where}: expected the first branches of two cells of different strides at a layer before the '
+                'last of both'
+            )
         elif arch.gates.count(gate) > 1:
             yield f'{where} is there twice'
 
@@ -108,7 +124,9 @@ def read_gates(gates: Any) -> tuple[Gate, ...]:
         raise ArchitectureError([f'"gates" must be a list of objects with {", ".join(keys)}, got {gates!r}'])
     for gate in gates:
         if not isinstance(gate, Mapping) or set(gate) != set(keys) or any(type(gate[key]) is not int for key in keys):
-            raise ArchitectureError([f'gates: expected {{"layer", "source", "target"}} with whole numbers, got {gate!r}'])
+            raise ArchitectureError(
+                [f'gates: expected {{"layer", "source", "target"}} with whole numbers, got {gate!r}']
+            )
     return tuple(Gate(*(gate[key] for key in keys)) for gate in gates)
 
 
@@ -140,3 +158,30 @@ def space_problems(space: SearchSpace) -> Iterator[str]:
         yield f'nodes={space.nodes!r}; expected True or False'
     if not isinstance(space.gate_prob, (int, float)) or not 0 <= space.gate_prob <= 1:
         yield f'gate_prob={space.gate_prob!r}; expected a probability 0..1'
+
+
+def membership_problems(space: SearchSpace, arch: Architecture) -> Iterator[str]:
+    if len(arch.branches) > space.max_branches:
+        yield f'{len(arch.branches)} branches; the space has at most {space.max_branches}'
+    for name in ('stem_width', 'head_width', 'low_level', 'head_attention'):
+        choices = getattr(space, f'{name}s')
+        if getattr(arch, name) not in choices:
+            yield f'{name} {getattr(arch, name)!r}; the space has {list(choices)}'
+    if arch.gates and not space.nodes:
+        yield f'{len(arch.gates)} gates between branches; the space has none, give it nodes=True'
+    any_depth = SKIP in space.ops
+    for index, branch in enumerate(arch.branches):
+        if len(branch) > space.layers or (not any_depth and len(branch) < space.layers):
+            depth = 'up to' if any_depth else 'exactly'
+            yield f'branch {index} has {len(branch)} cells; the space has {depth} {space.layers}'
+        for layer, cell in enumerate(branch):
+            if cell.op not in space.ops:
+                yield f'branch {index} layer {layer}: op {cell.op!r}; the space has {list(space.ops)}'
+            if cell.width not in space.widths and layer < len(branch) - 1:
+                yield f'branch {index} layer {layer}: width {cell.width}; the space has {list(space.widths)}'
+    for i in range(len(arch.branches)):
+        for j in range(i):
+            shared = [n for n in range(arch.shared_prefix(i, j)) if arch.branches[i][n].down]
+            if shared:
+                places = f'both go down at layer(s) {shared}'
+                yield f'branches {j} and {i} {places}; in the space they go down at different places'

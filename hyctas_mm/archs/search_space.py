@@ -1,11 +1,13 @@
 """The set of architectures that a search may visit, and how to move in it.
 
-An architecture is encoded as a vector of whole numbers ("genes"). Decoding repairs: *every* vector within the bounds decodes to a valid
-architecture, so sampling, mutation and crossover are valid by construction and none of them ever rejects.
+An architecture is encoded as a vector of whole numbers ("genes"). Decoding repairs: *every* vector within the bounds
+decodes to a valid architecture, so sampling, mutation and crossover are valid by construction and none of them ever
+rejects.
 
 Genes: ``[ends, stem width, head width, low level, head attention]``, then one block per branch
-``[fork, first down, second down, op 0, width 0, op 1, width 1, ...]``, then with ``nodes`` one gene for each layer but the last and each ordered
-pair of branches, 1 for an open gate. Genes that a network does not use are ignored (and 0 in :meth:`SearchSpace.encode`).
+``[fork, first down, second down, op 0, width 0, op 1, width 1, ...]``, then with ``nodes`` one gene for each layer but
+the last and each ordered pair of branches, 1 for an open gate. Genes that a network does not use are ignored (and 0 in
+:meth:`SearchSpace.encode`).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from hyctas_mm.archs.parts import (
     Branch,
     Gate,
 )
-from hyctas_mm.archs.problems import space_problems
+from hyctas_mm.archs.problems import membership_problems, space_problems
 from hyctas_mm.archs.space_size import count_branches
 from hyctas_mm.errors import BadValue
 
@@ -42,8 +44,8 @@ _SETTINGS = 5  # genes before the branches' blocks
 class SearchSpace:
     """A multi-branch space (paper sections 3.2 to 3.4).
 
-    NOTE(paper): it describes convolution, light convolution, attention and skip, but lists neither ops nor widths. The default ops are those that the
-    release's genotypes can name, the default widths those that they have.
+    NOTE(paper): it describes convolution, light convolution, attention and skip, but lists neither ops nor widths. The
+    default ops are those that the release's genotypes can name, the default widths those that they have.
 
     Args:
         layers: Longest branch, 4..20 cells. Depth is searched through ``skip``.
@@ -88,11 +90,13 @@ class SearchSpace:
         """The ops but for the skip."""
         return tuple(op for op in self.ops if op != SKIP)
 
-    # The plain form -----------------------------------------------------------------------------------------------------------
+    # The plain form ---------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for configs and checkpoints."""
-        absent = [f.name for f in fields(self) if f.name in ('nodes', 'gate_prob') and getattr(self, f.name) == f.default]
+        absent = [
+            f.name for f in fields(self) if f.name in ('nodes', 'gate_prob') and getattr(self, f.name) == f.default
+        ]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k not in absent}
 
     @classmethod
@@ -111,13 +115,14 @@ class SearchSpace:
         options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         return cls(**options)
 
-    # Random architectures -----------------------------------------------------------------------------------------------------
+    # Random architectures ---------------------------------------------------------------------------------------------
 
     def sample(self, rng: np.random.Generator, num_branches: int | None = None) -> Architecture:
         """Draws an architecture from the paper's prior (section 3.4).
 
-        The number of branches follows ``branch_probs`` unless given; each other gene is uniform over its choices. NOTE(paper): "uniform"
-        is per decision, not per architecture: the latter would make nearly all samples as deep as possible.
+        The number of branches follows ``branch_probs`` unless given; each other gene is uniform over its choices.
+        NOTE(paper): "uniform" is per decision, not per architecture: the latter would make nearly all samples as deep
+        as possible.
         """
         if num_branches is None:
             probs = np.asarray(self.branch_probs[: self.max_branches])
@@ -132,14 +137,18 @@ class SearchSpace:
             gates[:] = rng.random(gates.shape) < self.gate_prob
         return genes
 
-    def mutate(self, arch: Architecture, rng: np.random.Generator, prob: float = 0.02, joint: bool = False) -> Architecture:
+    def mutate(
+        self, arch: Architecture, rng: np.random.Generator, prob: float = 0.02, joint: bool = False
+    ) -> Architecture:
         """Draws each gene anew with probability ``prob``; the number of branches stays unless ``joint``."""
         num_branches = None if joint else len(arch.branches)
         genes = self.encode(arch, num_branches)
         fresh = self._draw(rng, num_branches)
         return self.decode(np.where(rng.random(len(genes)) < prob, fresh, genes), num_branches)
 
-    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> tuple[Architecture, Architecture]:
+    def crossover(
+        self, a: Architecture, b: Architecture, rng: np.random.Generator
+    ) -> tuple[Architecture, Architecture]:
         """Two-point crossover of the genes; two children. Parents may differ in their number of branches."""
         num_branches = len(a.branches) if len(a.branches) == len(b.branches) else None
         x, y = self.encode(a, num_branches), self.encode(b, num_branches)
@@ -148,19 +157,29 @@ class SearchSpace:
         inside[start:stop] = True
         return self.decode(np.where(inside, y, x), num_branches), self.decode(np.where(inside, x, y), num_branches)
 
-    # Genes --------------------------------------------------------------------------------------------------------------------
+    # Genes ------------------------------------------------------------------------------------------------------------
 
     def end_combinations(self, num_branches: int | None = None) -> list[tuple[int, ...]]:
         """Final strides that a net of ``num_branches`` (any number if None) may have, e.g. ``[(8,), (16,), (32,)]``."""
         if num_branches is not None and not 1 <= num_branches <= self.max_branches:
-            raise BadValue(f'num_branches={num_branches}; expected 1..{self.max_branches}, the max_branches of the search_space')
+            raise BadValue(
+                f'num_branches={num_branches}; expected 1..{self.max_branches}, the max_branches of the search_space'
+            )
         counts = range(1, self.max_branches + 1) if num_branches is None else [num_branches]
         return [c for n in counts for c in itertools.combinations(STRIDES, n)]
 
     def bounds(self, num_branches: int | None = None) -> tuple[Genes, Genes]:
-        """Smallest and largest value of each gene, both inclusive; ``None`` for a joint search over all numbers of branches."""
+        """Smallest and largest value of each gene, both inclusive; ``None`` for a joint search over all numbers of
+        branches.
+        """
         blocks = self.max_branches if num_branches is None else num_branches
-        choices = (self.end_combinations(num_branches), self.stem_widths, self.head_widths, self.low_levels, self.head_attentions)
+        choices = (
+            self.end_combinations(num_branches),
+            self.stem_widths,
+            self.head_widths,
+            self.low_levels,
+            self.head_attentions,
+        )
         upper = [len(c) - 1 for c in choices]
         for index in range(blocks):
             upper += [self.layers - 1 if index else 0, self.layers - 1, self.layers - 1]
@@ -178,7 +197,9 @@ class SearchSpace:
         vector = np.asarray(genes)
         if vector.shape != upper.shape or (vector < lower).any() or (vector > upper).any():
             count = num_branches or 'any number of'
-            raise BadValue(f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {count} branches')
+            raise BadValue(
+                f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {count} branches'
+            )
         values: list[int] = vector.astype(np.int64).tolist()
         ends = self.end_combinations(num_branches)[values[0]]
         size = HEADER + 2 * self.layers
@@ -187,7 +208,12 @@ class SearchSpace:
         for index, end in enumerate(ends):
             block = values[_SETTINGS + index * size : _SETTINGS + (index + 1) * size]
             branches.append(decode_branch(self, block, end.bit_length() - STEM_STRIDE.bit_length(), branches))
-        settings = (self.stem_widths[values[1]], head_width, self.low_levels[values[3]], self.head_attentions[values[4]])
+        settings = (
+            self.stem_widths[values[1]],
+            head_width,
+            self.low_levels[values[3]],
+            self.head_attentions[values[4]],
+        )
         arch = Architecture(tuple(branches), *settings)
         if not self.nodes:
             return arch
@@ -235,7 +261,7 @@ class SearchSpace:
             self._gate_genes(genes, num_branches)[gate.layer, gate.source, gate.target] = 1
         return genes
 
-    # Membership and size ------------------------------------------------------------------------------------------------------
+    # Membership and size ----------------------------------------------------------------------------------------------
 
     def violations(self, arch: Architecture | Mapping[str, Any]) -> list[str]:
         """Every reason why ``arch`` is not in the space, one sentence each; empty if it is."""
@@ -244,38 +270,7 @@ class SearchSpace:
                 arch = Architecture.from_dict(arch)
             except ArchitectureError as error:
                 return error.problems
-        found = []
-        if len(arch.branches) > self.max_branches:
-            found.append(f'{len(arch.branches)} branches; the space has at most {self.max_branches}')
-        for name, choices in (
-            ('stem_width', self.stem_widths),
-            ('head_width', self.head_widths),
-            ('low_level', self.low_levels),
-            ('head_attention', self.head_attentions),
-        ):
-            if getattr(arch, name) not in choices:
-                found.append(f'{name} {getattr(arch, name)!r}; the space has {list(choices)}')
-        if arch.gates and not self.nodes:
-            found.append(f'{len(arch.gates)} gates between branches; the space has none, give it nodes=True')
-        for index, branch in enumerate(arch.branches):
-            found += self._branch_violations(branch, index)
-        for i in range(len(arch.branches)):
-            for j in range(i):
-                shared = [n for n in range(arch.shared_prefix(i, j)) if arch.branches[i][n].down]
-                if shared:
-                    found.append(f'branches {j} and {i} both go down at layer(s) {shared}; in the space they go down at different places')
-        return found
-
-    def _branch_violations(self, branch: Branch, index: int) -> list[str]:
-        found = []
-        if len(branch) > self.layers or (SKIP not in self.ops and len(branch) < self.layers):
-            found.append(f'branch {index} has {len(branch)} cells; the space has {"up to" if SKIP in self.ops else "exactly"} {self.layers}')
-        for layer, cell in enumerate(branch):
-            if cell.op not in self.ops:
-                found.append(f'branch {index} layer {layer}: op {cell.op!r}; the space has {list(self.ops)}')
-            if cell.width not in self.widths and layer < len(branch) - 1:
-                found.append(f'branch {index} layer {layer}: width {cell.width}; the space has {list(self.widths)}')
-        return found
+        return list(membership_problems(self, arch))
 
     def size(self, num_branches: int | None = None) -> int:
         """Exact number of different architectures with ``num_branches`` (in all if None)."""

@@ -16,7 +16,9 @@ _GO_ON, _GO_DOWN, _END = range(3)
 
 
 @cache
-def count_branches(ends: tuple[int, ...], layers: int, any_depth: bool, num_ops: int, num_widths: int, nodes: bool) -> int:
+def count_branches(
+    ends: tuple[int, ...], layers: int, any_depth: bool, num_ops: int, num_widths: int, nodes: bool
+) -> int:
     """Number of different sets of branches, with their gates.
 
     Args:

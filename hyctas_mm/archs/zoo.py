@@ -35,9 +35,14 @@ def load_arch(arch: str | Path | Mapping[str, Any] | Architecture) -> Architectu
         return Architecture.from_dict(arch)
     path = ZOO / f'{arch}.json' if str(arch) in zoo_names() else Path(arch)
     if not path.is_file():
-        raise NoSuchFile(f'no architecture {str(arch)!r}: neither a file nor a published name ({", ".join(zoo_names())}); give one of these')
+        raise NoSuchFile(
+            f'no architecture {str(arch)!r}: neither a file nor a published name ({", ".join(zoo_names())}); give one '
+            'of these'
+        )
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as error:  # the latter of lists in thousands of lists
-        raise ArchitectureError([f'not a JSON file ({error}); expected an arch.json as tools/search.py writes it'], str(path)) from None
+        raise ArchitectureError(
+            [f'not a JSON file ({error}); expected an arch.json as tools/search.py writes it'], str(path)
+        ) from None
     return Architecture.from_dict(data, source=str(path))

@@ -1,4 +1,6 @@
-"""What the command lines in ``tools/`` share and can have before torch is loaded: their arguments, and how they tell errors."""
+"""What the command lines in ``tools/`` share and can have before torch is loaded: their arguments, and how they tell
+errors.
+"""
 
 from hyctas_mm.cli.arguments import ConfigOptions, add_config_arguments, add_launcher_arguments, toy_streets_arguments
 from hyctas_mm.cli.mistakes import mistake, tell, tells_mistakes

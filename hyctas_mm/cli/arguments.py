@@ -1,4 +1,7 @@
-"""Arguments that several command lines have. Nothing here loads torch or OpenMMLab, so that ``--help`` need not wait for them."""
+"""Arguments that several command lines have.
+
+Nothing here loads torch or OpenMMLab, so that ``--help`` need not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Any
 class ConfigOptions(argparse.Action):
     """mmengine's action for ``KEY=VALUE``, imported when there are some."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
         from mmengine.config import DictAction
 
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option)
@@ -20,7 +25,9 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and results go; default work_dirs/<config name>')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
-    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, help='overrides, e.g. train_cfg.max_iters=100')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=ConfigOptions, help='overrides, e.g. train_cfg.max_iters=100'
+    )
 
 
 def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:

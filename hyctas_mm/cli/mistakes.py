@@ -20,7 +20,8 @@ _MACHINE = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def tells_mistakes(main: Callable[P, int | None]) -> Callable[P, int]:
-    """Makes the ``main`` of a command end with status 2 and ``error: what is wrong`` on a person's mistake; a bug is raised as it is.
+    """Makes the ``main`` of a command end with status 2 and ``error: what is wrong`` on a person's mistake; a bug is
+    raised as it is.
 
     Example:
         >>> @tells_mistakes
@@ -53,9 +54,11 @@ def tell(error: Exception) -> int:
 
 
 def mistake(error: Exception) -> list[str] | None:
-    """What to tell a person whose config, data, files or arguments led to an error, a line for each problem; None for a bug.
+    """What to tell a person whose config, data, files or arguments led to an error, a line for each problem; None for
+    a bug.
 
-    A mistake is any :class:`~hyctas_mm.errors.HyctasError`, of a data loader's process too, and what the machine refuses to write or read.
+    A mistake is any :class:`~hyctas_mm.errors.HyctasError`, of a data loader's process too, and what the machine
+    refuses to write or read.
     """
     if isinstance(error, OSError) and error.errno in _MACHINE:
         return [str(error)]

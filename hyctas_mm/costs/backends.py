@@ -23,8 +23,9 @@ def prepare_call(net: nn.Module, x: Tensor, backend: str = 'eager') -> Callable[
     Args:
         net: In eval mode, on the device of ``x``, batch norm fused.
         x: The input, (N, 3, H, W).
-        backend: ``'eager'``: PyTorch as it is. ``'channels_last'``: with weights in that layout. ``'compile'``: ``torch.compile``.
-            ``'cudagraph'``: recorded once, on a GPU. ``'onnxruntime'``: exported to ONNX, as many threads as PyTorch.
+        backend: ``'eager'``: PyTorch as it is. ``'channels_last'``: with weights in that layout. ``'compile'``:
+            ``torch.compile``. ``'cudagraph'``: recorded once, on a GPU. ``'onnxruntime'``: exported to ONNX, as many
+            threads as PyTorch.
 
     Returns:
         The call. It gives what the network gives; ``'onnxruntime'`` gives a list of its own values, on the device.
@@ -32,7 +33,13 @@ def prepare_call(net: nn.Module, x: Tensor, backend: str = 'eager') -> Callable[
     Raises:
         ValueError: For an unknown backend, or one that does not work here or with this network; the message says why.
     """
-    makers = {'eager': _eager, 'channels_last': _channels_last, 'compile': _compile, 'cudagraph': _cudagraph, 'onnxruntime': _onnxruntime}
+    makers = {
+        'eager': _eager,
+        'channels_last': _channels_last,
+        'compile': _compile,
+        'cudagraph': _cudagraph,
+        'onnxruntime': _onnxruntime,
+    }
     if backend not in makers:
         raise BadValue(f'backend {backend!r}; expected one of {", ".join(BACKENDS)}')
     with torch.inference_mode():
@@ -50,7 +57,9 @@ def _compile(net: nn.Module, x: Tensor) -> Callable[[], object]:
     except (RuntimeError, ImportError) as error:  # all errors of dynamo and inductor are RuntimeErrors
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         needs = 'triton' if x.device.type == 'cuda' else 'a C++ compiler (g++) and the headers of Python'
-        raise BadValue(f"backend 'compile' does not work here: {reason}; it needs {needs}; use --backend eager or onnxruntime") from None
+        raise BadValue(
+            f"backend 'compile' does not work here: {reason}; it needs {needs}; use --backend eager or onnxruntime"
+        ) from None
     return partial(compiled, x)
 
 
@@ -62,7 +71,8 @@ def _channels_last(net: nn.Module, x: Tensor) -> Callable[[], object]:
 def _cudagraph(net: nn.Module, x: Tensor) -> Callable[[], object]:
     if x.device.type != 'cuda':
         raise BadValue(
-            f"backend 'cudagraph' records the kernels of a GPU; here the device is {x.device.type}; use --device cuda or another --backend"
+            f"backend 'cudagraph' records the kernels of a GPU; here the device is {x.device.type}; use --device cuda "
+            'or another --backend'
         )
     side = torch.cuda.Stream(x.device)  # what is only done once, as choosing kernels, must not be recorded
     side.wait_stream(torch.cuda.current_stream(x.device))
@@ -85,11 +95,16 @@ def _onnxruntime(net: nn.Module, x: Tensor) -> Callable[[], object]:
     try:
         import onnxruntime
     except ImportError:
-        raise BadValue("backend 'onnxruntime' is not installed here; pip install onnxruntime, or use --backend eager") from None
+        raise BadValue(
+            "backend 'onnxruntime' is not installed here; pip install onnxruntime, or use --backend eager"
+        ) from None
     provider = f'{x.device.type.upper()}ExecutionProvider'
     if provider not in onnxruntime.get_available_providers():
         known = ', '.join(onnxruntime.get_available_providers())
-        raise BadValue(f"backend 'onnxruntime' has no {provider} here (it has {known}); install one that has, or use another --device")
+        raise BadValue(
+            f"backend 'onnxruntime' has no {provider} here (it has {known}); install one that has, or use another "
+            '--device'
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:

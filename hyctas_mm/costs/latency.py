@@ -13,7 +13,8 @@ import torch
 from hyctas_mm.errors import BadValue
 
 CLOCKS = ('wall', 'cpu')
-"""``'wall'``: time that passes, what a user waits. ``'cpu'``: time that this thread has the processor, which is the same on an idle machine and is
+"""``'wall'``: time that passes, what a user waits. ``'cpu'``: time that this thread has the processor, which is the
+same on an idle machine and is
 not lengthened by what others run on a busy one; for one thread on the CPU only."""
 
 STEADY = 0.03
@@ -49,14 +50,18 @@ class Stopwatch:
         clock: One of :data:`CLOCKS`.
 
     Raises:
-        ValueError: For an unknown clock, or for ``'cpu'`` on another device or with several threads, whose work it would not see.
+        ValueError: For an unknown clock, or for ``'cpu'`` on another device or with several threads, whose work it
+            would not see.
     """
 
     def __init__(self, device: torch.device, clock: str = 'wall') -> None:
         if clock not in CLOCKS:
             raise BadValue(f'clock {clock!r}; expected one of {", ".join(CLOCKS)}')
         if clock == 'cpu' and (device.type != 'cpu' or torch.get_num_threads() != 1):
-            raise BadValue(f"clock 'cpu' counts one thread on the CPU; here are {torch.get_num_threads()} threads on {device.type}; use 'wall'")
+            raise BadValue(
+                f"clock 'cpu' counts one thread on the CPU; here are {torch.get_num_threads()} threads on "
+                f"{device.type}; use 'wall'"
+            )
         self.device = device
         self._now = time.perf_counter if clock == 'wall' else time.thread_time
 
@@ -83,7 +88,11 @@ class Stopwatch:
 
 
 def measure_latency(
-    call: Callable[[], object], device: torch.device, seconds: float = 6.0, warmup_seconds: float = 1.0, clock: str = 'wall'
+    call: Callable[[], object],
+    device: torch.device,
+    seconds: float = 6.0,
+    warmup_seconds: float = 1.0,
+    clock: str = 'wall',
 ) -> Latency:
     """Times ``call`` as the paper does: warm up, then run for six seconds (section 4.2).
 
@@ -133,7 +142,8 @@ def measure_interleaved(
 
 
 def warm_up(timed: Callable[[], float], seconds: float) -> None:
-    """Calls until it is steady: until the medians of two short windows in a row agree, or the time is over; at least twice.
+    """Calls until it is steady: until the medians of two short windows in a row agree, or the time is over; at least
+    twice.
 
     Args:
         timed: Makes one call and returns its time.

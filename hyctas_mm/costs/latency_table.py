@@ -1,7 +1,7 @@
 """Latency of any architecture from measurements of its parts.
 
-Each distinct part is measured once, in its place in a network that has it, and kept in a JSON file. What lies between the parts
-(concatenations, upsampling, Python) is taken as a constant for each part, fitted on whole networks.
+Each distinct part is measured once, in its place in a network that has it, and kept in a JSON file. What lies between
+the parts (concatenations, upsampling, Python) is taken as a constant for each part, fitted on whole networks.
 """
 
 from __future__ import annotations
@@ -46,7 +46,14 @@ class LatencyTable:
         ValueError: If the file is of another device, number of threads, clock or input shape; the message names them.
     """
 
-    def __init__(self, path: str | Path, device: torch.device, input_shape: Sequence[int], seconds: float = 0.1, clock: str = 'wall') -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        device: torch.device,
+        input_shape: Sequence[int],
+        seconds: float = 0.1,
+        clock: str = 'wall',
+    ) -> None:
         self.path, self.device, self.seconds, self.clock = Path(path), device, seconds, clock
         self.input_shape = tuple(input_shape)
         self.parts: dict[str, float] = {}
@@ -58,7 +65,12 @@ class LatencyTable:
     @property
     def conditions(self) -> dict[str, Any]:
         """What the measurements hold for."""
-        here = dict(device=device_name(self.device), threads=torch.get_num_threads(), input_shape=list(self.input_shape), clock=self.clock)
+        here = dict(
+            device=device_name(self.device),
+            threads=torch.get_num_threads(),
+            input_shape=list(self.input_shape),
+            clock=self.clock,
+        )
         return here | dict(torch=torch.__version__)
 
     def predict(self, model: nn.Module) -> float:
@@ -80,12 +92,14 @@ class LatencyTable:
     def _sum(self, keys: Sequence[str]) -> float:
         return sum(self.parts[key] for key in keys) + (self.overhead_ms or 0.0) * len(keys)
 
-    def fill(self, models: Iterable[nn.Module], rounds: int = 3, few: float = 0.01, window: int = 20) -> Iterator[tuple[int, int]]:
+    def fill(
+        self, models: Iterable[nn.Module], rounds: int = 3, few: float = 0.01, window: int = 20
+    ) -> Iterator[tuple[int, int]]:
         """Measures the parts of networks until new ones have become rare, then again in further rounds.
 
-        A part that several networks have, as all have the stem, is the median over them: how warm the caches are depends on the network. In each
-        network its quietest round counts: what slows a shared machine comes and goes in seconds, and rounds that visit all networks meet it at
-        different parts.
+        A part that several networks have, as all have the stem, is the median over them: how warm the caches are
+        depends on the network. In each network its quietest round counts: what slows a shared machine comes and goes in
+        seconds, and rounds that visit all networks meet it at different parts.
 
         Args:
             models: As in :meth:`predict`, e.g. of random architectures.
@@ -120,7 +134,8 @@ class LatencyTable:
     def fit_overhead(self, models: Sequence[nn.Module], rounds: int = 3) -> None:
         """Sets the constant from whole networks (on the meta device, eval mode).
 
-        A network and its own parts are measured one right after the other, so that a machine which has become slower does not look like overhead.
+        A network and its own parts are measured one right after the other, so that a machine which has become slower
+        does not look like overhead.
         """
         watch, x = Stopwatch(self.device, self.clock), torch.rand(*self.input_shape, device=self.device)
         rest = []
@@ -151,8 +166,14 @@ class LatencyTable:
 
     def save(self) -> None:
         """Writes the file; it is whole at every instant."""
-        content: dict[str, Any] = dict(format=FORMAT, date=datetime.date.today().isoformat(), conditions=self.conditions)
-        content |= dict(overhead_ms=self.overhead_ms, post_processing_ms=self.post_processing_ms, parts_ms=dict(sorted(self.parts.items())))
+        content: dict[str, Any] = dict(
+            format=FORMAT, date=datetime.date.today().isoformat(), conditions=self.conditions
+        )
+        content |= dict(
+            overhead_ms=self.overhead_ms,
+            post_processing_ms=self.post_processing_ms,
+            parts_ms=dict(sorted(self.parts.items())),
+        )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix('.tmp')
         temporary.write_text(json.dumps(content, indent=1), encoding='utf-8')
@@ -166,15 +187,22 @@ class LatencyTable:
         if not isinstance(content, Mapping) or content.get('format') != FORMAT:
             raise BadValue(f'{self.path}: not a latency table of this version ({FORMAT}); delete it to measure again')
         there = content['conditions']
-        differing = [f'{k}: {there.get(k)!r} there, {v!r} here' for k, v in self.conditions.items() if there.get(k) != v]
+        differing = [
+            f'{k}: {there.get(k)!r} there, {v!r} here' for k, v in self.conditions.items() if there.get(k) != v
+        ]
         if differing:
-            raise BadValue(f'{self.path}: measured under other conditions ({"; ".join(differing)}); use another file or delete it to measure again')
+            raise BadValue(
+                f'{self.path}: measured under other conditions ({"; ".join(differing)}); use another file or delete '
+                'it to measure again'
+            )
         self.parts, self.overhead_ms = dict(content['parts_ms']), content['overhead_ms']
         self.post_processing_ms = dict(content.get('post_processing_ms') or {})
 
 
 def materialise(module: nn.Module, device: torch.device) -> nn.Module:
-    """A copy of a module from the meta device with random weights of a size that keeps maps finite: latency does not depend on them otherwise."""
+    """A copy of a module from the meta device with random weights of a size that keeps maps finite: latency does not
+    depend on them otherwise.
+    """
     real = copy.deepcopy(module).to_empty(device=device)
     with torch.no_grad():
         for tensor in (*real.parameters(), *real.buffers()):

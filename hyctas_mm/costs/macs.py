@@ -34,7 +34,8 @@ def count_macs(model: nn.Module, *shapes: Sequence[int]) -> Macs:
     """Counts the multiply-accumulates of a forward pass in the model's present mode.
 
     Args:
-        model: On any device; counted is a copy on the meta device, where nothing is computed, no key is padded and every kernel is known.
+        model: On any device; counted is a copy on the meta device, where nothing is computed, no key is padded and
+            every kernel is known.
         shapes: Of each input, (N, C, H, W).
 
     Returns:

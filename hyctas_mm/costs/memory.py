@@ -43,11 +43,13 @@ class TrainingMemory:
 
 
 def predict_training_memory(model: nn.Module, loss: Loss, device_type: str = 'cuda', states: int = 1) -> TrainingMemory:
-    """Predicts the peak memory of training from one step on the meta device, where nothing is computed and no memory is taken.
+    """Predicts the peak memory of training from one step on the meta device, where nothing is computed and no memory
+    is taken.
 
-    Forward and backward pass run as they do in training, and every storage is counted from its first operation to its last reference: maps that
-    the backward pass needs (each once, however many layers save it), upsampled logits and what the losses make of them, gradients as they come.
-    Not counted are the scratch memory of kernels and what the allocator wastes.
+    Forward and backward pass run as they do in training, and every storage is counted from its first operation to its
+    last reference: maps that the backward pass needs (each once, however many layers save it), upsampled logits and
+    what the losses make of them, gradients as they come. Not counted are the scratch memory of kernels and what the
+    allocator wastes.
 
     Args:
         model: In training mode, on any device; counted is a copy on the meta device.
@@ -57,14 +59,22 @@ def predict_training_memory(model: nn.Module, loss: Loss, device_type: str = 'cu
     """
     model = copy.deepcopy(model).to('meta')
     model.zero_grad()
-    with meta_config.patch(meta_nonzero_assume_all_nonzero=True), torch.device('meta'), FusedAttention(device_type), _LiveStorages() as live:
+    with (
+        meta_config.patch(meta_nonzero_assume_all_nonzero=True),
+        torch.device('meta'),
+        FusedAttention(device_type),
+        _LiveStorages() as live,
+    ):
         loss(model).backward()
     parameters = _bytes(list(model.parameters()))
     return TrainingMemory(parameters + _bytes(list(model.buffers())), states * parameters, live.peak)
 
 
-def measure_training_memory(build: Callable[[], nn.Module], loss: Loss, device: torch.device, steps: int = 2) -> int | None:
-    """Measures the peak memory of training with SGD and momentum, see :class:`PeakMemory`; on the CPU best ``in_fresh_process``.
+def measure_training_memory(
+    build: Callable[[], nn.Module], loss: Loss, device: torch.device, steps: int = 2
+) -> int | None:
+    """Measures the peak memory of training with SGD and momentum, see :class:`PeakMemory`; on the CPU best
+    ``in_fresh_process``.
 
     Args:
         build: Makes the network in training mode on the default device.
@@ -94,8 +104,9 @@ def _train(build: Callable[[], nn.Module], loss: Loss, device: torch.device, ste
 class FusedAttention(TorchFunctionMode):
     """Makes attention on the meta device save what attention without the N x N matrix saves.
 
-    The meta device has no fused kernel: there PyTorch would multiply out and save that matrix, twice. Without it queries, keys, values, the
-    result and one number for each position are saved; CUDA's kernels need widths that are multiples of 8.
+    The meta device has no fused kernel: there PyTorch would multiply out and save that matrix, twice. Without it
+    queries, keys, values, the result and one number for each position are saved; CUDA's kernels need widths that are
+    multiples of 8.
 
     Args:
         device_type: ``'cuda'`` or ``'cpu'``.

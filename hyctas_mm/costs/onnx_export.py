@@ -22,7 +22,9 @@ Sizes = Mapping[int, Any]
 """Dimensions of the input that may vary, as ``torch.export.Dim`` by their number."""
 
 
-def export_to_onnx(net: nn.Module, image: Tensor, path: str | Path, outputs: Sequence[str] = ('logits',), dynamic: Sizes | None = None) -> None:
+def export_to_onnx(
+    net: nn.Module, image: Tensor, path: str | Path, outputs: Sequence[str] = ('logits',), dynamic: Sizes | None = None
+) -> None:
     """Writes a network as ONNX, its input is called ``image``.
 
     Args:
@@ -54,8 +56,11 @@ def export_to_onnx(net: nn.Module, image: Tensor, path: str | Path, outputs: Seq
 
 
 def _trace(net: nn.Module, image: Tensor, dynamic: Sizes | None) -> Any:
-    # Some layers ask about sizes what is always true and cannot be proved, e.g. a rounded-up pooling; such guards become assertions.
-    options: dict[str, Any] = dict(dynamic_shapes=(dict(dynamic),), prefer_deferred_runtime_asserts_over_guards=True) if dynamic else {}
+    # Some layers ask about sizes what is always true and cannot be proved, e.g. a rounded-up pooling; such guards
+    # become assertions.
+    options: dict[str, Any] = (
+        dict(dynamic_shapes=(dict(dynamic),), prefer_deferred_runtime_asserts_over_guards=True) if dynamic else {}
+    )
     trace = _LayerTrace(net)
     with trace:
         try:
@@ -63,7 +68,11 @@ def _trace(net: nn.Module, image: Tensor, dynamic: Sizes | None) -> Any:
         except Exception as error:  # whatever the layer's own code raises
             layer = trace.fixing or (trace.stack[-1] if trace.stack else None)
             where = f'layer {layer}' if layer else f'the network ({type(net).__name__})'
-            why = 'it fixes the size of its input; keep sizes as they come, or export with a fixed size' if trace.fixing else _first_line(error)
+            why = (
+                'it fixes the size of its input; keep sizes as they come, or export with a fixed size'
+                if trace.fixing
+                else _first_line(error)
+            )
             raise BadValue(f'{where} cannot be exported to ONNX: {why}') from error
 
 
@@ -120,7 +129,10 @@ def _untranslated(program: Any, error: Exception) -> str:
             if str(node.target) == target and stack:
                 path, kind = list(stack.values())[-1]
                 kind = kind if isinstance(kind, str) else kind.__name__
-                return f'layer {path} ({kind.split(".")[-1]}) cannot be exported to ONNX: its operation {target} has no ONNX form'
+                return (
+                    f'layer {path} ({kind.split(".")[-1]}) cannot be exported to ONNX: its operation {target} has '
+                    'no ONNX form'
+                )
     return f'the network cannot be exported to ONNX: its operation {target} has no ONNX form'
 
 
@@ -131,7 +143,10 @@ def _first_line(error: Exception) -> str:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporters log for their own developers."""
-    loggers = [logging.getLogger(name) for name in ('torch.onnx', 'torch.fx', 'torch._subclasses', 'torch.export', 'torch._export')]
+    loggers = [
+        logging.getLogger(name)
+        for name in ('torch.onnx', 'torch.fx', 'torch._subclasses', 'torch.export', 'torch._export')
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

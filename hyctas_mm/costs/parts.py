@@ -1,7 +1,8 @@
 """A network as a list of parts whose costs add up.
 
-A part is a module marked ``cost_unit = True`` (a cell's op, the stem, a node ...) or, outside of those, a layer without children, together with
-the shapes it was called with. Two parts with the same structure and shapes cost the same, so each is measured once.
+A part is a module marked ``cost_unit = True`` (a cell's op, the stem, a node ...) or, outside of those, a layer without
+children, together with the shapes it was called with. Two parts with the same structure and shapes cost the same, so
+each is measured once.
 """
 
 from __future__ import annotations
@@ -74,9 +75,11 @@ class _QuickResizing(TorchFunctionMode):
 
 
 def time_parts(model: nn.Module, x: Tensor, watch: Stopwatch, seconds: float) -> list[float]:
-    """The time of each part where it works: in whole forward passes, between the parts before and after it, with the caches as those leave them.
+    """The time of each part where it works: in whole forward passes, between the parts before and after it, with the
+    caches as those leave them.
 
-    A part repeated by itself has its input and weights in the caches and looks up to twice as fast as it is in a small network.
+    A part repeated by itself has its input and weights in the caches and looks up to twice as fast as it is in a small
+    network.
 
     Args:
         model: In eval mode, on the stopwatch's device.

@@ -22,9 +22,10 @@ STATUS, CLEAR_REFS = Path('/proc/self/status'), Path('/proc/self/clear_refs')
 class PeakMemory:
     """By how much the memory in use rises at most while the block runs.
 
-    On CUDA that is ``torch.cuda.max_memory_allocated`` less what was allocated before. On the CPU it is the peak of the process's resident memory
-    (Linux: ``VmHWM``, set back before the block) less the resident memory before: what the block takes from the system, with the allocator's
-    waste and the libraries' scratch memory. In a process of its own (:func:`in_fresh_process`) it comes close to what the tensors take.
+    On CUDA that is ``torch.cuda.max_memory_allocated`` less what was allocated before. On the CPU it is the peak of the
+    process's resident memory (Linux: ``VmHWM``, set back before the block) less the resident memory before: what the
+    block takes from the system, with the allocator's waste and the libraries' scratch memory. In a process of its own
+    (:func:`in_fresh_process`) it comes close to what the tensors take.
 
     Attributes:
         bytes: The rise, after the block; None on a system that does not tell.
@@ -50,7 +51,9 @@ class PeakMemory:
         self._before = _resident('VmRSS') if _give_back_free_memory() else None
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._before is None:
             return
         peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == 'cuda' else _resident('VmHWM')
@@ -87,7 +90,9 @@ def _load_kernels() -> None:
     """Makes PyTorch load the libraries that its first operations load, which are not to be counted."""
     with torch.enable_grad():
         x = torch.rand(1, 16, 16, 16)
-        y = F.interpolate(F.conv2d(x, torch.rand(16, 16, 3, 3, requires_grad=True), padding=1), scale_factor=2.0, mode='bilinear')
+        y = F.interpolate(
+            F.conv2d(x, torch.rand(16, 16, 3, 3, requires_grad=True), padding=1), scale_factor=2.0, mode='bilinear'
+        )
         (y.flatten(2).transpose(1, 2) @ y.flatten(2)).log_softmax(-1).mean().backward()
 
 

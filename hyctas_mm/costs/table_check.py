@@ -41,15 +41,18 @@ class TableCheck:
 
     @property
     def noise(self) -> float:
-        """The machine's own: median over networks and neighbouring rounds of the relative difference between measuring once and again."""
+        """The machine's own: median over networks and neighbouring rounds of the relative difference between measuring
+        once and again.
+        """
         pairs = [pair for rounds in self.rounds_ms for pair in itertools.pairwise(rounds)]
         return statistics.median(abs(a - b) / ((a + b) / 2) for a, b in pairs)
 
     def summary(self) -> dict[str, float]:
-        """``median_error`` and ``worst_error`` (absolute, relative), ``mean_error`` (signed), ``spearman``, ``kendall`` and ``noise``.
+        """``median_error`` and ``worst_error`` (absolute, relative), ``mean_error`` (signed), ``spearman``,
+        ``kendall`` and ``noise``.
 
-        Also ``drift``, the median of measured by predicted: how much slower the machine is now than when the table was measured, and
-        ``median_error_beyond_drift``, the error that is left when the predictions are multiplied by it.
+        Also ``drift``, the median of measured by predicted: how much slower the machine is now than when the table was
+        measured, and ``median_error_beyond_drift``, the error that is left when the predictions are multiplied by it.
         """
         sizes = [abs(error) for error in self.errors]
         drift = statistics.median(m / p for p, m in zip(self.predicted_ms, self.measured_ms, strict=True))
@@ -78,8 +81,13 @@ def check_table(table: LatencyTable, models: Sequence[nn.Module], seconds: float
         ValueError: For fewer than three networks or two rounds, which tell neither an order nor the noise.
     """
     if len(models) < 3 or rounds < 2:
-        raise BadValue(f'{len(models)} networks in {rounds} rounds; give at least 3 networks, for an order, and 2 rounds, for the noise')
-    list(table.fill(models, rounds, few=-1))  # all of them, parts that the table lacks as carefully as those that it has
+        raise BadValue(
+            f'{len(models)} networks in {rounds} rounds; give at least 3 networks, for an order, and 2 rounds, for '
+            'the noise'
+        )
+    list(
+        table.fill(models, rounds, few=-1)
+    )  # all of them, parts that the table lacks as carefully as those that it has
     predicted = [table.predict(model) for model in models]
     x = torch.rand(*table.input_shape, device=table.device)
     calls = [partial(materialise(model, table.device), x) for model in models]

@@ -27,7 +27,8 @@ def check_not_empty(dataset: Any, name: str) -> None:
 
 
 def check_images(settings: Mapping[str, Any], name: str) -> None:
-    """Refuses the config of an mmseg dataset, or of a wrapper around some, whose folder or list of images is missing or without images.
+    """Refuses the config of an mmseg dataset, or of a wrapper around some, whose folder or list of images is missing
+    or without images.
 
     Args:
         settings: A dataset's config. Datasets of other libraries are not looked at.
@@ -42,7 +43,9 @@ def check_images(settings: Mapping[str, Any], name: str) -> None:
             check_images(inner, name)
     kind = settings['type']
     if isinstance(kind, str):
-        with DATASETS.switch_scope_and_registry(settings.get('_scope_')) as registry:  # as DATASETS.build looks names up
+        with DATASETS.switch_scope_and_registry(
+            settings.get('_scope_')
+        ) as registry:  # as DATASETS.build looks names up
             kind = registry.get(kind)
     if not isinstance(kind, type) or not issubclass(kind, BaseSegDataset):
         return
@@ -51,18 +54,31 @@ def check_images(settings: Mapping[str, Any], name: str) -> None:
         return
     folder = dataset.data_prefix.get('img_path')
     if folder is not None and not Path(folder).is_dir():
-        raise NoSuchFile(f"{name}: no folder {folder}; set data_root (--data-root DIR) and data_prefix['img_path'] to the folder of images")
+        raise NoSuchFile(
+            f"{name}: no folder {folder}; set data_root (--data-root DIR) and data_prefix['img_path'] to the folder "
+            'of images'
+        )
     if dataset.ann_file and not Path(dataset.ann_file).exists():
-        raise NoSuchFile(f'{name}: no file {dataset.ann_file}; set ann_file to the list of images, or leave it out to take the whole folder')
+        raise NoSuchFile(
+            f'{name}: no file {dataset.ann_file}; set ann_file to the list of images, or leave it out to take the '
+            'whole folder'
+        )
     samples = dataset.load_data_list()
     if not samples:
         raise NoSuchFile(_no_image(dataset, name))
     indices = settings.get('indices')
     least = indices if isinstance(indices, int) else 1 + max(indices or [0])
     if least > len(samples):
-        raise BadValue(f'{name}: indices need {least} images, but {folder} has {len(samples)}; add those that are missing, or change indices')
+        raise BadValue(
+            f'{name}: indices need {least} images, but {folder} has {len(samples)}; add those that are missing, or '
+            'change indices'
+        )
     label = samples[0].get('seg_map_path')
-    if label and not Path(label).is_file() and any(step['type'] == 'LoadAnnotations' for step in settings.get('pipeline', ())):
+    if (
+        label
+        and not Path(label).is_file()
+        and any(step['type'] == 'LoadAnnotations' for step in settings.get('pipeline', ()))
+    ):
         raise NoSuchFile(
             f'{name}: image {samples[0]["img_path"]} has no label {label}; add it, or set seg_map_suffix and '
             "data_prefix['seg_map_path'] to where labels are"
@@ -72,4 +88,7 @@ def check_images(settings: Mapping[str, Any], name: str) -> None:
 def _no_image(dataset: Any, name: str) -> str:
     folder = getattr(dataset, 'data_prefix', {}).get('img_path', 'its folder')
     kind = f'*{dataset.img_suffix} ' if hasattr(dataset, 'img_suffix') else ''
-    return f'{name}: no {kind}image in {folder}; set img_suffix to the end of their names, or data_root (--data-root DIR) to another folder'
+    return (
+        f'{name}: no {kind}image in {folder}; set img_suffix to the end of their names, or data_root (--data-root '
+        'DIR) to another folder'
+    )

@@ -1,7 +1,8 @@
 """Small street-scene sets stored as two folders of equally named files: IDD-Lite and CamVid.
 
-Both hold part of their training images out for the search: a search that scored candidates on the images that later judge the result would
-overstate it. The part is chosen by drive, because neighbouring frames of one drive are nearly equal.
+Both hold part of their training images out for the search: a search that scored candidates on the images that later
+judge the result would overstate it. The part is chosen by drive, because neighbouring frames of one drive are nearly
+equal.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class HeldOutSegDataset(BaseSegDataset):
         FileNotFoundError: If a folder is missing or holds no image, or an image has no label; the path is named.
     """
 
-    def __init__(self, part: Part = 'all', img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs: Any) -> None:
+    def __init__(
+        self, part: Part = 'all', img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs: Any
+    ) -> None:
         if part not in ('all', 'fit', 'select'):
             raise BadValue(f"{type(self).__name__}: part={part!r}; expected 'all', 'fit' or 'select'")
         self.part = part
@@ -44,25 +47,44 @@ class HeldOutSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         folder = Path(self.data_prefix['img_path'])
         if not folder.is_dir():
-            raise NoSuchFile(f'no folder {folder}; set data_root (--data-root DIR) to the folder that holds images/ and labels/')
+            raise NoSuchFile(
+                f'no folder {folder}; set data_root (--data-root DIR) to the folder that holds images/ and labels/'
+            )
         samples = sorted(super().load_data_list(), key=lambda s: s['img_path'])
         if self.part != 'all':
             samples = [s for s in samples if self.is_select(Path(s['img_path']).stem) == (self.part == 'select')]
         if not samples:
-            raise NoSuchFile(f"no *{self.img_suffix} image of part {self.part!r} in {folder}; give the whole data set, or set part='all'")
+            raise NoSuchFile(
+                f'no *{self.img_suffix} image of part {self.part!r} in {folder}; give the whole data set, or set '
+                "part='all'"
+            )
         for sample in samples:
             if not Path(sample['seg_map_path']).is_file():
-                raise NoSuchFile(f'image {sample["img_path"]} has no label {sample["seg_map_path"]}; add the label, or remove the image')
+                raise NoSuchFile(
+                    f'image {sample["img_path"]} has no label {sample["seg_map_path"]}; add the label, or remove '
+                    'the image'
+                )
         return samples
 
 
 @DATASETS.register_module()
 class IDDLiteDataset(HeldOutSegDataset):
-    """IDD-Lite: Indian street scenes, 320x227, 7 classes, 255 is void. About a tenth of the drives is held out for selection."""
+    """IDD-Lite: Indian street scenes, 320x227, 7 classes, 255 is void.
+
+    About a tenth of the drives is held out for selection.
+    """
 
     METAINFO = dict(
         classes=('drivable', 'non-drivable', 'living-things', 'vehicles', 'roadside-objects', 'far-objects', 'sky'),
-        palette=[[128, 64, 128], [244, 35, 232], [220, 20, 60], [0, 0, 142], [190, 153, 153], [70, 70, 70], [70, 130, 180]],
+        palette=[
+            [128, 64, 128],
+            [244, 35, 232],
+            [220, 20, 60],
+            [0, 0, 142],
+            [190, 153, 153],
+            [70, 70, 70],
+            [70, 130, 180],
+        ],
     )
 
     @staticmethod

@@ -32,14 +32,17 @@ def _random(net: NetDescription, shape: tuple[int, ...], rng: np.random.Generato
     batch, height, width = shape
     if not net.preprocessing:
         return rng.standard_normal((batch, 3, height, width), dtype=np.float32)
-    return rng.integers(0, 256, (batch, height, width, 3) if net.layout == 'nhwc' else (batch, 3, height, width), dtype=np.uint8)
+    return rng.integers(
+        0, 256, (batch, height, width, 3) if net.layout == 'nhwc' else (batch, 3, height, width), dtype=np.uint8
+    )
 
 
 @torch.no_grad()
 def largest_difference(net: WholeNet, file: OnnxNet, inputs: Iterable[Array]) -> float:
     """How far the file is from PyTorch: the largest difference of any map, relative to the map's largest value.
 
-    The file must still give the maps that its outputs are derived from. Classes and peaks are then compared with what follows from the file's own
+    The file must still give the maps that its outputs are derived from. Classes and peaks are then compared with what
+    follows from the file's own
     maps: PyTorch's may differ where two classes are as good as equal.
 
     Raises:
@@ -53,7 +56,10 @@ def largest_difference(net: WholeNet, file: OnnxNet, inputs: Iterable[Array]) ->
         for name in names:
             x = wanted[name]
             if x.shape != got[name].shape:
-                raise BadValue(f'the exported {name} have shape {tuple(got[name].shape)} for an input {batch.shape}; PyTorch has {tuple(x.shape)}')
+                raise BadValue(
+                    f'the exported {name} have shape {tuple(got[name].shape)} for an input {batch.shape}; PyTorch has '
+                    f'{tuple(x.shape)}'
+                )
             difference = float((x - got[name]).abs().max() / x.abs().max().clamp(min=1e-6))
             largest = max(largest, difference) if difference == difference else float('nan')
         derived = derive({name: got[name] for name in names}, net.description)

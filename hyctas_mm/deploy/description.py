@@ -16,7 +16,9 @@ OUTPUTS = ('logits', 'probabilities', 'classes')
 LAYOUTS = ('nhwc', 'nchw')
 ORDERS = ('rgb', 'bgr')
 SMALLEST = 64
-"""Least height and width of a file for varying sizes, in pixels: the map at stride 32 has two rows then; one row would mean broadcasting."""
+"""Least height and width of a file for varying sizes, in pixels: the map at stride 32 has two rows then; one row would
+mean broadcasting.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,17 @@ class NetDescription:
         task: ``'semantic'`` or ``'panoptic'``.
         input_hw: Height and width in pixels; of a file for varying sizes, those it was made with.
         dynamic: What may vary: some of ``'batch'``, ``'size'``.
-        multiple: Height and width must be multiples of this, as the config's preprocessor pads to it; 1 where the file pads by itself.
-        preprocessing: Whether the file takes uint8 images, and normalises and pads them. Otherwise it takes normalised float32, (B, 3, H, W).
+        multiple: Height and width must be multiples of this, as the config's preprocessor pads to it; 1 where the file
+            pads by itself.
+        preprocessing: Whether the file takes uint8 images, and normalises and pads them. Otherwise it takes normalised
+            float32, (B, 3, H, W).
         layout: Of uint8 images: ``'nhwc'`` (B, H, W, 3) or ``'nchw'`` (B, 3, H, W).
         channel_order: Of the input, ``'rgb'`` or ``'bgr'``.
         mean: Of each channel in this order, 0..255.
         std: Likewise.
-        outputs: ``'logits'``, ``'probabilities'`` (of the softmax) or ``'classes'`` (int32 indices, (B, H, W)). A panoptic file's other
-            outputs are ``center``, with ``'classes'`` instead ``peaks``, that is the heatmap where it has a centre and 0 elsewhere, and
-            ``offset`` as (down, right) in pixels.
+        outputs: ``'logits'``, ``'probabilities'`` (of the softmax) or ``'classes'`` (int32 indices, (B, H, W)). A
+            panoptic file's other outputs are ``center``, with ``'classes'`` instead ``peaks``, that is the heatmap
+            where it has a centre and 0 elsewhere, and ``offset`` as (down, right) in pixels.
         classes: Names of the classes.
         palette: RGB of each class.
         grouping: Of a panoptic file ``num_things`` and the arguments of ``panoptic_from_maps``.
@@ -65,7 +69,11 @@ class NetDescription:
     @property
     def output_names(self) -> tuple[str, ...]:
         """What the file gives."""
-        names = {'logits': self.outputs, 'center': 'peaks' if self.outputs == 'classes' else 'center', 'offset': 'offset'}
+        names = {
+            'logits': self.outputs,
+            'center': 'peaks' if self.outputs == 'classes' else 'center',
+            'offset': 'offset',
+        }
         return tuple(names[name] for name in self.raw_outputs)
 
     @property
@@ -99,7 +107,8 @@ class NetDescription:
             good = (height, width) == self.input_hw
         if not good:
             raise BadValue(
-                f'an image of {height} x {width} pixels; the network takes {self.accepted}: resize the image, or export with --dynamic size'
+                f'an image of {height} x {width} pixels; the network takes {self.accepted}: resize the image, or '
+                'export with --dynamic size'
             )
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
@@ -129,7 +138,8 @@ class NetDescription:
         if min(self.input_hw) < 1 or any(s % self.multiple for s in self.input_hw):
             height, width = (max(1, -(-s // self.multiple)) * self.multiple for s in self.input_hw)
             raise BadValue(
-                f'input_hw={self.input_hw}; the network takes multiples of {self.multiple} pixels, to which its config pads '
+                f'input_hw={self.input_hw}; the network takes multiples of {self.multiple} pixels, to which its '
+                'config pads '
                 f'(pad_size_divisor): use {height} x {width}, or let the file pad (--preprocess)'
             )
         self.check_size(*self.input_hw)
@@ -156,7 +166,14 @@ class NetDescription:
         """
         fields = json.loads(metadata.get(KEY, '{}'))
         if fields.pop('format', None) != FORMAT:
-            raise BadValue(f'{source}: no metadata {KEY} of format {FORMAT}; expected a file of tools/export_onnx.py of this version')
+            raise BadValue(
+                f'{source}: no metadata {KEY} of format {FORMAT}; expected a file of tools/export_onnx.py of '
+                'this version'
+            )
         fields.pop('smallest')
-        lists = {k: tuple(tuple(v) if isinstance(v, list) else v for v in fields[k]) for k in fields if isinstance(fields[k], list)}
+        lists = {
+            k: tuple(tuple(v) if isinstance(v, list) else v for v in fields[k])
+            for k in fields
+            if isinstance(fields[k], list)
+        }
         return replace(cls(task=fields['task'], input_hw=(1, 1)), **(fields | lists))

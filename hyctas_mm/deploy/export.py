@@ -70,9 +70,14 @@ class OnnxResult:
 
 
 def export_onnx(
-    config: str | Path | Config, checkpoint: str | Path, out: str | Path, input_hw: Sequence[int], options: ExportOptions = ExportOptions()
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    out: str | Path,
+    input_hw: Sequence[int],
+    options: ExportOptions = ExportOptions(),
 ) -> OnnxResult:
-    """Exports the network of a config and compares ONNX Runtime with PyTorch on random images and on the config's validation images.
+    """Exports the network of a config and compares ONNX Runtime with PyTorch on random images and on the config's
+    validation images.
 
     Args:
         config: Config of a segmentor or panoptic network.
@@ -82,8 +87,8 @@ def export_onnx(
         options: How to export.
 
     Raises:
-        ValueError: If the network cannot be exported (the layer is named), an option or the size is not possible, or the exported network differs
-            from PyTorch by more than the tolerance. No file is left then.
+        ValueError: If the network cannot be exported (the layer is named), an option or the size is not possible, or
+            the exported network differs from PyTorch by more than the tolerance. No file is left then.
     """
     cfg = config if isinstance(config, Config) else read_config(config)
     use_scope(cfg)
@@ -97,7 +102,8 @@ def export_onnx(
         difference = result.max_difference
         if not difference <= options.tolerance:  # also refuses nan
             raise BadValue(
-                f'the exported network differs from PyTorch by {difference:.2e} of the largest value; at most {options.tolerance:.0e} is accepted '
+                f'the exported network differs from PyTorch by {difference:.2e} of the largest value; at most '
+                f'{options.tolerance:.0e} is accepted '
                 '(--tolerance)'
             )
         _keep_outputs(temporary, net.description)
@@ -112,25 +118,41 @@ def _load(cfg: Config, content: Mapping[str, Any], otherwise: str) -> nn.Module:
     try:
         model.load_state_dict(content['state_dict'])
     except RuntimeError as error:
-        raise BadValue(f'{otherwise} ({str(error).splitlines()[1].strip()[:300]}); give the config beside the weights') from None
+        raise BadValue(
+            f'{otherwise} ({str(error).splitlines()[1].strip()[:300]}); give the config beside the weights'
+        ) from None
     return drop_training_parts(model).eval()
 
 
-def _describe(model: nn.Module, cfg: Config, content: Mapping[str, Any], input_hw: Sequence[int], options: ExportOptions) -> NetDescription:
+def _describe(
+    model: nn.Module, cfg: Config, content: Mapping[str, Any], input_hw: Sequence[int], options: ExportOptions
+) -> NetDescription:
     task, own = task_of(model), own_order(model)
     order = options.channel_order if options.preprocessing else own
     step = 1 if order == own else -1
-    mean, std = (_channels(getattr(model.data_preprocessor, name, None), default)[::step] for name, default in (('mean', 0.0), ('std', 1.0)))
+    mean, std = (
+        _channels(getattr(model.data_preprocessor, name, None), default)[::step]
+        for name, default in (('mean', 0.0), ('std', 1.0))
+    )
     head: Any = model.panoptic_head if task == 'panoptic' else model.decode_head
     head = head[-1] if isinstance(head, nn.ModuleList) else head  # mmseg's cascades
     names, palette = class_names(cfg, (content.get('meta') or {}).get('dataset_meta'), head.num_classes)
     description = NetDescription(
-        task=task, input_hw=(input_hw[0], input_hw[1]), dynamic=tuple(options.dynamic), outputs=options.outputs, classes=names, palette=palette,
-        multiple=1 if options.preprocessing else pad_divisor(model), preprocessing=options.preprocessing,
-        layout=options.layout if options.preprocessing else 'nchw', channel_order=order, mean=mean, std=std,
+        task=task,
+        input_hw=(input_hw[0], input_hw[1]),
+        dynamic=tuple(options.dynamic),
+        outputs=options.outputs,
+        classes=names,
+        palette=palette,
+        multiple=1 if options.preprocessing else pad_divisor(model),
+        preprocessing=options.preprocessing,
+        layout=options.layout if options.preprocessing else 'nchw',
+        channel_order=order,
+        mean=mean,
+        std=std,
         grouping=_grouping(model, head) if task == 'panoptic' else None,
         binary_threshold=float(head.threshold) if getattr(head, 'out_channels', None) == 1 else None,
-    )  # fmt: skip
+    )
     description.check()
     return description
 
@@ -164,7 +186,9 @@ def _dimensions(description: NetDescription) -> dict[int, Any]:
     if 'size' in description.dynamic:
         for number, name in ((first, 'height'), (first + 1, 'width')):
             step = description.multiple
-            out[number] = dim(name, min=SMALLEST) if step == 1 else step * dim(f'{name}_over_{step}', min=-(-SMALLEST // step))
+            out[number] = (
+                dim(name, min=SMALLEST) if step == 1 else step * dim(f'{name}_over_{step}', min=-(-SMALLEST // step))
+            )
     return out
 
 
@@ -185,7 +209,9 @@ def _compare(net: WholeNet, path: Path, cfg: Config, options: ExportOptions) -> 
 
 
 def _keep_outputs(path: Path, description: NetDescription) -> None:
-    """Takes from a file the outputs that were for the comparison, and the exporter's notes, which name this machine's paths, but for the layers."""
+    """Takes from a file the outputs that were for the comparison, and the exporter's notes, which name this machine's
+    paths, but for the layers.
+    """
     import onnx
 
     model = onnx.load(str(path))

@@ -13,7 +13,8 @@ from hyctas_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class FastInferenceHook(Hook):
-    """Before a test, drops auxiliary heads, fuses batch norm, lays weights out channels-last, and on demand compiles the network.
+    """Before a test, drops auxiliary heads, fuses batch norm, lays weights out channels-last, and on demand compiles
+    the network.
 
     Args:
         channels_last: See :func:`~hyctas_mm.deploy.inference.prepare_for_inference`.
@@ -23,7 +24,8 @@ class FastInferenceHook(Hook):
         ValueError: For a supernet, an unknown mode, or a config that also averages weights with an ``EMAHook``.
 
     Example:
-        >>> # mim test mmseg CONFIG --checkpoint CHECKPOINT --cfg-options custom_hooks="[dict(type='FastInferenceHook')]"
+        >>> # mim test mmseg CONFIG --checkpoint CHECKPOINT \
+        >>> #     --cfg-options custom_hooks="[dict(type='FastInferenceHook')]"
         >>> custom_hooks = [dict(type='FastInferenceHook', compile_mode='default')]
     """
 
@@ -32,6 +34,9 @@ class FastInferenceHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
-            raise BadValue('FastInferenceHook beside EMAHook: a fused network has no averaged weights to swap in; remove one from custom_hooks')
+            raise BadValue(
+                'FastInferenceHook beside EMAHook: a fused network has no averaged weights to swap in; remove one '
+                'from custom_hooks'
+            )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         prepare_for_inference(model, self.channels_last, self.compile_mode)

@@ -71,14 +71,20 @@ def fit(image: Image, description: NetDescription) -> Image:
     return image if (height, width) == image.shape[:2] else cv2.resize(image, (width, height)).astype(np.uint8)
 
 
-def class_names(cfg: Config, dataset_meta: Mapping[str, Any] | None, count: int) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
-    """Names and colours (RGB) of the classes: the checkpoint's, else the data set's own, else (without images here) numbers."""
+def class_names(
+    cfg: Config, dataset_meta: Mapping[str, Any] | None, count: int
+) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    """Names and colours (RGB) of the classes: the checkpoint's, else the data set's own, else (without images here)
+    numbers.
+    """
     metainfo = dict(dataset_meta or {})
     if not metainfo.get('classes'):
         settings = (cfg.get('val_dataloader') or cfg.get('test_dataloader') or {}).get('dataset') or {}
         with DATASETS.switch_scope_and_registry(None) as registry:  # as DATASETS.build looks names up
             kind = registry.get(settings['type']) if settings else None
-        metainfo = dict(settings.get('metainfo') or getattr(kind, 'METAINFO', {}))  # not mixed: classes of one would get colours of the other
+        metainfo = dict(
+            settings.get('metainfo') or getattr(kind, 'METAINFO', {})
+        )  # not mixed: classes of one would get colours of the other
     if len(metainfo.get('classes') or ()) != count:  # of a panoptic set they are in its annotations
         with contextlib.suppress(ValueError):
             metainfo = dict(open_dataset(cfg, 'val').metainfo)

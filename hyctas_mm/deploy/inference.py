@@ -15,15 +15,17 @@ COMPILE_MODES = ('default', 'reduce-overhead', 'max-autotune')
 
 
 def prepare_for_inference(net: nn.Module, channels_last: bool = True, compile_mode: str | None = None) -> nn.Module:
-    """Drops auxiliary heads, fuses each batch norm into the convolution before it, lays weights out channels-last, and compiles on demand.
+    """Drops auxiliary heads, fuses each batch norm into the convolution before it, lays weights out channels-last, and
+    compiles on demand.
 
-    The network is changed in place: it cannot be trained any more, nor takes it checkpoints. What it predicts changes by rounding only.
+    The network is changed in place: it cannot be trained any more, nor takes it checkpoints. What it predicts changes
+    by rounding only.
 
     Args:
         net: A segmentor or detector with a fixed architecture.
         channels_last: Whether weights lie channels-last, in which maps then follow.
-        compile_mode: One of :data:`COMPILE_MODES`, or None. Backbone, neck and heads are compiled at their first image, minutes for a large
-            network, and again for another size of image.
+        compile_mode: One of :data:`COMPILE_MODES`, or None. Backbone, neck and heads are compiled at their first image,
+            minutes for a large network, and again for another size of image.
 
     Returns:
         The network, in eval mode.
@@ -34,7 +36,9 @@ def prepare_for_inference(net: nn.Module, channels_last: bool = True, compile_mo
     if compile_mode is not None and compile_mode not in COMPILE_MODES:
         raise BadValue(f'compile_mode={compile_mode!r}; expected one of {", ".join(COMPILE_MODES)}, or None')
     if any(getattr(module, 'search_space', None) is not None for module in net.modules()):
-        raise BadValue('a supernet cannot be made ready for inference; export a network of it with tools/export_subnet.py')
+        raise BadValue(
+            'a supernet cannot be made ready for inference; export a network of it with tools/export_subnet.py'
+        )
     net = fuse_norms(drop_training_parts(net).eval())
     if channels_last:
         net = net.to(memory_format=torch.channels_last)
@@ -48,8 +52,8 @@ def prepare_for_inference(net: nn.Module, channels_last: bool = True, compile_mo
 def fuse_norms(net: nn.Module) -> nn.Module:
     """Fuses each batch norm into the convolution before it; returns the network.
 
-    mmcv's function goes by the order of the children, which is wrong for a ``ConvModule`` that norms before it convolves, as those of DDRNet's and
-    PIDNet's pyramid pooling do. Their norms are put where it does not see them.
+    mmcv's function goes by the order of the children, which is wrong for a ``ConvModule`` that norms before it
+    convolves, as those of DDRNet's and PIDNet's pyramid pooling do. Their norms are put where it does not see them.
     """
     for module in net.modules():
         order = getattr(module, 'order', ())

@@ -64,7 +64,9 @@ class OnnxNet:
 
     def run(self, batch: Array) -> dict[str, Array]:
         """The outputs by name, for an input as :meth:`prepare` makes it."""
-        return dict(zip((o.name for o in self.session.get_outputs()), self.session.run(None, {'image': batch}), strict=True))
+        return dict(
+            zip((o.name for o in self.session.get_outputs()), self.session.run(None, {'image': batch}), strict=True)
+        )
 
     def __call__(self, image: Array) -> Mapping[str, Array]:
         """The outputs by name for an image (see :meth:`prepare`), cut to its size."""

@@ -17,7 +17,19 @@ from hyctas_mm.deploy.onnx_net import Array, OnnxNet
 from hyctas_mm.errors import BadValue
 
 ATTENTION = ('MatMul', 'Softmax')
-PASSING = ('Add', 'Mul', 'Concat', 'Relu', 'Resize', 'AveragePool', 'Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Sigmoid')
+PASSING = (
+    'Add',
+    'Mul',
+    'Concat',
+    'Relu',
+    'Resize',
+    'AveragePool',
+    'Reshape',
+    'Transpose',
+    'Squeeze',
+    'Unsqueeze',
+    'Sigmoid',
+)
 """What lies between convolutions; in 8 bits too, so that they hand integers to each other."""
 KEPT = {'semantic': (), 'panoptic': ('panoptic_head.trunk.instance.towers.center',)}
 """Layers that stay float32 unless told otherwise, by the task."""
@@ -29,10 +41,12 @@ class QuantizeOptions:
 
     Attributes:
         attention: Whether attention's products are quantised too.
-        predictors: Whether the last convolutions and what follows them are quantised too: logits, centres and offsets then have 256 values.
-        signed: Whether activations are symmetric int8, as TensorRT wants them, rather than uint8, which CPUs are faster with.
-        keep: Layers that stay float32 with all that is in them, by the start of their name. None: of a panoptic file the tower of the centres,
-            which in 8 bits lost 3.6 points of PQ on nuclei; of a semantic one none.
+        predictors: Whether the last convolutions and what follows them are quantised too: logits, centres and offsets
+            then have 256 values.
+        signed: Whether activations are symmetric int8, as TensorRT wants them, rather than uint8, which CPUs are faster
+            with.
+        keep: Layers that stay float32 with all that is in them, by the start of their name. None: of a panoptic file
+            the tower of the centres, which in 8 bits lost 3.6 points of PQ on nuclei; of a semantic one none.
     """
 
     attention: bool = False
@@ -41,7 +55,9 @@ class QuantizeOptions:
     keep: tuple[str, ...] | None = None
 
 
-def quantize(path: str | Path, out: str | Path, images: Iterable[Image], options: QuantizeOptions = QuantizeOptions()) -> int:
+def quantize(
+    path: str | Path, out: str | Path, images: Iterable[Image], options: QuantizeOptions = QuantizeOptions()
+) -> int:
     """Writes an exported file with 8-bit weights (for each channel) and activations (least and largest on the images).
 
     Args:
@@ -54,7 +70,8 @@ def quantize(path: str | Path, out: str | Path, images: Iterable[Image], options
         Number of images used.
 
     Raises:
-        ValueError: Without images, for a file that is quantised already, or for a layer to keep that the file does not have.
+        ValueError: Without images, for a file that is quantised already, or for a layer to keep that the file does not
+            have.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -70,12 +87,17 @@ def quantize(path: str | Path, out: str | Path, images: Iterable[Image], options
         prepared, written = Path(folder) / 'prepared.onnx', Path(folder) / 'int8.onnx'
         quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
         quantize_static(
-            str(prepared), str(written), reader, quant_format=QuantFormat.QDQ, per_channel=True, weight_type=QuantType.QInt8,
+            str(prepared),
+            str(written),
+            reader,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
             activation_type=QuantType.QInt8 if options.signed else QuantType.QUInt8,
             op_types_to_quantize=['Conv', *PASSING, *(ATTENTION if options.attention else ())],
             nodes_to_exclude=kept + ([] if options.predictors else last_nodes(onnx.load(str(prepared)).graph)),
             extra_options=dict(ActivationSymmetric=options.signed),
-        )  # fmt: skip
+        )
         net.description.write(written)
         Path(out).write_bytes(written.read_bytes())
     return reader.count
@@ -115,7 +137,9 @@ def _nodes_of(layer: str, nodes: Any) -> list[str]:
     """Names of the nodes of a layer, by the exporter's notes."""
     found, layers = [], set()
     for node in nodes:
-        scopes = [scope for note in node.metadata_props if note.key == SCOPES for scope in ast.literal_eval(note.value)[:-1]]
+        scopes = [
+            scope for note in node.metadata_props if note.key == SCOPES for scope in ast.literal_eval(note.value)[:-1]
+        ]
         names = {scope.removeprefix('model.') for scope in scopes if scope}
         layers |= {name for name in names if name.count('.') < 3}
         if any(f'{name}.'.startswith(f'{layer}.') for name in names):

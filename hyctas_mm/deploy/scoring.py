@@ -30,8 +30,8 @@ Maps = dict[str, Tensor]
 def score(path: str | Path, cfg: Config, images: int | None = None) -> dict[str, float]:
     """The config's metrics of an exported file, on the validation images.
 
-    Images are read by the config's pipeline. What comes after the file's outputs (resizing to the original image, grouping of instances) is the
-    config's model.
+    Images are read by the config's pipeline. What comes after the file's outputs (resizing to the original image,
+    grouping of instances) is the config's model.
 
     Args:
         path: The file.
@@ -51,7 +51,9 @@ def score(path: str | Path, cfg: Config, images: int | None = None) -> dict[str,
     for index in indices:
         item = dataset[index]
         image = fit(image_of(item), net.description)
-        maps = as_logits({name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in net(image).items()}, net.description)
+        maps = as_logits(
+            {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in net(image).items()}, net.description
+        )
         sample = item['data_samples']
         sample.set_metainfo(dict(img_shape=image.shape[:2]))
         evaluator.process(data_samples=_predict(model, maps, sample), data_batch={})
@@ -74,21 +76,25 @@ def as_logits(maps: Maps, description: NetDescription) -> Maps:
         out['logits'] = probabilities.log() if binary is None else torch.logit(probabilities, 1e-6)
     if 'classes' in out:
         labels = out.pop('classes').long()  # (B, H, W)
-        one_hot = F.one_hot(labels, len(description.classes)).permute(0, 3, 1, 2).float()  # (B, H, W, C) -> (B, C, H, W)
+        one_hot = (
+            F.one_hot(labels, len(description.classes)).permute(0, 3, 1, 2).float()
+        )  # (B, H, W, C) -> (B, C, H, W)
         out['logits'] = one_hot if binary is None else (labels[:, None] * 2 - 1) * 20.0
     if 'peaks' in out:
         out['center'] = out.pop('peaks')  # a peak is the highest around it here too
     return out
 
 
-def compare_latency(paths: Sequence[str | Path], image_hw: Sequence[int], threads: int = 1, seconds: float = 3.0) -> list[Latency]:
+def compare_latency(
+    paths: Sequence[str | Path], image_hw: Sequence[int], threads: int = 1, seconds: float = 3.0
+) -> list[Latency]:
     """Latency of several files, measured in turns on one random image.
 
     Args:
         paths: The files.
         image_hw: Height and width of the image in pixels.
-        threads: Threads to compute with. With one, and PyTorch set to one, processor time is measured, which a busy machine does not lengthen;
-            otherwise the time that passes.
+        threads: Threads to compute with. With one, and PyTorch set to one, processor time is measured, which a busy
+            machine does not lengthen; otherwise the time that passes.
         seconds: How long to measure each file.
     """
     image = np.random.default_rng(0).integers(0, 256, (*image_hw, 3), dtype=np.uint8)

@@ -33,7 +33,9 @@ _own_costs: dict[str, CostFunction] = {}
 
 
 def register_cost(name: str, unit: str = '') -> Callable[[CostFunction], CostFunction]:
-    """Registers a cost of your own under the name that objectives and bounds use. Every candidate is then priced with it before it is evaluated.
+    """Registers a cost of your own under the name that objectives and bounds use.
+
+    Every candidate is then priced with it before it is evaluated.
 
     Args:
         name: With the unit in it, as ``params_m``; smaller is better.
@@ -57,7 +59,9 @@ def register_cost(name: str, unit: str = '') -> Callable[[CostFunction], CostFun
 
 
 def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:
-    """The network that would ship, on the meta device: fixed, in eval mode, without auxiliary heads, batch norm not yet fused."""
+    """The network that would ship, on the meta device: fixed, in eval mode, without auxiliary heads, batch norm not
+    yet fused.
+    """
     with torch.device('meta'):
         model: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch))
     return drop_training_parts(model).eval()
@@ -76,10 +80,13 @@ def training_network(model_cfg: Mapping[str, Any], scope: str | None = None, imp
     """
     import_modules_from_strings(list(imports))
     with DefaultScope.overwrite_default_scope(scope):
-        model: nn.Module = revert_sync_batchnorm(MODELS.build(model_cfg))  # takes the same memory, and runs on every device
+        model: nn.Module = revert_sync_batchnorm(
+            MODELS.build(model_cfg)
+        )  # takes the same memory, and runs on every device
     if not hasattr(model, 'decode_head') and not hasattr(model, 'panoptic_head'):
         raise BadValue(
-            f'{type(model).__name__}: expected a semantic segmentor or a panoptic network of ours, for which labels can be made '
+            f'{type(model).__name__}: expected a semantic segmentor or a panoptic network of ours, for which labels '
+            'can be made '
             'up; leave memory_gb out'
         )
     return model.train()
@@ -97,14 +104,18 @@ def training_loss(model: nn.Module, batch: int, crop_hw: tuple[int, int]) -> Ten
     maps = {name: torch.zeros(1, *crop_hw) for name in ('center', 'center_weight', 'offset_weight', 'semantic_weight')}
     maps['offset'] = torch.zeros(2, *crop_hw)
     samples = [
-        BaseDataElement(gt_sem_seg=PixelData(data=labels.clone(), sem_seg=labels.clone()), gt_panoptic_maps=PixelData(**maps)) for _ in range(batch)
+        BaseDataElement(
+            gt_sem_seg=PixelData(data=labels.clone(), sem_seg=labels.clone()), gt_panoptic_maps=PixelData(**maps)
+        )
+        for _ in range(batch)
     ]
     losses = model.loss(torch.zeros(batch, 3, *crop_hw), samples)
     return sum((value for name, value in losses.items() if 'loss' in name), torch.zeros(()))
 
 
 class CandidateCosts:
-    """Params and MACs of architectures, and where asked for latency and training memory; each architecture is priced once.
+    """Params and MACs of architectures, and where asked for latency and training memory; each architecture is priced
+    once.
 
     The first network is built, the others are counted from their blocks, see :class:`~hyctas_mm.costs.Blocks`. Built
     all the same are networks with a part that the latency table lacks, those that the training memory or a cost of
@@ -114,7 +125,8 @@ class CandidateCosts:
         model_cfg: The supernet's model config.
         input_shape: Shape of the input, (1, 3, H, W).
         table: Latency table, or None to leave the latency out.
-        memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the memory out.
+        memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the
+            memory out.
         memory_device: Where the networks will be trained, ``'cuda'`` or ``'cpu'``.
 
     Attributes:
@@ -137,7 +149,9 @@ class CandidateCosts:
         self.blocks: Blocks | None = None
 
     def __call__(self, arch: Architecture) -> dict[str, float]:
-        """``params_m``, ``macs_g``, all of :func:`register_cost`, with a table ``latency_ms``, with a ``memory_input`` ``memory_gb`` (1e9 bytes)."""
+        """``params_m``, ``macs_g``, all of :func:`register_cost`, with a table ``latency_ms``, with a ``memory_input``
+        ``memory_gb`` (1e9 bytes).
+        """
         if arch.archid not in self._known:
             self._known[arch.archid] = self._price(arch)
         return self._known[arch.archid]
@@ -172,7 +186,8 @@ class CandidateCosts:
     def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]], settings: str = '') -> None:
         """Adds to every latency what comes after the network: upsampling, classes, and grouping into instances.
 
-        That depends on images, not on architectures, so it is one number: the median over images of whole prediction less network.
+        That depends on images, not on architectures, so it is one number: the median over images of whole prediction
+        less network.
 
         Args:
             model: Any network of the space, in eval mode.
@@ -193,7 +208,9 @@ class CandidateCosts:
         times = []
         for batch in batches:
             data = model.data_preprocessor(copy.deepcopy(batch), False)
-            whole = measure_latency(partial(model, **data, mode='predict'), table.device, table.seconds, table.seconds / 4)
+            whole = measure_latency(
+                partial(model, **data, mode='predict'), table.device, table.seconds, table.seconds / 4
+            )
             network = measure_latency(partial(model, data['inputs']), table.device, table.seconds, table.seconds / 4)
             times.append((whole.median_ms - network.median_ms) / len(data['inputs']))
         return max(0.0, statistics.median(times))

@@ -27,12 +27,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     checkpoint = load_tensors(path)
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-        raise BadValue(f'{path}: expected a checkpoint with "state_dict" as mmengine writes it, e.g. an iter_*.pth of tools/train.py')
+        raise BadValue(
+            f'{path}: expected a checkpoint with "state_dict" as mmengine writes it, e.g. an iter_*.pth of '
+            'tools/train.py'
+        )
     return checkpoint
 
 
 def load_tensors(path: str | Path) -> Any:
-    """Reads a file of ``torch.save``: tensors, numbers, and what mmengine and numpy put beside them; nothing in it is run.
+    """Reads a file of ``torch.save``: tensors, numbers, and what mmengine and numpy put beside them; nothing in it is
+    run.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -47,16 +51,21 @@ def load_tensors(path: str | Path) -> Any:
     except Exception as error:  # torch's reader raises whatever broken bytes lead it to
         foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
         if foreign:
-            raise BadValue(f'{path}: holds an object of {foreign[1]}, not only tensors and numbers; save its state_dict alone') from None
+            raise BadValue(
+                f'{path}: holds an object of {foreign[1]}, not only tensors and numbers; save its state_dict alone'
+            ) from None
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadValue(f'{path}: cannot be read as a checkpoint ({first}); is it complete? Copy it again, or take an earlier one') from None
+        raise BadValue(
+            f'{path}: cannot be read as a checkpoint ({first}); is it complete? Copy it again, or take an earlier one'
+        ) from None
 
 
 def let_mmengine_read_its_checkpoints() -> None:
-    """Makes ``load_from`` and ``resume`` work where mmengine says nothing of what its checkpoints hold, as upstream's last release.
+    """Makes ``load_from`` and ``resume`` work where mmengine says nothing of what its checkpoints hold, as upstream's
+    last release.
 
-    That one calls ``torch.load`` as it is, which since PyTorch 2.6 refuses mmengine's own training histories. They are allowed here; still nothing
-    in a checkpoint is run. The maintained distribution allows them itself.
+    That one calls ``torch.load`` as it is, which since PyTorch 2.6 refuses mmengine's own training histories. They are
+    allowed here; still nothing in a checkpoint is run. The maintained distribution allows them itself.
     """
     if not hasattr(mmengine.runner.checkpoint, 'get_torch_safe_globals'):
         torch.serialization.add_safe_globals(_known_globals())
@@ -68,7 +77,9 @@ def _known_globals() -> list[Any]:
 
 
 def _history_method(owner: Any, name: str) -> Any:
-    """What ``getattr`` may do in a checkpoint: mmengine's training histories name their own statistics by it, nothing else does."""
+    """What ``getattr`` may do in a checkpoint: mmengine's training histories name their own statistics by it, nothing
+    else does.
+    """
     if owner is not HistoryBuffer or name.startswith('_'):
         raise pickle.UnpicklingError(f'a checkpoint may not ask for {name!r} of {owner!r}')
     return getattr(owner, name)
@@ -79,7 +90,13 @@ def _numpy_globals() -> list[Any]:
     import numpy as np
 
     core = np._core if hasattr(np, '_core') else np.core
-    return [core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, *(type(np.dtype(t)) for t in ('f8', 'f4', 'i8', 'i4'))]
+    return [
+        core.multiarray._reconstruct,
+        core.multiarray.scalar,
+        np.ndarray,
+        np.dtype,
+        *(type(np.dtype(t)) for t in ('f8', 'f4', 'i8', 'i4')),
+    ]
 
 
 def load_supernet(model: nn.Module, path: str | Path, space: SearchSpace) -> str:
@@ -90,7 +107,8 @@ def load_supernet(model: nn.Module, path: str | Path, space: SearchSpace) -> str
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no checkpoint, is of another search space, or does not fit the model; what differs is named.
+        ValueError: If it is no checkpoint, is of another search space, or does not fit the model; what differs is
+            named.
     """
     checkpoint = read_checkpoint(path)
     check_supernet_checkpoint(checkpoint, space, source=str(path))
@@ -98,6 +116,12 @@ def load_supernet(model: nn.Module, path: str | Path, space: SearchSpace) -> str
         model.load_state_dict(checkpoint['state_dict'])
     except RuntimeError as error:
         reasons = '; '.join(line.strip() for line in str(error).splitlines()[1:4])
-        raise BadValue(f'{path}: is not a supernet of this config ({reasons}); give the config that it was trained with') from None
+        raise BadValue(
+            f'{path}: is not a supernet of this config ({reasons}); give the config that it was trained with'
+        ) from None
     with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha1').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha1(file.read()).hexdigest()
+        return (
+            hashlib.file_digest(file, 'sha1').hexdigest()
+            if hasattr(hashlib, 'file_digest')
+            else hashlib.sha1(file.read()).hexdigest()
+        )

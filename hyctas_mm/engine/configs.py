@@ -18,14 +18,17 @@ from hyctas_mm.registry import LOOPS
 
 
 def use_scope(cfg: Config) -> None:
-    """Makes the config's ``default_scope`` (mmseg or mmdet) the one that names are looked up in, as mmengine's Runner does."""
+    """Makes the config's ``default_scope`` (mmseg or mmdet) the one that names are looked up in, as mmengine's Runner
+    does.
+    """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
 
 
 def use_launcher(cfg: Config, launcher: str) -> None:
     """Makes a config run under a launcher, on machines without a GPU too.
 
-    mmengine's start of the processes and its wrapper of the model name a GPU in any case; without one both are done here.
+    mmengine's start of the processes and its wrapper of the model name a GPU in any case; without one both are done
+    here.
 
     Args:
         cfg: The config, changed in place.
@@ -36,7 +39,9 @@ def use_launcher(cfg: Config, launcher: str) -> None:
         if not dist.is_initialized():
             dist.init_process_group('gloo')
         unused = cfg.get('find_unused_parameters', False)
-        cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=unused))
+        cfg.setdefault(
+            'model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=unused)
+        )
 
 
 def read_config(path: str | Path) -> Config:
@@ -46,7 +51,9 @@ def read_config(path: str | Path) -> Config:
         FileNotFoundError: If there is none.
     """
     if not Path(path).is_file():
-        raise NoSuchFile(f'no config {path}; give the path of a config file, e.g. one of configs/, seen from {Path.cwd()}')
+        raise NoSuchFile(
+            f'no config {path}; give the path of a config file, e.g. one of configs/, seen from {Path.cwd()}'
+        )
     return Config.fromfile(path)
 
 
@@ -60,13 +67,16 @@ def check_is_search(cfg: Config) -> None:
     loop = LOOPS.get(kind) if isinstance(kind, str) else kind
     if not isinstance(loop, type) or issubclass(loop, (EpochBasedTrainLoop, IterBasedTrainLoop)):
         raise BadValue(
-            f"{cfg.filename} is not a search config: its train_cfg is {kind!r}, expected 'SearchLoop', 'NSGA2SearchLoop' or a search loop of your "
+            f"{cfg.filename} is not a search config: its train_cfg is {kind!r}, expected 'SearchLoop', "
+            "'NSGA2SearchLoop' or a search loop of your "
             'own; give the config of a search'
         )
 
 
 def set_supernet(cfg: Config, path: str | Path) -> bool:
-    """Gives a search the checkpoint of its supernet, where its loop or its evaluator takes one; returns whether any does."""
+    """Gives a search the checkpoint of its supernet, where its loop or its evaluator takes one; returns whether any
+    does.
+    """
     place = cfg.train_cfg.get('evaluator', cfg.train_cfg)
     takes = place is cfg.train_cfg or 'supernet' in place
     if takes:
@@ -105,5 +115,3 @@ def build_runner(cfg: Config, *parts: str) -> Runner:
         if loader:
             check_images(loader['dataset'], f'{part}_dataloader')
     return Runner.from_cfg(cfg)
-
-

@@ -52,7 +52,8 @@ def read_subnet_config(path: str, beside: str | None, data_root: str | None) -> 
     found = next((p for p in places if p.is_file()), None)
     if found is None:
         raise NoSuchFile(
-            f'train_cfg: no subnet_config {path}, neither in the working directory nor beside the search config; name the training config of a '
+            f'train_cfg: no subnet_config {path}, neither in the working directory nor beside the search config; name '
+            'the training config of a '
             'fixed network'
         )
     cfg = Config.fromfile(found)
@@ -75,13 +76,24 @@ def _samples(hook: str) -> bool:
 
 
 def plain_metainfo(metainfo: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a data set's metainfo names and colours its classes, for a checkpoint's ``dataset_meta``, which inference reads."""
+    """What of a data set's metainfo names and colours its classes, for a checkpoint's ``dataset_meta``, which
+    inference reads.
+    """
     keys = ('classes', 'palette', 'thing_classes', 'stuff_classes')
-    return {key: [list(map(int, v)) if key == 'palette' else str(v) for v in metainfo[key]] for key in keys if metainfo.get(key)}
+    return {
+        key: [list(map(int, v)) if key == 'palette' else str(v) for v in metainfo[key]]
+        for key in keys
+        if metainfo.get(key)
+    }
 
 
 def export_subnet(
-    folder: str | Path, subnet: nn.Module | None, cfg: Config, arch: Architecture, base_channels: int, metainfo: Mapping[str, Any] | None = None
+    folder: str | Path,
+    subnet: nn.Module | None,
+    cfg: Config,
+    arch: Architecture,
+    base_channels: int,
+    metainfo: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes a subnet's files.
 
@@ -94,8 +106,8 @@ def export_subnet(
         metainfo: Of the data set, for the checkpoint.
 
     Returns:
-        The folder. ``config.py`` runs as it is with ``mim train`` and ``mim test`` of mmseg, or for panoptic networks mmdetection;
-        ``weights.pth`` loads with ``weights_only=True``.
+        The folder. ``config.py`` runs as it is with ``mim train`` and ``mim test`` of mmseg, or for panoptic networks
+        mmdetection; ``weights.pth`` loads with ``weights_only=True``.
     """
     folder = write_architecture(folder, cfg, arch, base_channels)
     if subnet is None:

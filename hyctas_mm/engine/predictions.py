@@ -37,7 +37,9 @@ def draw_predictions(model: nn.Module, dataset: Any, folder: Path, name: str, co
         data = dataset[index]
         sample = model.test_step(pseudo_collate([data]))[0]
         path = Path(sample.img_path)
-        image, truth, predicted = (_panoptic if 'pred_panoptic_seg' in sample else _semantic)(path, sample, data['data_samples'], palette)
+        image, truth, predicted = (_panoptic if 'pred_panoptic_seg' in sample else _semantic)(
+            path, sample, data['data_samples'], palette
+        )
         target = folder / path.stem
         target.mkdir(parents=True, exist_ok=True)
         for file, picture in (('image', image), ('truth', truth), (name, predicted)):

@@ -14,7 +14,8 @@ from mmengine.logging import MMLogger
 
 
 class Progress:
-    """Prints ``label 340/1000, 0:01:20 left, note``: rewritten in place on a terminal, a new line every ten seconds otherwise.
+    """Prints ``label 340/1000, 0:01:20 left, note``: rewritten in place on a terminal, a new line every ten seconds
+    otherwise.
 
     Args:
         label: What is being done.
@@ -36,7 +37,11 @@ class Progress:
             return
         self._shown = now
         fresh = done - self._first
-        left = str(datetime.timedelta(seconds=round((now - self._start) / fresh * (self.total - done)))) if fresh > 1 else '...'
+        left = (
+            str(datetime.timedelta(seconds=round((now - self._start) / fresh * (self.total - done))))
+            if fresh > 1
+            else '...'
+        )
         text = f'{self.label} {done}/{self.total}, {left} left{", " * bool(note)}{note}'
         if self._live:
             print(f'\r\033[K{text}', end='\n' if done >= self.total else '', flush=True)

@@ -28,12 +28,15 @@ from hyctas_mm.visualization import palette_of
 RANDOM_TRIES = 2000
 
 
-def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None) -> dict[str, float]:
+def retrain(
+    folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None
+) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
-    Writes ``results.json``: ``by_seed``, their mean as ``retrained``, ``inherited`` where the folder has the supernet's weights, and of the first
-    seed what :mod:`hyctas_mm.report.doubts` judges by: the scores of a ``constant`` prediction, and the classes ``never_predicted``. Of the first
-    seed also ``retrained.pth`` and pictures into the search's ``predictions``.
+    Writes ``results.json``: ``by_seed``, their mean as ``retrained``, ``inherited`` where the folder has the supernet's
+    weights, and of the first seed what :mod:`hyctas_mm.report.doubts` judges by: the scores of a ``constant``
+    prediction, and the classes ``never_predicted``. Of the first seed also ``retrained.pth`` and pictures into the
+    search's ``predictions``.
 
     Args:
         folder: ``subnets/<archid>`` of a search.
@@ -54,7 +57,10 @@ def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = 
         return dict(done[str(seed)])
     if done and results['inherit'] != inherit:
         start = {False: 'from scratch', True: "from the supernet's weights"}
-        raise BadValue(f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train it again')
+        raise BadValue(
+            f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train '
+            'it again'
+        )
     results['inherit'] = inherit
     cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
@@ -74,7 +80,9 @@ def retrain(folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = 
     done[str(seed)] = _test(runner) | dict(iters=runner.max_iters)
     if first:
         results |= dict(constant=tested.found.scores(), never_predicted=tested.found.never_predicted())
-    results['retrained'] = {name: float(np.mean([metrics[name] for metrics in done.values()])) for name in done[str(seed)]}
+    results['retrained'] = {
+        name: float(np.mean([metrics[name] for metrics in done.values()])) for name in done[str(seed)]
+    }
     write_json(folder / 'results.json', results)
     if first:
         _draw(runner, cfg, folder, num_pictures)
@@ -85,14 +93,18 @@ def _draw(runner: Runner, cfg: Config, folder: Path, num_pictures: int) -> None:
     use_scope(cfg)
     dataset = DATASETS.build(dict(cfg.test_dataloader.dataset))
     draw_predictions(runner.model.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
-    palette = dict(classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in palette_of(dataset.metainfo)])
+    palette = dict(
+        classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in palette_of(dataset.metainfo)]
+    )
     write_json(folder.parents[1] / 'palette.json', palette)
 
 
 def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
     cfg = cfg.copy()
     cfg.work_dir, cfg.load_from = str(work_dir), load_from
-    cfg.experiment_name = f'{work_dir.parent.name}-{work_dir.name}-{time.monotonic_ns()}'  # mmengine wants one name a runner
+    cfg.experiment_name = (
+        f'{work_dir.parent.name}-{work_dir.name}-{time.monotonic_ns()}'  # mmengine wants one name a runner
+    )
     return build_runner(cfg, 'train', 'val', 'test')
 
 
@@ -106,7 +118,12 @@ def metric(metrics: Mapping[str, float], name: str) -> float:
 
 
 def random_twin(
-    arch: Architecture, cost: str, space: SearchSpace, costs: CandidateCosts, rng: np.random.Generator, tolerance: float = 0.05
+    arch: Architecture,
+    cost: str,
+    space: SearchSpace,
+    costs: CandidateCosts,
+    rng: np.random.Generator,
+    tolerance: float = 0.05,
 ) -> Architecture:
     """A random architecture with as many branches and a like cost.
 
@@ -136,7 +153,8 @@ def random_twin(
 
 
 def add_random(search: SearchFolder, count: int, seed: int) -> None:
-    """Makes folders of random architectures of the chosen ones' cost, the n-th always the same for a seed; what is there stays.
+    """Makes folders of random architectures of the chosen ones' cost, the n-th always the same for a seed; what is
+    there stays.
 
     Args:
         search: A finished search, whose chosen networks are in turn the twins.

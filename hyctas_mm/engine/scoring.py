@@ -1,4 +1,6 @@
-"""The score of a network: recalibrate its batch norm, run the evaluator on the validation images, which are decoded once for all networks."""
+"""The score of a network: recalibrate its batch norm, run the evaluator on the validation images, which are decoded
+once for all networks.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ Batch = dict[str, Any]
 
 @torch.no_grad()
 def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
-    """Sets the running statistics of every batch norm to the average over ``batches`` (paper section 4.2); nothing else changes.
+    """Sets the running statistics of every batch norm to the average over ``batches`` (paper section 4.2); nothing
+    else changes.
 
     Args:
         model: A segmentor or detector with a data preprocessor. It is in eval mode afterwards.
@@ -70,7 +73,8 @@ def _average_cumulatively(norm: nn.Module) -> RemovableHandle:
 class Scorer:
     """Scores networks on the same images.
 
-    All images and labels are decoded once and kept in memory as uint8, on the device of the networks where they fit. mmseg's mIoU is counted there.
+    All images and labels are decoded once and kept in memory as uint8, on the device of the networks where they fit.
+    mmseg's mIoU is counted there.
 
     Args:
         calibration: Loader of training images for the batch norm, batches of two images or more.
@@ -78,15 +82,19 @@ class Scorer:
         evaluator: mmengine's evaluator.
         calibration_batches: How many calibration batches to use.
         device: Where the networks are.
-        seed: Decides which calibration images are taken, what their pipeline draws at random, and which validation images come first.
-        first_images: Number of validation images, drawn at random, that a network can be judged on before the others; 0 for none.
-        amp: Whether networks compute in half precision where PyTorch thinks it safe: float16 on a GPU, bfloat16 on a CPU.
+        seed: Decides which calibration images are taken, what their pipeline draws at random, and which validation
+            images come first.
+        first_images: Number of validation images, drawn at random, that a network can be judged on before the others; 0
+            for none.
+        amp: Whether networks compute in half precision where PyTorch thinks it safe: float16 on a GPU, bfloat16 on a
+            CPU.
 
     Attributes:
         images_sha1: Identifies the images used, as the pipelines give them.
 
     Raises:
-        ValueError: If a loader has no image, an image is in both, a calibration batch has a single image, or ``first_images`` are all images.
+        ValueError: If a loader has no image, an image is in both, a calibration batch has a single image, or
+            ``first_images`` are all images.
     """
 
     def __init__(
@@ -103,7 +111,8 @@ class Scorer:
         check_disjoint(calibration, validation)
         if first_images >= len(validation.dataset):
             raise BadValue(
-                f'train_cfg.screening: screening on {first_images} of {len(validation.dataset)} validation images; expected fewer than all: '
+                f'train_cfg.screening: screening on {first_images} of {len(validation.dataset)} validation images; '
+                'expected fewer than all: '
                 'lower images, or leave screening out'
             )
         self.device, self.amp = device, amp
@@ -112,7 +121,9 @@ class Scorer:
         count = calibration_batches * calibration.batch_size
         order = np.random.default_rng(seed).permutation(len(calibration.dataset))[:count]
         with _seeded(seed):
-            self._calibration: list[Batch] = [dict(inputs=batch['inputs']) for batch in load_batches(calibration, order)]
+            self._calibration: list[Batch] = [
+                dict(inputs=batch['inputs']) for batch in load_batches(calibration, order)
+            ]
             images: Sequence[int] = range(len(validation.dataset))
             if first_images:
                 images = np.random.default_rng([seed, 1]).permutation(len(images)).tolist()
@@ -145,7 +156,8 @@ class Scorer:
             limit: Decides by the metrics of the first images whether to leave the others out.
 
         Returns:
-            Metrics by name; with ``first_images`` also those of the first images, ``_part`` behind their names, and only those if it is given up.
+            Metrics by name; with ``first_images`` also those of the first images, ``_part`` behind their names, and
+            only those if it is given up.
         """
         try:
             self._process(network, self._validation[: self._num_first])
@@ -166,7 +178,9 @@ class Scorer:
             self.evaluator.process(data_samples=predicted, data_batch=batch)
 
     def _metrics(self) -> dict[str, float]:
-        """Metrics of what was processed; not ``evaluator.evaluate``, which would gather from other processes, busy with other candidates."""
+        """Metrics of what was processed; not ``evaluator.evaluate``, which would gather from other processes, busy
+        with other candidates.
+        """
         found: dict[str, Any] = {}
         with _quiet():
             for metric in self.evaluator.metrics:
@@ -185,10 +199,12 @@ def _with_small_labels(batch: Batch) -> Batch:
 
 
 def keep_on_device(batches: Sequence[dict[str, Any]], device: torch.device, share: float = 0.5) -> bool:
-    """Moves the images of batches and their classes to a GPU, all or none: they are then copied once and not for every candidate.
+    """Moves the images of batches and their classes to a GPU, all or none: they are then copied once and not for every
+    candidate.
 
     Args:
-        batches: With ``inputs``, a list of images, and if they are for validation ``data_samples``, whose ``gt_sem_seg`` are moved.
+        batches: With ``inputs``, a list of images, and if they are for validation ``data_samples``, whose
+            ``gt_sem_seg`` are moved.
         device: Where the networks run. Nothing is to be moved to a CPU.
         share: Part of the GPU's free memory that the images may take.
 
@@ -197,7 +213,9 @@ def keep_on_device(batches: Sequence[dict[str, Any]], device: torch.device, shar
     """
     if device.type != 'cuda':
         return device.type == 'cpu'
-    labelled = [sample.gt_sem_seg for batch in batches for sample in batch.get('data_samples', ()) if 'gt_sem_seg' in sample]
+    labelled = [
+        sample.gt_sem_seg for batch in batches for sample in batch.get('data_samples', ()) if 'gt_sem_seg' in sample
+    ]
     tensors = [image for batch in batches for image in batch['inputs']] + [label.data for label in labelled]
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors) > share * torch.cuda.mem_get_info(device)[0]:
         return False
@@ -278,6 +296,7 @@ def check_disjoint(calibration: Any, validation: Any) -> None:
     shared: Sequence[str] = sorted(image_paths(calibration.dataset) & image_paths(validation.dataset))
     if shared:
         raise BadValue(
-            f'{len(shared)} image(s) are in both train_dataloader (batch norm calibration) and val_dataloader (scoring), e.g. {shared[0]}; '
+            f'{len(shared)} image(s) are in both train_dataloader (batch norm calibration) and val_dataloader '
+            f'(scoring), e.g. {shared[0]}; '
             'scores would be too good: give the search disjoint images'
         )

@@ -59,7 +59,8 @@ class Pricing:
             )
         if 'memory_gb' in self.names and self.memory_input is None:
             raise BadValue(
-                'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those of the training it is meant for'
+                'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those '
+                'of the training it is meant for'
             )
 
     @classmethod
@@ -142,7 +143,8 @@ def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evalua
     test_cfg = runner.cfg.model.get('test_cfg') or {}
     if test_cfg.get('flip') or len(test_cfg.get('scales') or (1,)) > 1:
         raise BadValue(
-            'train_cfg.post_processing: with several scales or flip the network runs several times, which is no constant; leave one of them out'
+            'train_cfg.post_processing: with several scales or flip the network runs several times, which is no '
+            'constant; leave one of them out'
         )
     network = evaluator.network(space.sample(np.random.default_rng(0)))
     if network is None:

@@ -1,4 +1,6 @@
-"""What a search found, generation by generation, for mmengine's visualizer: TensorBoard, Weights & Biases, ``scalars.json``."""
+"""What a search found, generation by generation, for mmengine's visualizer: TensorBoard, Weights & Biases,
+``scalars.json``.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,14 @@ from hyctas_mm.search.hypervolume import Frame
 class SearchLog:
     """Logs once per generation through every backend of the visualizer.
 
-    For each track (``1_branch``, ``2_branches``, ..., ``joint``) under ``search/TRACK/``: ``best_NAME`` and ``median_NAME`` of each objective
-    over the generation's own feasible candidates, ``feasible`` (how many those are), ``front_size`` and ``hypervolume`` of all found so far.
-    ``search/front_size`` counts the front over all tracks.
+    For each track (``1_branch``, ``2_branches``, ..., ``joint``) under ``search/TRACK/``: ``best_NAME`` and
+    ``median_NAME`` of each objective over the generation's own feasible candidates, ``feasible`` (how many those are),
+    ``front_size`` and ``hypervolume`` of all found so far. ``search/front_size`` counts the front over all tracks.
 
-    The hypervolume is measured from the worst corner of the track's first generation that has feasible candidates; 1 is a network with the
-    best of each objective that was seen there, and more is possible. The corner does not move, so curves of one search are comparable,
-    and a resumed search logs what an uninterrupted one does. Steps count generations through all tracks, from 1, and never fall.
+    The hypervolume is measured from the worst corner of the track's first generation that has feasible candidates; 1 is
+    a network with the best of each objective that was seen there, and more is possible. The corner does not move, so
+    curves of one search are comparable, and a resumed search logs what an uninterrupted one does. Steps count
+    generations through all tracks, from 1, and never fall.
 
     Args:
         visualizer: The runner's visualizer; its ``vis_backends`` decide where the numbers go.
@@ -35,7 +38,9 @@ class SearchLog:
         >>> log.add(archive, track=1, generation=0)
     """
 
-    def __init__(self, visualizer: Visualizer, objectives: Sequence[Objective], tracks: Sequence[int | None], generations: int) -> None:
+    def __init__(
+        self, visualizer: Visualizer, objectives: Sequence[Objective], tracks: Sequence[int | None], generations: int
+    ) -> None:
         self.visualizer = visualizer
         self.objectives = tuple(objectives)
         self.tracks, self.generations = list(tracks), generations
@@ -55,9 +60,13 @@ class SearchLog:
             raise BadValue(f'track {track!r}; expected one of {self.tracks}')
         number = self.tracks.index(track)
         earlier = self.tracks[:number]
-        known = [c for c in candidates if not c.violations and all(c.value(o.name) is not None for o in self.objectives)]
+        known = [
+            c for c in candidates if not c.violations and all(c.value(o.name) is not None for o in self.objectives)
+        ]
         own = [c for c in known if c.track == track and c.generation <= generation]
-        scalars: dict[str, float] = {'search/front_size': len(self._front([*(c for c in known if c.track in earlier), *own]))}
+        scalars: dict[str, float] = {
+            'search/front_size': len(self._front([*(c for c in known if c.track in earlier), *own]))
+        }
         prefix = f'search/{_name(track)}'
         scalars |= {f'{prefix}/{name}': value for name, value in self._describe(own, generation).items()}
         self.visualizer.add_scalars(scalars, step=number * self.generations + generation + 1)
@@ -65,7 +74,11 @@ class SearchLog:
     def _describe(self, own: Sequence[Candidate], generation: int) -> dict[str, float]:
         """The scalars of a track. Nothing is said of what has no feasible candidate."""
         found = [c for c in own if c.generation == generation]
-        scalars: dict[str, float] = {'feasible': len(found), 'front_size': len(self._front(own)), 'hypervolume': self._hypervolume(own)}
+        scalars: dict[str, float] = {
+            'feasible': len(found),
+            'front_size': len(self._front(own)),
+            'hypervolume': self._hypervolume(own),
+        }
         for objective in self.objectives if found else ():
             values = [c.value(objective.name) or 0.0 for c in found]
             scalars[f'best_{objective.name}'] = max(values) if objective.direction == 'max' else min(values)

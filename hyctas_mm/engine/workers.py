@@ -193,5 +193,6 @@ def _collective(function: Callable[..., Any], data: Any) -> Any:
         return function(data)
     except RuntimeError as error:
         raise SearchError(
-            f'another process of the search died ({str(error).splitlines()[0]}); every finished evaluation is kept: continue with --resume'
+            f'another process of the search died ({str(error).splitlines()[0]}); every finished evaluation is kept: '
+            'continue with --resume'
         ) from None

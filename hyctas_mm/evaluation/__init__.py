@@ -4,4 +4,12 @@ from hyctas_mm.evaluation.matching import ClassAreas, PanopticSums, class_areas,
 from hyctas_mm.evaluation.panoptic_quality import PanopticQuality
 from hyctas_mm.evaluation.segments import INSTANCE_OFFSET, TrueSegments
 
-__all__ = ['INSTANCE_OFFSET', 'ClassAreas', 'PanopticQuality', 'PanopticSums', 'TrueSegments', 'class_areas', 'match_segments']
+__all__ = [
+    'INSTANCE_OFFSET',
+    'ClassAreas',
+    'PanopticQuality',
+    'PanopticSums',
+    'TrueSegments',
+    'class_areas',
+    'match_segments',
+]

@@ -1,4 +1,6 @@
-"""What a prediction that is the same everywhere scores, and which classes a network never predicts: is it worth anything?"""
+"""What a prediction that is the same everywhere scores, and which classes a network never predicts: is it worth
+anything?
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ from hyctas_mm.evaluation.segments import INSTANCE_OFFSET, TrueSegments
 
 
 class ConstantPrediction:
-    """Collects samples as a metric does; then tells the scores of the best constant prediction, and what was never predicted.
+    """Collects samples as a metric does; then tells the scores of the best constant prediction, and what was never
+    predicted.
 
-    A constant prediction gives every pixel of every image one class, as one segment. Its mIoU and PQ follow from the areas of the true
-    classes and segments alone.
+    A constant prediction gives every pixel of every image one class, as one segment. Its mIoU and PQ follow from the
+    areas of the true classes and segments alone.
 
     Args:
         meta: ``dataset_meta`` with ``classes``, for panoptic samples ``thing_classes`` too.

@@ -10,24 +10,31 @@ from torch import Tensor
 
 
 class IoUOnDevice(IoUMetric):
-    """mmseg's ``IoUMetric`` without waiting for the device at every image: the areas stay there until the metrics are computed.
+    """mmseg's ``IoUMetric`` without waiting for the device at every image: the areas stay there until the metrics are
+    computed.
 
-    A confusion matrix is counted in one pass, mmseg makes three histograms of selected pixels. The areas and the metrics are the same: exactly,
-    as long as mmseg's float32 sums are exact (up to 2^24 pixels of a class).
+    A confusion matrix is counted in one pass, mmseg makes three histograms of selected pixels. The areas and the
+    metrics are the same: exactly, as long as mmseg's float32 sums are exact (up to 2^24 pixels of a class).
     """
 
     default_prefix = ''  # None would warn that there is none, a second time
 
     @classmethod
     def like(cls, metric: Any) -> Any:
-        """The metric that counts on the device in place of mmseg's own; another metric, and one that writes files, as it is."""
+        """The metric that counts on the device in place of mmseg's own; another metric, and one that writes files, as
+        it is.
+        """
         if type(metric) is not IoUMetric or metric.output_dir or metric.format_only:
             return metric
-        settings = {name: getattr(metric, name) for name in ('ignore_index', 'nan_to_num', 'beta', 'collect_device', 'prefix')}
+        settings = {
+            name: getattr(metric, name) for name in ('ignore_index', 'nan_to_num', 'beta', 'collect_device', 'prefix')
+        }
         return cls(iou_metrics=metric.metrics, **settings)
 
     @staticmethod
-    def intersect_and_union(pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def intersect_and_union(
+        pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Areas of one image by class, on its device.
 
         Args:
@@ -44,7 +51,9 @@ class IoUOnDevice(IoUMetric):
         cell.masked_fill_(label == ignore_index, (num_classes + 1) * num_classes)  # its own, behind the matrix
         size = (num_classes + 1) * num_classes + 1
         if cell.is_cuda:  # bincount waits for the largest number
-            counts = torch.zeros(size, dtype=torch.int64, device=cell.device).index_add_(0, cell.flatten(), torch.ones_like(cell.flatten()))
+            counts = torch.zeros(size, dtype=torch.int64, device=cell.device).index_add_(
+                0, cell.flatten(), torch.ones_like(cell.flatten())
+            )
         else:
             counts = torch.bincount(cell.flatten(), minlength=size)
         matrix = counts[:-1].view(num_classes + 1, num_classes)  # (truth, prediction)

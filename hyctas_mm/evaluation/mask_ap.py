@@ -1,7 +1,7 @@
 """Mask AP of things by pycocotools. Instances are kept as run lengths; nothing is written to disk.
 
-NOTE(paper): Table 4 does not say which evaluator its AP on Cityscapes is of. Cityscapes' own (cityscapesscripts) ignores instances below 100
-pixels and limits no number of detections, so its AP and this one differ.
+NOTE(paper): Table 4 does not say which evaluator its AP on Cityscapes is of. Cityscapes' own (cityscapesscripts)
+ignores instances below 100 pixels and limits no number of detections, so its AP and this one differ.
 """
 
 from __future__ import annotations
@@ -64,11 +64,18 @@ def require_pycocotools() -> None:
     try:
         import pycocotools.mask  # noqa: F401
     except ImportError as error:
-        raise MissingPackage("the metric 'AP' needs the package pycocotools: pip install pycocotools, or leave 'AP' out of metrics") from error
+        raise MissingPackage(
+            "the metric 'AP' needs the package pycocotools: pip install pycocotools, or leave 'AP' out of metrics"
+        ) from error
 
 
 def image_instances(
-    pred_instances: Mapping[str, Tensor], pred: Tensor, gt: Tensor, segments: TrueSegments, is_thing: Bools, image: str = 'image'
+    pred_instances: Mapping[str, Tensor],
+    pred: Tensor,
+    gt: Tensor,
+    segments: TrueSegments,
+    is_thing: Bools,
+    image: str = 'image',
 ) -> ImageInstances:
     """Collects the things of one image.
 
@@ -82,7 +89,8 @@ def image_instances(
         image: What errors call the image.
 
     Raises:
-        ValueError: If a key is missing, lengths or sizes differ, a score is not finite, a label is no thing, or an id is not in ``pred``.
+        ValueError: If a key is missing, lengths or sizes differ, a score is not finite, a label is no thing, or an id
+            is not in ``pred``.
     """
     labels, scores = _labels_and_scores(pred_instances, is_thing, image)
     rles = _predicted_rles(pred_instances, labels, pred, image)
@@ -90,8 +98,13 @@ def image_instances(
     truth_rles = encode_segments(gt, segments.ids[things])
     return ImageInstances(
         image_hw=(gt.shape[0], gt.shape[1]),
-        truth=tuple(Instance(int(segments.categories[i]), rle, iscrowd=bool(segments.iscrowd[i])) for i, rle in zip(things, truth_rles, strict=True)),
-        predicted=tuple(Instance(int(label), rle, float(score)) for label, rle, score in zip(labels, rles, scores, strict=True)),
+        truth=tuple(
+            Instance(int(segments.categories[i]), rle, iscrowd=bool(segments.iscrowd[i]))
+            for i, rle in zip(things, truth_rles, strict=True)
+        ),
+        predicted=tuple(
+            Instance(int(label), rle, float(score)) for label, rle, score in zip(labels, rles, scores, strict=True)
+        ),
     )
 
 
@@ -128,7 +141,8 @@ def encode_segments(values: Tensor, wanted: Ints) -> list[RLE]:
 def average_precision(images: Sequence[ImageInstances]) -> tuple[float, float]:
     """AP at IoU 0.50 to 0.95 and AP at 0.50 in percent, NaN if no thing is annotated but crowds.
 
-    A detection counts as in COCO: the :data:`MAX_DETECTIONS` best of each class and image, and classes without annotations not at all.
+    A detection counts as in COCO: the :data:`MAX_DETECTIONS` best of each class and image, and classes without
+    annotations not at all.
     """
     categories = sorted({instance.category for image in images for instance in image.truth if not instance.iscrowd})
     if not categories:
@@ -155,7 +169,9 @@ def _coco(instances: Sequence[Sequence[Instance]], images: Sequence[ImageInstanc
     flat = [(index, instance) for index, of_image in enumerate(instances) for instance in of_image]
     coco = COCO()
     coco.dataset = dict(
-        images=[dict(id=index, height=image.image_hw[0], width=image.image_hw[1]) for index, image in enumerate(images)],
+        images=[
+            dict(id=index, height=image.image_hw[0], width=image.image_hw[1]) for index, image in enumerate(images)
+        ],
         categories=[dict(id=category) for category in categories],
         annotations=[
             dict(
@@ -181,13 +197,21 @@ def _labels_and_scores(pred_instances: Mapping[str, Tensor], is_thing: Bools, im
     labels = pred_instances['labels'].cpu().numpy()
     scores = pred_instances['scores'].double().cpu().numpy()  # NumPy has no bfloat16
     if labels.shape != scores.shape or labels.ndim != 1:
-        raise BadValue(f'{image}: pred_instances has labels {labels.shape} and scores {scores.shape}; expected one of each for each instance')
+        raise BadValue(
+            f'{image}: pred_instances has labels {labels.shape} and scores {scores.shape}; expected one of each for '
+            'each instance'
+        )
     if not np.isfinite(scores).all():
-        raise BadValue(f'{image}: pred_instances has scores {scores[~np.isfinite(scores)][:10].tolist()}; expected finite numbers')
+        raise BadValue(
+            f'{image}: pred_instances has scores {scores[~np.isfinite(scores)][:10].tolist()}; expected finite numbers'
+        )
     things = np.flatnonzero(is_thing)
     wrong = np.setdiff1d(labels, things)
     if len(wrong):
-        raise BadValue(f'{image}: pred_instances has labels {wrong[:10].tolist()}, which are no things; expected some of {things.tolist()}')
+        raise BadValue(
+            f'{image}: pred_instances has labels {wrong[:10].tolist()}, which are no things; expected some of '
+            f'{things.tolist()}'
+        )
     return labels, scores
 
 
@@ -197,17 +221,30 @@ def _predicted_rles(pred_instances: Mapping[str, Tensor], labels: Ints, pred: Te
     if 'masks' in pred_instances:
         return _encode_masks(pred_instances['masks'], len(labels), tuple(pred.shape), image)
     if 'panoptic_ids' not in pred_instances:
-        raise BadValue(f"{image}: pred_instances has neither 'masks' nor 'panoptic_ids', has {sorted(pred_instances)}; AP needs one of them")
+        raise BadValue(
+            f"{image}: pred_instances has neither 'masks' nor 'panoptic_ids', has {sorted(pred_instances)}; AP needs "
+            'one of them'
+        )
     ids = pred_instances['panoptic_ids'].cpu().numpy().astype(np.int64)
     if ids.shape != labels.shape:
-        raise BadValue(f'{image}: pred_instances has panoptic_ids {ids.shape} for {len(labels)} labels; expected one for each')
+        raise BadValue(
+            f'{image}: pred_instances has panoptic_ids {ids.shape} for {len(labels)} labels; expected one for each'
+        )
     if (ids % INSTANCE_OFFSET != labels).any():
-        label, value = next((label, value) for label, value in zip(labels, ids, strict=True) if value % INSTANCE_OFFSET != label)
-        raise BadValue(f'{image}: pred_instances has the label {label} for the panoptic id {value}, whose label is {value % INSTANCE_OFFSET}')
+        label, value = next(
+            (label, value) for label, value in zip(labels, ids, strict=True) if value % INSTANCE_OFFSET != label
+        )
+        raise BadValue(
+            f'{image}: pred_instances has the label {label} for the panoptic id {value}, whose label is '
+            f'{value % INSTANCE_OFFSET}'
+        )
     rles = encode_segments(pred, ids)
     absent = [int(value) for value, rle in zip(ids, rles, strict=True) if not mask_utils.area(rle)]
     if absent:
-        raise BadValue(f'{image}: panoptic_ids {absent[:10]} have no pixel in pred_panoptic_seg; leave out instances that lost all of theirs')
+        raise BadValue(
+            f'{image}: panoptic_ids {absent[:10]} have no pixel in pred_panoptic_seg; leave out instances that lost '
+            'all of theirs'
+        )
     return rles
 
 
@@ -215,7 +252,10 @@ def _encode_masks(masks: Tensor, count: int, image_hw: tuple[int, ...], image: s
     from pycocotools import mask as mask_utils
 
     if tuple(masks.shape) != (count, *image_hw):
-        raise BadValue(f'{image}: pred_instances has masks {tuple(masks.shape)}, expected {(count, *image_hw)}, the size of the panoptic map')
+        raise BadValue(
+            f'{image}: pred_instances has masks {tuple(masks.shape)}, expected {(count, *image_hw)}, the size of the '
+            'panoptic map'
+        )
     stacked = masks.permute(1, 2, 0).bool().cpu().numpy()  # (N, H, W) -> (H, W, N)
     encoded: list[RLE] = mask_utils.encode(np.asfortranarray(stacked, dtype=np.uint8))
     return encoded

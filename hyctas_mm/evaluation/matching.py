@@ -1,6 +1,7 @@
 """Panoptic quality and IoU of classes as sums over images. No mmengine in here.
 
-Panoptic quality is that of COCO, "Panoptic Segmentation", https://arxiv.org/abs/1801.00868, section 4, void and crowd as in section 4.2.
+Panoptic quality is that of COCO, "Panoptic Segmentation", https://arxiv.org/abs/1801.00868, section 4, void and crowd
+as in section 4.2.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from hyctas_mm.evaluation.segments import VOID, Bools, Ints, TrueSegments, check_labels, overlap_areas, panoptic_labels, summed
+from hyctas_mm.evaluation.segments import (
+    VOID,
+    Bools,
+    Ints,
+    TrueSegments,
+    check_labels,
+    overlap_areas,
+    panoptic_labels,
+    summed,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,9 +52,13 @@ class PanopticSums:
         return PanopticSums(self.iou + other.iou, self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
     def quality(self) -> Floats:
-        """PQ, SQ and RQ of each class in percent, (C, 3); NaN for a class that was neither annotated nor predicted, 0 for one never matched."""
+        """PQ, SQ and RQ of each class in percent, (C, 3); NaN for a class that was neither annotated nor predicted, 0
+        for one never matched.
+        """
         segments = self.tp + 0.5 * (self.fp + self.fn)
-        rows = np.stack([_ratio(self.iou, segments), _ratio(self.iou, self.tp), _ratio(self.tp, segments)], axis=1)  # 3 x (C,) -> (C, 3)
+        rows = np.stack(
+            [_ratio(self.iou, segments), _ratio(self.iou, self.tp), _ratio(self.tp, segments)], axis=1
+        )  # 3 x (C,) -> (C, 3)
         rows[(segments > 0) & (self.tp == 0), 1] = 0
         return 100 * rows
 
@@ -75,26 +89,33 @@ class ClassAreas:
         return 100 * _ratio(self.intersection, self.union)
 
 
-def match_segments(pred: Tensor, gt: Tensor, segments: TrueSegments, num_classes: int, image: str = 'image') -> PanopticSums:
+def match_segments(
+    pred: Tensor, gt: Tensor, segments: TrueSegments, num_classes: int, image: str = 'image'
+) -> PanopticSums:
     """Matches the segments of one image.
 
-    Two segments of one class match if their IoU, void pixels left out, is above one half; at most one can be. A crowd is neither found nor missed. A
-    predicted segment without a match is wrong unless more than half of it lies on void or on crowds of its class.
+    Two segments of one class match if their IoU, void pixels left out, is above one half; at most one can be. A crowd
+    is neither found nor missed. A predicted segment without a match is wrong unless more than half of it lies on void
+    or on crowds of its class.
 
-    NOTE(panopticapi): it takes one crowd of each class into account, the last, since COCO has no more in an image; here all are.
+    NOTE(panopticapi): it takes one crowd of each class into account, the last, since COCO has no more in an image; here
+    all are.
 
     Args:
-        pred: (H, W), ``label + instance_id * INSTANCE_OFFSET``, on any device. Each value is one segment; the label ``num_classes`` is void.
+        pred: (H, W), ``label + instance_id * INSTANCE_OFFSET``, on any device. Each value is one segment; the label
+            ``num_classes`` is void.
         gt: (H, W), segment ids, 0 is void.
         segments: The segments of ``gt``.
         num_classes: Number of classes C.
         image: What errors call the image.
 
     Raises:
-        ValueError: If the maps differ in size, ids of ``gt`` and ``segments`` differ, or a predicted label is outside 0 to ``num_classes``.
+        ValueError: If the maps differ in size, ids of ``gt`` and ``segments`` differ, or a predicted label is outside 0
+            to ``num_classes``.
 
     Example:
-        >>> truth = TrueSegments.from_infos([dict(id=7, category=0, is_thing=True, iscrowd=0)], is_thing=np.array([True]))
+        >>> infos = [dict(id=7, category=0, is_thing=True, iscrowd=0)]
+        >>> truth = TrueSegments.from_infos(infos, is_thing=np.array([True]))
         >>> match_segments(torch.tensor([[1000, 1000]]), torch.tensor([[7, 7]]), truth, num_classes=1).tp
         array([1])
     """
@@ -124,8 +145,11 @@ def match_segments(pred: Tensor, gt: Tensor, segments: TrueSegments, num_classes
     )
 
 
-def class_areas(labels: Tensor, gt: Tensor, segments: TrueSegments, num_classes: int, image: str = 'image') -> ClassAreas:
-    """Intersection and union of each class in one image; void pixels of the truth do not count, crowds are of their class.
+def class_areas(
+    labels: Tensor, gt: Tensor, segments: TrueSegments, num_classes: int, image: str = 'image'
+) -> ClassAreas:
+    """Intersection and union of each class in one image; void pixels of the truth do not count, crowds are of their
+    class.
 
     Args:
         labels: (H, W), predicted classes, ``num_classes`` is void: wrong wherever the truth is not void.

@@ -1,7 +1,7 @@
 """Maps of segments: how they are encoded, and how many pixels each pair of a predicted and a true segment shares.
 
-All that is done for each pixel is done here, on the device of the map: finding where runs of equal values start. What is left, a few thousand runs an
-image, goes to the CPU in one piece.
+All that is done for each pixel is done here, on the device of the map: finding where runs of equal values start. What
+is left, a few thousand runs an image, goes to the CPU in one piece.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 INSTANCE_OFFSET = 1000
-"""A predicted map holds ``label + instance_id * INSTANCE_OFFSET``. The same number as mmdet's, which need not be installed here."""
+"""A predicted map holds ``label + instance_id * INSTANCE_OFFSET``.
+
+The same number as mmdet's, which need not be installed here.
+"""
 
 VOID = 0
 """The id of true pixels that belong to no segment."""
@@ -53,8 +56,8 @@ class TrueSegments:
             image: What errors call the image.
 
         Raises:
-            ValueError: Naming the segment that lacks a key, has an id that is not positive or not unique, a category outside the dataset, or an
-                ``is_thing`` that is not its class's.
+            ValueError: Naming the segment that lacks a key, has an id that is not positive or not unique, a category
+                outside the dataset, or an ``is_thing`` that is not its class's.
         """
         for info in infos:
             _check_info(info, is_thing, image)
@@ -62,7 +65,10 @@ class TrueSegments:
         ids = np.array([VOID, *(info['id'] for info in ordered)], dtype=np.int64)
         repeated = ids[1:][ids[1:] == ids[:-1]]
         if len(repeated):
-            raise BadValue(f'{image}: ids {_listed(repeated)} are in segments_info more than once; each segment needs an id of its own')
+            raise BadValue(
+                f'{image}: ids {_listed(repeated)} are in segments_info more than once; each segment needs an id '
+                'of its own'
+            )
         return cls(
             ids=ids,
             categories=np.array([-1, *(info['category'] for info in ordered)], dtype=np.int64),
@@ -85,13 +91,15 @@ class TrueSegments:
         unknown = np.setdiff1d(ids, self.ids)
         if len(unknown):
             raise BadValue(
-                f'{image}: ids {_listed(unknown)} are in the ground-truth map and not in segments_info; add them there, '
+                f'{image}: ids {_listed(unknown)} are in the ground-truth map and not in segments_info; add '
+                'them there, '
                 f'or set their pixels to {VOID} (void)'
             )
         absent = np.setdiff1d(self.ids[1:], ids)
         if len(absent):
             raise BadValue(
-                f'{image}: ids {_listed(absent)} are in segments_info and have no pixel in the ground-truth map; remove them from segments_info, '
+                f'{image}: ids {_listed(absent)} are in segments_info and have no pixel in the ground-truth map; '
+                'remove them from segments_info, '
                 'or load the map at its original size if resizing lost them'
             )
         return np.searchsorted(self.ids, ids).astype(np.int64)
@@ -173,7 +181,8 @@ def check_labels(labels: Ints, num_classes: int, image: str) -> None:
     wrong = np.unique(labels[(labels < 0) | (labels > num_classes)])
     if len(wrong):
         raise BadValue(
-            f'{image}: the prediction has labels {_listed(wrong)}, expected 0 to {num_classes - 1} or {num_classes} for void; '
+            f'{image}: the prediction has labels {_listed(wrong)}, expected 0 to {num_classes - 1} or {num_classes} '
+            'for void; '
             'is the head built for another number of classes?'
         )
 
@@ -202,7 +211,9 @@ def panoptic_labels(values: Ints, num_classes: int, image: str = 'image') -> Int
 def _check_info(info: Mapping[str, Any], is_thing: Bools, image: str) -> None:
     missing = [key for key in _INFO_KEYS if key not in info]
     if missing:
-        raise BadValue(f'{image}: an entry of segments_info lacks {missing}: {dict(info)}; expected the keys {list(_INFO_KEYS)}')
+        raise BadValue(
+            f'{image}: an entry of segments_info lacks {missing}: {dict(info)}; expected the keys {list(_INFO_KEYS)}'
+        )
     if info['id'] <= VOID:
         raise BadValue(f'{image}: segments_info has the id {info["id"]}; ids must be above {VOID}, which is void')
     category = info['category']

@@ -52,7 +52,9 @@ class FromScratch:
         self, runner: Runner, iters: int | None = None, seeds: Sequence[int] = (0,), options: Mapping[str, Any] = {}
     ) -> None:
         if get_world_size() > 1:
-            raise BadValue('train_cfg.evaluator: FromScratch trains in one process; start the search without a launcher')
+            raise BadValue(
+                'train_cfg.evaluator: FromScratch trains in one process; start the search without a launcher'
+            )
         cfg = runner.train_loop.subnet_config.copy()
         cfg.merge_from_dict(dict(options))
         for key in ('val', 'test'):
@@ -65,7 +67,8 @@ class FromScratch:
         shared = sorted(trained_on & image_paths(runner.val_loop.dataloader.dataset))
         if shared:
             raise BadValue(
-                f'train_cfg.evaluator: networks would be trained on {len(shared)} image(s) that they are scored on, e.g. {shared[0]}; '
+                f'train_cfg.evaluator: networks would be trained on {len(shared)} image(s) that they are scored on, '
+                f'e.g. {shared[0]}; '
                 "leave these out by its options, e.g. {'train_dataloader.dataset.part': 'fit'}"
             )
 

@@ -53,9 +53,7 @@ class InheritedWeights:
         self, runner: Runner, supernet: str | Path | None, calibration_batches: int = 16, amp: bool = False
     ) -> None:
         if type(calibration_batches) is not int or calibration_batches < 1:
-            raise BadValue(
-                f'train_cfg: calibration_batches={calibration_batches!r}; expected a whole number from 1 up'
-            )
+            raise BadValue(f'train_cfg: calibration_batches={calibration_batches!r}; expected a whole number from 1 up')
         self._supernet: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._model_cfg = runner.cfg.model.to_dict()
         self._sha1: str | None = None

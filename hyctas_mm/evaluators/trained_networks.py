@@ -78,7 +78,8 @@ class TrainedNetworks:
             return write_architecture(folder, self.cfg, arch, self.base_channels)
         if differing := self._differing(folder, arch):
             raise BadValue(
-                f'{folder} was made for another training: {differing}; give the same config and --iters, or another --work-dir'
+                f'{folder} was made for another training: {differing}; give the same config and --iters, or another '
+                '--work-dir'
             )
         return folder
 

@@ -39,17 +39,31 @@ def read_networks(args: argparse.Namespace, training: bool = False) -> list[Netw
         FileNotFoundError: If a network is neither published nor a file.
     """
     names = [name for name in args.networks if name in zoo_names() or name.endswith('.json')]
-    given = [f'--{key.replace("_", "-")}' for key in ('base_channels', 'low_level', 'classes') if getattr(args, key) is not None]
+    given = [
+        f'--{key.replace("_", "-")}'
+        for key in ('base_channels', 'low_level', 'classes')
+        if getattr(args, key) is not None
+    ]
     if given and not names:
-        raise BadValue(f'{", ".join(given)}: for published networks only ({", ".join(zoo_names())}); a config says it itself')
+        raise BadValue(
+            f'{", ".join(given)}: for published networks only ({", ".join(zoo_names())}); a config says it itself'
+        )
     shape = tuple(args.shape) if args.shape else None
     options = (shape, args.base_channels, args.low_level, args.classes or 19)
-    return [published(name, *options) if name in names else from_config(name, shape, training) for name in args.networks]
+    return [
+        published(name, *options) if name in names else from_config(name, shape, training) for name in args.networks
+    ]
 
 
 def render(rows: Sequence[Mapping[str, Any]], latency: bool) -> Table:
     """The table for people."""
-    columns = ['input', 'params M', 'GMACs', 'without attention products', *(['latency ms', 'min..max of rounds', 'FPS'] if latency else [])]
+    columns = [
+        'input',
+        'params M',
+        'GMACs',
+        'without attention products',
+        *(['latency ms', 'min..max of rounds', 'FPS'] if latency else []),
+    ]
     table = Table(Column('network', overflow='fold'), *columns)
     for row in rows:
         times = []
@@ -92,14 +106,30 @@ def latency(args: argparse.Namespace) -> None:
     here = conditions(args.device, args.threads, args.clock, args.backend)
     networks = read_networks(args)
     times = time_in_detail(networks, torch.device(args.device), args.backend, args.seconds, args.rounds, args.clock)
-    rows = [dict(network=n.name, input=n.input_hw, input_from=n.size_from, **row) for n, row in zip(networks, times, strict=True)]
-    table = Table(Column('network', overflow='fold'), 'input', 'median ms', 'p10..p90', 'rounds', 'calls', 'FPS', 'memory MB')
+    rows = [
+        dict(network=n.name, input=n.input_hw, input_from=n.size_from, **row)
+        for n, row in zip(networks, times, strict=True)
+    ]
+    table = Table(
+        Column('network', overflow='fold'), 'input', 'median ms', 'p10..p90', 'rounds', 'calls', 'FPS', 'memory MB'
+    )
     for row in rows:
         size, memory, rounds = 'x'.join(map(str, row['input'])), row['memory_mb'], row['rounds_ms']
         spread = (f'{row["p10_ms"]:.2f}..{row["p90_ms"]:.2f}', f'{min(rounds):.2f}..{max(rounds):.2f}')
-        numbers = (f'{row["latency_ms"]:.2f}', *spread, str(row['runs']), f'{row["fps"]:.1f}', '-' if memory is None else f'{memory:.0f}')
+        numbers = (
+            f'{row["latency_ms"]:.2f}',
+            *spread,
+            str(row['runs']),
+            f'{row["fps"]:.1f}',
+            '-' if memory is None else f'{memory:.0f}',
+        )
         table.add_row(row['network'], size, *numbers)
-    report(table, args.json, here | dict(backend=args.backend, memory=MEMORY_OF.get(torch.device(args.device).type, 'not known')), networks=rows)
+    report(
+        table,
+        args.json,
+        here | dict(backend=args.backend, memory=MEMORY_OF.get(torch.device(args.device).type, 'not known')),
+        networks=rows,
+    )
 
 
 def memory(args: argparse.Namespace) -> None:
@@ -107,13 +137,36 @@ def memory(args: argparse.Namespace) -> None:
     if args.batch < 1:
         raise BadValue(f'--batch {args.batch}; expected 1 or more (2 or more for a HyCTAS head)')
     networks, device = read_networks(args, training=True), torch.device(args.device)
-    rows = [dict(network=n.name, input=n.input_hw, input_from=n.size_from, **training_memory(n, args.batch, device, args.check)) for n in networks]
-    table = Table(Column('network', overflow='fold'), 'batch', 'predicted GB', 'weights', 'optimizer', 'step', 'measured GB', 'error')
+    rows = [
+        dict(
+            network=n.name,
+            input=n.input_hw,
+            input_from=n.size_from,
+            **training_memory(n, args.batch, device, args.check),
+        )
+        for n in networks
+    ]
+    table = Table(
+        Column('network', overflow='fold'),
+        'batch',
+        'predicted GB',
+        'weights',
+        'optimizer',
+        'step',
+        'measured GB',
+        'error',
+    )
     for row in rows:
         measured = row.get('measured_gb')
         checked = ('-', '-') if not measured else (f'{measured:.3f}', f'{row["memory_gb"] / measured - 1:+.1%}')
         parts = (f'{row[key] / 1e9:.3f}' for key in ('weights', 'optimizer', 'step'))
-        table.add_row(row['network'], f'{args.batch}x{"x".join(map(str, row["input"]))}', f'{row["memory_gb"]:.3f}', *parts, *checked)
+        table.add_row(
+            row['network'],
+            f'{args.batch}x{"x".join(map(str, row["input"]))}',
+            f'{row["memory_gb"]:.3f}',
+            *parts,
+            *checked,
+        )
     report(table, args.json, conditions(args.device), networks=rows)
 
 
@@ -138,21 +191,47 @@ def compare_table(args: argparse.Namespace) -> None:
         raise NoSuchFile(f'{args.table}: no such table; make it with build-table')
     table = LatencyTable(args.table, torch.device(args.device), (1, 3, *shape), clock=args.clock)
     known = len(table.parts)
-    check = check_table(table, list(itertools.islice(random_networks(cfg, space, args.seed), args.archs)), args.seconds, args.rounds)
+    check = check_table(
+        table, list(itertools.islice(random_networks(cfg, space, args.seed), args.archs)), args.seconds, args.rounds
+    )
     found = check.summary()
-    rendered = Table('networks', 'median error', 'worst error', 'mean (signed)', 'Spearman', 'Kendall', 'noise', 'drift', 'error beyond drift')
+    rendered = Table(
+        'networks',
+        'median error',
+        'worst error',
+        'mean (signed)',
+        'Spearman',
+        'Kendall',
+        'noise',
+        'drift',
+        'error beyond drift',
+    )
     errors = [f'{found[key]:.1%}' for key in ('median_error', 'worst_error', 'mean_error')]
     ranks = [f'{found[key]:.3f}' for key in ('spearman', 'kendall')]
     machine = [f'{found["noise"]:.1%}', f'x{found["drift"]:.2f}', f'{found["median_error_beyond_drift"]:.1%}']
     rendered.add_row(str(args.archs), *errors, *ranks, *machine)
     print(f'{args.table}: {known} parts, {len(table.parts) - known} more measured for the check')
-    report(rendered, args.json, here, **found, predicted_ms=check.predicted_ms, measured_ms=check.measured_ms, rounds_ms=check.rounds_ms)
+    report(
+        rendered,
+        args.json,
+        here,
+        **found,
+        predicted_ms=check.predicted_ms,
+        measured_ms=check.measured_ms,
+        rounds_ms=check.rounds_ms,
+    )
 
 
-COMMANDS = {'count': count_networks, 'latency': latency, 'memory': memory, 'build-table': build_table, 'check-table': compare_table}
+COMMANDS = {
+    'count': count_networks,
+    'latency': latency,
+    'memory': memory,
+    'build-table': build_table,
+    'check-table': compare_table,
+}
 
 
-# Search spaces --------------------------------------------------------------------------------------------------------------------
+# Search spaces --------------------------------------------------------------------------------------------------------
 
 
 def read_space(path: str, shape: Sequence[int] | None) -> tuple[Config, SearchSpace, tuple[int, int]]:

@@ -54,7 +54,10 @@ class Network:
         with DefaultScope.overwrite_default_scope(self.scope), torch.device(device):
             net: nn.Module = MODELS.build(self.model)
         if hasattr(net, 'roi_head'):
-            raise BadValue(f'{self.name}: what a {type(net).__name__} costs depends on what it finds; give a one-stage detector or a segmentor')
+            raise BadValue(
+                f'{self.name}: what a {type(net).__name__} costs depends on what it finds; give a one-stage detector '
+                'or a segmentor'
+            )
         return (keep_unused_fusions if as_release else drop_training_parts)(net.eval())
 
 
@@ -64,7 +67,8 @@ def keep_unused_fusions(net: nn.Module) -> nn.Module:
     NOTE(release): there FFM16 and FFM32 are stored and computed at inference, for nothing; ours exist in training only.
 
     Raises:
-        ValueError: If the network has no head of ours, so nothing in the release to be compared with, or one without auxiliary parts.
+        ValueError: If the network has no head of ours, so nothing in the release to be compared with, or one without
+            auxiliary parts.
     """
     aggregations = [head.aggregation for head in net.modules() if hasattr(head, 'drop_auxiliary')]
     if not aggregations:
@@ -73,17 +77,25 @@ def keep_unused_fusions(net: nn.Module) -> nn.Module:
     drop_training_parts(net)
     for aggregation, fuse16, fuse32 in unused:
         if aggregation.strides[-1] > 8 and fuse16 is None:
-            raise BadValue("--as-release: a head with aux_weight=0 is built without the fusions to be counted; give it the release's 0.2")
+            raise BadValue(
+                '--as-release: a head with aux_weight=0 is built without the fusions to be counted; give it the '
+                "release's 0.2"
+            )
         aggregation.fuse16, aggregation.fuse32 = fuse16, fuse32
-        aggregation.training = True  # this module's own flag: it computes all maps, while what it holds stays in eval mode
+        aggregation.training = (
+            True  # this module's own flag: it computes all maps, while what it holds stays in eval mode
+        )
     return net
 
 
-def published(name: str, input_hw: tuple[int, int] | None, base_channels: int | None, low_level: str | None, classes: int) -> Network:
+def published(
+    name: str, input_hw: tuple[int, int] | None, base_channels: int | None, low_level: str | None, classes: int
+) -> Network:
     """A published network, or one from an architecture file, with the semantic head.
 
     Raises:
-        ValueError: If ``base_channels``, or for a file ``input_hw``, is not given and unknown; if the file holds no architecture.
+        ValueError: If ``base_channels``, or for a file ``input_hw``, is not given and unknown; if the file holds no
+            architecture.
         FileNotFoundError: If there is no such file.
     """
     if input_hw is None and name not in zoo_names():
@@ -107,19 +119,24 @@ def from_config(path: str, input_hw: tuple[int, int] | None, training: bool = Fa
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is a supernet's config, or does not say how large its input is and ``input_hw`` does not either.
+        ValueError: If it is a supernet's config, or does not say how large its input is and ``input_hw`` does not
+            either.
     """
     if not Path(path).is_file():
         raise NoSuchFile(f'{path}: neither a config file nor a published network ({", ".join(zoo_names())})')
     cfg = Config.fromfile(path)
     if 'search_space' in cfg.model.backbone:
-        raise BadValue(f'{path}: a supernet costs as much as the network it computes; export one with tools/export_subnet.py and give its config')
+        raise BadValue(
+            f'{path}: a supernet costs as much as the network it computes; export one with tools/export_subnet.py and '
+            'give its config'
+        )
     crop = (cfg.model.get('data_preprocessor') or {}).get('size')
     found = (tuple(crop), 'crop') if training and crop else input_size(cfg)
     size = (input_hw, '--shape') if input_hw else found
     if size is None:
         raise BadValue(
-            f'{path}: says no input size, neither by Resize in test_dataloader.dataset.pipeline, nor by RandomResize in train_dataloader, nor by '
+            f'{path}: says no input size, neither by Resize in test_dataloader.dataset.pipeline, nor by RandomResize '
+            'in train_dataloader, nor by '
             'model.data_preprocessor.size; give --shape H W'
         )
     imports = tuple(cfg.get('custom_imports', {}).get('imports', ()))
@@ -129,11 +146,14 @@ def from_config(path: str, input_hw: tuple[int, int] | None, training: bool = Fa
 def input_size(cfg: Config) -> tuple[tuple[int, int], str] | None:
     """Height and width that a config tests at, and where it says so; None if it does not.
 
-    That is what the test pipeline resizes to; where it keeps the ratio, an image of the ratio of the training crops. A pipeline that does not
-    resize tests images as they are, which is the size that training varies theirs around. The last resort is the training crops' own size.
+    That is what the test pipeline resizes to; where it keeps the ratio, an image of the ratio of the training crops. A
+    pipeline that does not resize tests images as they are, which is the size that training varies theirs around. The
+    last resort is the training crops' own size.
     """
     crop = (cfg.model.get('data_preprocessor') or {}).get('size')
-    test, train = ((cfg.get(f'{part}_dataloader') or {}).get('dataset', {}).get('pipeline', []) for part in ('test', 'train'))
+    test, train = (
+        (cfg.get(f'{part}_dataloader') or {}).get('dataset', {}).get('pipeline', []) for part in ('test', 'train')
+    )
     resize = next((step for step in test if step['type'] == 'Resize' and step.get('scale')), None)
     if resize and resize.get('keep_ratio') and crop:
         factor = min(pick(resize['scale']) / pick(crop) for pick in (min, max))
@@ -147,7 +167,9 @@ def input_size(cfg: Config) -> tuple[tuple[int, int], str] | None:
 
 
 def count(network: Network, as_release: bool = False, device: str = 'meta') -> dict[str, int]:
-    """Params and MACs; on the meta device nothing is computed and no memory is taken, but some networks of others cannot be built there."""
+    """Params and MACs; on the meta device nothing is computed and no memory is taken, but some networks of others
+    cannot be built there.
+    """
     net = network.build(torch.device(device), as_release)
     macs = count_macs(net, network.input_shape)
     return dict(params=count_params(net), conv_macs=macs.convs, attention_macs=macs.attention)

@@ -22,13 +22,17 @@ PEERS = {
     'hrnet-w18s': 'hrnet/fcn_hr18s_4xb2-160k_cityscapes-512x1024.py',
     'icnet-r50': 'icnet/icnet_r50-d8_4xb2-80k_cityscapes-832x832.py',
 }
-"""Name and config, in mmseg's own folder of configs. MobileNetV3-LRASPP takes no image of fewer than 392 rows and columns."""
+"""Name and config, in mmseg's own folder of configs.
+
+MobileNetV3-LRASPP takes no image of fewer than 392 rows and columns.
+"""
 SIZE_DIVISORS = {'ddrnet-23-slim': 8, 'pidnet-s': 8}
 """Peers that take no other sizes than multiples: their images are padded."""
 
 
 def peer_model(name: str, num_classes: int) -> ConfigDict:
-    """The model of a peer, trained from scratch in one process: no pretrained weights, plain batch norm of PyTorch's momentum, the given number of
+    """The model of a peer, trained from scratch in one process: no pretrained weights, plain batch norm of PyTorch's
+    momentum, the given number of
     classes.
 
     Args:
@@ -44,7 +48,9 @@ def peer_model(name: str, num_classes: int) -> ConfigDict:
     spec = find_spec('mmseg')
     path = Path(str(spec and spec.origin)).parent / '.mim' / 'configs' / PEERS[name]
     if not path.is_file():
-        raise NoSuchFile(f'{path}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2')
+        raise NoSuchFile(
+            f'{path}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2'
+        )
     model = _from_scratch(Config.fromfile(path).model.to_dict(), num_classes)
     return ConfigDict(model)
 
@@ -57,7 +63,9 @@ def _from_scratch(value: Any, num_classes: int) -> Any:
     out = {k: _from_scratch(v, num_classes) for k, v in value.items() if k not in ('pretrained', 'class_weight')}
     if str(value.get('type')) in ('BN', 'SyncBN'):
         out['type'] = 'BN'
-        out.pop('momentum', None)  # Fast-SCNN's 0.01 is made for 160,000 steps; after 300 its statistics are still those of the first ones
+        out.pop(
+            'momentum', None
+        )  # Fast-SCNN's 0.01 is made for 160,000 steps; after 300 its statistics are still those of the first ones
     if isinstance(checkpoint := value.get('init_cfg'), dict) and checkpoint.get('type') == 'Pretrained':
         out['init_cfg'] = None
     if 'num_classes' in value:

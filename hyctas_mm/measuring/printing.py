@@ -40,14 +40,19 @@ def conditions(device: str, threads: int | None = None, clock: str = 'wall', bac
     software = dict(torch=torch.__version__, python=platform.python_version())
     if backend == 'onnxruntime' and find_spec('onnxruntime'):
         software['onnxruntime'] = version('onnxruntime')
-    here = dict(device=device_name(torch.device(device)), threads=torch.get_num_threads(), clock=clock, software=software)
+    here = dict(
+        device=device_name(torch.device(device)), threads=torch.get_num_threads(), clock=clock, software=software
+    )
     return here | dict(date=datetime.datetime.now().isoformat(timespec='seconds'), load_average=os.getloadavg()[0])
 
 
 def describe(here: Mapping[str, Any]) -> str:
     """The conditions in one line."""
     software = ', '.join(f'{name} {version}' for name, version in here['software'].items())
-    return f'{here["device"]}, {here["threads"]} threads, {here["clock"]} clock, load {here["load_average"]:.1f}, {software}, {here["date"]}'
+    return (
+        f'{here["device"]}, {here["threads"]} threads, {here["clock"]} clock, load {here["load_average"]:.1f}, '
+        f'{software}, {here["date"]}'
+    )
 
 
 def report(table: Table, path: Path | None, here: Mapping[str, Any], **content: Any) -> None:

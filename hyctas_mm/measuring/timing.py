@@ -10,7 +10,15 @@ from typing import Any
 
 import torch
 
-from hyctas_mm.costs import Latency, PeakMemory, in_fresh_process, measure_interleaved, measure_training_memory, predict_training_memory, prepare_call
+from hyctas_mm.costs import (
+    Latency,
+    PeakMemory,
+    in_fresh_process,
+    measure_interleaved,
+    measure_training_memory,
+    predict_training_memory,
+    prepare_call,
+)
 from hyctas_mm.deploy.inference import fuse_norms
 from hyctas_mm.engine.candidate_costs import training_loss, training_network
 from hyctas_mm.measuring.network import Network
@@ -20,7 +28,9 @@ Prepared = tuple[Callable[[], object], float | None]
 
 
 def time_all(networks: Sequence[Network], device: torch.device, seconds: float, rounds: int) -> list[dict[str, Any]]:
-    """Latency of each network; the rounds visit all of them in turn, so that what slows the machine slows them alike."""
+    """Latency of each network; the rounds visit all of them in turn, so that what slows the machine slows them
+    alike.
+    """
     nets = [fuse_norms(network.build(torch.device('cpu'))).to(device) for network in networks]
     inputs = [torch.rand(*network.input_shape, device=device) for network in networks]
     calls = [partial(net, x) for net, x in zip(nets, inputs, strict=True)]
@@ -30,7 +40,9 @@ def time_all(networks: Sequence[Network], device: torch.device, seconds: float, 
 
 
 def prepare(network: Network, device: torch.device, backend: str) -> Prepared:
-    """The network as a call, and the memory of a pass in 1e6 bytes: its weights and the rise while it runs, None where that is not known."""
+    """The network as a call, and the memory of a pass in 1e6 bytes: its weights and the rise while it runs, None where
+    that is not known.
+    """
     net = fuse_norms(network.build(torch.device('cpu'))).to(device)
     x = torch.rand(*network.input_shape, device=device)
     call = prepare_call(net, x, backend)
@@ -48,14 +60,25 @@ def time_in_detail(
     return measure([prepare(network, device, backend) for network in networks], device, seconds, rounds, clock)
 
 
-def measure(prepared: Sequence[Prepared], device: torch.device, seconds: float, rounds: int, clock: str = 'wall') -> list[dict[str, Any]]:
+def measure(
+    prepared: Sequence[Prepared], device: torch.device, seconds: float, rounds: int, clock: str = 'wall'
+) -> list[dict[str, Any]]:
     """Latency of what :func:`prepare` gave, in one interleaved run, and its memory."""
     rows = []
     found = measure_interleaved([call for call, _ in prepared], device, seconds, rounds, clock=clock)
     for times, (_, megabytes) in zip(found, prepared, strict=True):
         latency = Latency.of(list(itertools.chain.from_iterable(times)))
-        numbers: dict[str, Any] = dict(latency_ms=latency.median_ms, p10_ms=latency.p10_ms, p90_ms=latency.p90_ms, runs=latency.runs, fps=latency.fps)
-        rows.append(numbers | dict(rounds_ms=[statistics.median(times_of_round) for times_of_round in times], memory_mb=megabytes))
+        numbers: dict[str, Any] = dict(
+            latency_ms=latency.median_ms,
+            p10_ms=latency.p10_ms,
+            p90_ms=latency.p90_ms,
+            runs=latency.runs,
+            fps=latency.fps,
+        )
+        rows.append(
+            numbers
+            | dict(rounds_ms=[statistics.median(times_of_round) for times_of_round in times], memory_mb=megabytes)
+        )
     return rows
 
 

@@ -25,13 +25,19 @@ class HyCTASCell(nn.Module):
         norm_cfg: mmcv's norm config.
     """
 
-    def __init__(self, ops: Sequence[str], channels: int, down_channels: int | None, norm_cfg: Mapping[str, Any]) -> None:
+    def __init__(
+        self, ops: Sequence[str], channels: int, down_channels: int | None, norm_cfg: Mapping[str, Any]
+    ) -> None:
         super().__init__()
         names = [name for name in ops if name != SKIP]
-        self.same = nn.ModuleDict({name: build_op(name, channels, channels, False, norm_cfg, slim=True) for name in names})
+        self.same = nn.ModuleDict(
+            {name: build_op(name, channels, channels, False, norm_cfg, slim=True) for name in names}
+        )
         self.down = nn.ModuleDict()
         if down_channels is not None:
-            self.down.update({name: build_op(name, channels, down_channels, True, norm_cfg, slim=True) for name in names})
+            self.down.update(
+                {name: build_op(name, channels, down_channels, True, norm_cfg, slim=True) for name in names}
+            )
 
     def select(self, cell: Cell, in_channels: int, out_channels: int, slot: int) -> Op:
         """The op of ``cell``, activated for these channels and this use."""

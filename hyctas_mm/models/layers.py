@@ -1,8 +1,8 @@
 """Convolution and batch norm, plain or slimmable.
 
-A slimmable layer holds the parameters of its full width and computes with the first channels of it (the supernet's weight sharing over
-widths, paper section 3.2). ``activate`` says how many. A fixed network uses PyTorch's own layers, so that fusing, compiling and exporting see
-nothing unusual.
+A slimmable layer holds the parameters of its full width and computes with the first channels of it (the supernet's
+weight sharing over widths, paper section 3.2). ``activate`` says how many. A fixed network uses PyTorch's own layers,
+so that fusing, compiling and exporting see nothing unusual.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from torch.fx.experimental.symbolic_shapes import statically_known_true
 from hyctas_mm.errors import BadValue
 
 Channels = int | Sequence[tuple[int, int]]
-"""Input channels: a number, or for concatenated maps one ``(active, full)`` pair per map, each in a slot of its full size."""
+"""Input channels: a number, or for concatenated maps one ``(active, full)`` pair per map, each in a slot of its full
+size.
+"""
 
 MakeBlock = Callable[..., Callable[..., Any]]
 """What ``compose`` is given: ``block(make, *args)(*shapes)`` stands for ``make(*args)(*maps)``."""
 
 MAX_SLOTS = 3
-"""A cell of the supernet may be used by up to three branches of one network; each use has batch norm statistics of its own."""
+"""A cell of the supernet may be used by up to three branches of one network; each use has batch norm statistics of its
+own.
+"""
 
 
 def total(channels: Channels) -> int:
@@ -54,7 +58,10 @@ class SlimConv2d(nn.Conv2d):
             self._pieces.append(slice(start, start + active))
             start += size
         if start != self.in_channels:
-            raise BadValue(f'input maps of {[size for _, size in in_channels]} channels do not fill a convolution of {self.in_channels}')
+            raise BadValue(
+                f'input maps of {[size for _, size in in_channels]} channels do not fill a convolution of '
+                f'{self.in_channels}'
+            )
         self._out = out_channels
         self._groups = out_channels if self.groups > 1 else 1
 
@@ -62,7 +69,11 @@ class SlimConv2d(nn.Conv2d):
         """The parameters in use, as those of a plain convolution."""
         weight = self.weight[: self._out]
         if self.groups == 1:
-            weight = weight[:, self._pieces[0]] if len(self._pieces) == 1 else torch.cat([weight[:, p] for p in self._pieces], dim=1)
+            weight = (
+                weight[:, self._pieces[0]]
+                if len(self._pieces) == 1
+                else torch.cat([weight[:, p] for p in self._pieces], dim=1)
+            )
         return {'weight': weight} if self.bias is None else {'weight': weight, 'bias': self.bias[: self._out]}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,7 +116,16 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
             state['num_batches_tracked'].add_(1)
             if momentum is None:  # cumulative average
                 momentum = 1.0 / float(state['num_batches_tracked'])
-        return F.batch_norm(x, state['running_mean'], state['running_var'], state['weight'], state['bias'], self.training, momentum or 0.0, self.eps)
+        return F.batch_norm(
+            x,
+            state['running_mean'],
+            state['running_var'],
+            state['weight'],
+            state['bias'],
+            self.training,
+            momentum or 0.0,
+            self.eps,
+        )
 
 
 def batch_norm(channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> nn.Module:
@@ -146,7 +166,15 @@ class ConvBN(nn.Module):
         super().__init__()
         conv = SlimConv2d if slim else nn.Conv2d
         size = full(in_channels) if slim else total(in_channels)
-        self.conv = conv(size, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, groups=size if depthwise else 1, bias=False)
+        self.conv = conv(
+            size,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=size if depthwise else 1,
+            bias=False,
+        )
         self.bn = batch_norm(out_channels, norm_cfg, slim)
         self.act = act
 
@@ -164,7 +192,9 @@ class ConvBN(nn.Module):
 
 
 def resize(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
-    """Bilinear resizing to (height, width); the map itself where it has that size, also when traced for sizes that vary."""
+    """Bilinear resizing to (height, width); the map itself where it has that size, also when traced for sizes that
+    vary.
+    """
     if all(statically_known_true(old == new) for old, new in zip(x.shape[2:], size, strict=True)):
         return x
     return F.interpolate(x, size=(size[0], size[1]), mode='bilinear', align_corners=align_corners)

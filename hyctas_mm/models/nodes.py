@@ -1,4 +1,6 @@
-"""Where maps of different strides meet: between the cells of two branches, within a branch before the head, and in the head."""
+"""Where maps of different strides meet: between the cells of two branches, within a branch before the head, and in the
+head.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from hyctas_mm.registry import MODELS
 class GatedFusion(nn.Module):
     """An open gate between two branches: adds the map of one to that of the other (paper section 3.2, "nodes").
 
-    NOTE(paper): it says that a node fuses branches of different resolutions and behaves as a binary gate, not how it fuses. This is HRNet's and
-    HRViT's way: to a coarser stride by a depthwise convolution of that stride and a 1x1 convolution, to a finer one by a 1x1 convolution and
-    bilinear resizing; all with batch norm.
+    NOTE(paper): it says that a node fuses branches of different resolutions and behaves as a binary gate, not how it
+    fuses. This is HRNet's and HRViT's way: to a coarser stride by a depthwise convolution of that stride and a 1x1
+    convolution, to a finer one by a 1x1 convolution and bilinear resizing; all with batch norm.
 
     Args:
         source: Channels of the map that is added.
@@ -32,7 +34,9 @@ class GatedFusion(nn.Module):
 
     cost_unit = True
 
-    def __init__(self, source: int, target: int, downs: int, act: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, source: int, target: int, downs: int, act: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
         super().__init__()
         options: dict[str, Any] = dict(act=False, norm_cfg=norm_cfg, slim=slim)
         stride = 2**downs
@@ -41,7 +45,9 @@ class GatedFusion(nn.Module):
         self.act = act
 
     def activate(self, source: int, target: int, act: bool, slot: int = 0) -> None:
-        """Chooses the channels of a slimmable fusion and, for the ``slot``-th use in a network, the batch norm statistics."""
+        """Chooses the channels of a slimmable fusion and, for the ``slot``-th use in a network, the batch norm
+        statistics.
+        """
         if self.down is not None:
             self.down.activate(source, source, slot)
         self.mix.activate(source, target, slot)
@@ -60,8 +66,8 @@ class HyCTASNode(nn.Module):
 
     NOTE(release): the paper says "the other feature map"; that it is the same branch's is the release's.
 
-    The coarse map's channels are adjusted by a 1x1 convolution, it is upsampled, put before the finer map, and a 3x3 convolution fuses the
-    two. Neither convolution has an activation.
+    The coarse map's channels are adjusted by a 1x1 convolution, it is upsampled, put before the finer map, and a 3x3
+    convolution fuses the two. Neither convolution has an activation.
 
     Args:
         coarse: Channels of the coarse map.
@@ -75,12 +81,20 @@ class HyCTASNode(nn.Module):
     cost_unit = True
 
     def __init__(
-        self, coarse: int, fine: int, out_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False, align_corners: bool = False
+        self,
+        coarse: int,
+        fine: int,
+        out_channels: int,
+        norm_cfg: Mapping[str, Any],
+        slim: bool = False,
+        align_corners: bool = False,
     ) -> None:
         super().__init__()
         self.sizes = (out_channels, fine)
         self.adjust = ConvBN(coarse, out_channels, 1, act=False, norm_cfg=norm_cfg, slim=slim)
-        self.fuse = ConvBN([(size, size) for size in self.sizes], out_channels, 3, act=False, norm_cfg=norm_cfg, slim=slim)
+        self.fuse = ConvBN(
+            [(size, size) for size in self.sizes], out_channels, 3, act=False, norm_cfg=norm_cfg, slim=slim
+        )
         self.align_corners = align_corners
 
     def activate(self, coarse: int, fine: int, out_channels: int) -> None:
@@ -102,7 +116,9 @@ class ChannelFusion(nn.Module):
 
     cost_unit = True
 
-    def __init__(self, in_channels: Channels, out_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, in_channels: Channels, out_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
         super().__init__()
         self.mix = ConvBN(in_channels, out_channels, 1, norm_cfg=norm_cfg, slim=slim)
         self.gate = nn.Sequential(
@@ -120,7 +136,8 @@ class ChannelFusion(nn.Module):
         y = self.mix(x)
         if self.training and y.shape[0] == 1:
             raise BadValue(
-                'training a HyCTAS head needs a batch of 2 images or more per process (its channel attention normalises over the batch), got 1; '
+                'training a HyCTAS head needs a batch of 2 images or more per process (its channel attention '
+                'normalises over the batch), got 1; '
                 'raise train_dataloader.batch_size'
             )
         return y + y * torch.sigmoid(self.gate(F.adaptive_avg_pool2d(y, 1)))

@@ -1,4 +1,6 @@
-"""From maps of classes, centres and offsets to panoptic segments (Panoptic-DeepLab, https://arxiv.org/abs/1911.10194, section 3.3). Only torch."""
+"""From maps of classes, centres and offsets to panoptic segments (Panoptic-DeepLab, https://arxiv.org/abs/1911.10194,
+section 3.3). Only torch.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ INSTANCE_OFFSET = 1000
 MAX_INSTANCES = (2**24 - 1) // INSTANCE_OFFSET - 1
 """Instances for which ``label + instance * 1000`` fits the 24 bits of a COCO-panoptic PNG."""
 
-# Numbers in a temporary: on a CPU what its cache holds, which is several times as fast; elsewhere 32 MB of float32, as launches cost time.
+# Numbers in a temporary: on a CPU what its cache holds, which is several times as fast; elsewhere 32 MB of float32, as
+# launches cost time.
 _CPU_CHUNK, _DEVICE_CHUNK = 2**17, 2**23
 
 
@@ -39,11 +42,12 @@ class PanopticResult:
     """Segments of one image; its N instances are in falling order of their centres' height.
 
     Attributes:
-        panoptic: (H, W) int64 in mmdet's encoding, ``label + k * 1000`` with ``k`` = 1..N for instances and 0 for stuff; void is the number of
-            classes.
+        panoptic: (H, W) int64 in mmdet's encoding, ``label + k * 1000`` with ``k`` = 1..N for instances and 0 for
+            stuff; void is the number of classes.
         instance_ids: The instances' values in ``panoptic`` (N,) int64; each has at least one pixel.
         labels: Thing classes (N,) int64.
-        scores: Height of the centre times the mean probability of the class over the instance (N,), in 0..1 for a heatmap in 0..1.
+        scores: Height of the centre times the mean probability of the class over the instance (N,), in 0..1 for a
+            heatmap in 0..1.
         centers: (row, column) (N, 2) in pixels.
         boxes: (left, top, right, bottom) (N, 4) float, the instances' extent in pixels.
         semantic: Classes of all pixels (H, W) int64, before grouping.
@@ -72,9 +76,10 @@ def panoptic_from_maps(
 ) -> PanopticResult:
     """Groups the pixels of one image into segments.
 
-    Pixels of thing classes go to the centre that is nearest to where their offset points; an instance takes the class most of its pixels have.
-    Without any centre they are void. What cannot come out: instances whose centres are neighbouring pixels (they merge) or, unless equally
-    high, lie within ``nms_kernel // 2`` pixels of each other; more than ``top_k`` instances; stuff smaller than ``stuff_area``.
+    Pixels of thing classes go to the centre that is nearest to where their offset points; an instance takes the class
+    most of its pixels have. Without any centre they are void. What cannot come out: instances whose centres are
+    neighbouring pixels (they merge) or, unless equally high, lie within ``nms_kernel // 2`` pixels of each other; more
+    than ``top_k`` instances; stuff smaller than ``stuff_area``.
 
     Args:
         semantic_logits: (C, H, W); thing classes first.
@@ -85,8 +90,8 @@ def panoptic_from_maps(
         nms_kernel: A centre is the highest in a square of this side, in pixels; odd, at least 3.
         top_k: At most this many centres.
         stuff_area: Stuff of fewer pixels in the whole image becomes void.
-        stuff_area_hw: Height and width in pixels for which ``stuff_area`` is meant; it is scaled by the image's pixels over theirs. None: it
-            holds as it is.
+        stuff_area_hw: Height and width in pixels for which ``stuff_area`` is meant; it is scaled by the image's pixels
+            over theirs. None: it holds as it is.
 
     Returns:
         The segments.
@@ -106,9 +111,13 @@ def panoptic_from_maps(
     if not len(centers) or not len(things):
         none = heights.new_zeros(0, 4)
         empty = things[:0]
-        return PanopticResult(panoptic.view(height, width), empty, empty, heights[:0], centers[:0], none, semantic.view(height, width))
+        return PanopticResult(
+            panoptic.view(height, width), empty, empty, heights[:0], centers[:0], none, semantic.view(height, width)
+        )
     owner = _owners(things, offset, centers)  # (P,)
-    votes = torch.bincount(owner * num_things + semantic[things], minlength=len(centers) * num_things).view(-1, num_things)  # (N, things)
+    votes = torch.bincount(owner * num_things + semantic[things], minlength=len(centers) * num_things).view(
+        -1, num_things
+    )  # (N, things)
     labels, areas = votes.argmax(1), votes.sum(1)
     probability = _probabilities(semantic_logits.flatten(1), things, labels[owner])  # (P,)
     scores = heights * torch.zeros_like(heights).index_add_(0, owner, probability) / areas.clamp(min=1)
@@ -129,7 +138,9 @@ def _boxes(pixels: Tensor, owner: Tensor, count: int, width: int) -> Tensor:
     return torch.stack([*low, *high], 1)
 
 
-def check_options(nms_kernel: int = 7, top_k: int = 200, stuff_area_hw: Sequence[int] | None = None, **_others: float) -> None:
+def check_options(
+    nms_kernel: int = 7, top_k: int = 200, stuff_area_hw: Sequence[int] | None = None, **_others: float
+) -> None:
     """Refuses arguments of :func:`panoptic_from_maps` that are out of range, before there are maps.
 
     Raises:
@@ -142,11 +153,15 @@ def _check_maps(semantic: Tensor, center: Tensor, offset: Tensor, num_things: in
     size = tuple(semantic.shape[-2:])
     if semantic.dim() != 3 or tuple(center.shape) != (1, *size) or tuple(offset.shape) != (2, *size):
         raise BadValue(
-            f'semantic_logits {tuple(semantic.shape)}, center {tuple(center.shape)} and offset {tuple(offset.shape)} do not fit; '
+            f'semantic_logits {tuple(semantic.shape)}, center {tuple(center.shape)} and offset {tuple(offset.shape)} '
+            'do not fit; '
             'expected (C, H, W), (1, H, W) and (2, H, W): one image, all maps resized to its size'
         )
     if not 0 <= num_things <= len(semantic) < INSTANCE_OFFSET:
-        raise BadValue(f'num_things={num_things} of {len(semantic)} classes; expected 0 <= num_things <= classes < {INSTANCE_OFFSET}')
+        raise BadValue(
+            f'num_things={num_things} of {len(semantic)} classes; expected 0 <= num_things <= classes < '
+            f'{INSTANCE_OFFSET}'
+        )
 
 
 def _check_options(nms_kernel: int, top_k: int, stuff_area_hw: Sequence[int] | None) -> None:
@@ -168,7 +183,8 @@ def _stuff(semantic: Tensor, classes: int, num_things: int, stuff_area: float) -
 def find_centers(heatmap: Tensor, threshold: float, nms_kernel: int, top_k: int) -> tuple[Tensor, Tensor]:
     """Finds the peaks of a heatmap (H, W).
 
-    A peak is above ``threshold`` and nowhere exceeded in the square around it. Peaks that touch, and so are equally high, are one: their middle.
+    A peak is above ``threshold`` and nowhere exceeded in the square around it. Peaks that touch, and so are equally
+    high, are one: their middle.
 
     Returns:
         (row, column) (N, 2) float32 and heights (N,), falling, N <= ``top_k``.
@@ -186,7 +202,9 @@ def find_centers(heatmap: Tensor, threshold: float, nms_kernel: int, top_k: int)
 
 
 def _local_maximum(values: Tensor, kernel: int) -> Tensor:
-    """Largest value in the square of odd side ``kernel`` around each pixel of a map (H, W); ten times as fast on a CPU as ``max_pool2d``."""
+    """Largest value in the square of odd side ``kernel`` around each pixel of a map (H, W); ten times as fast on a CPU
+    as ``max_pool2d``.
+    """
     for dim in range(2):
         reach, length = kernel // 2, values.shape[dim]
         padding = (reach, reach) if dim else (0, 0, reach, reach)
@@ -202,7 +220,9 @@ def _plateaus(peaks: Tensor, width: int) -> Tensor | None:
 
     Works on the pixels' runs within rows, so that a plateau as large as the image costs little.
     """
-    stride = width + 2  # a column to spare on both sides: the neighbour of the last pixel of a row is not the first of the next
+    stride = (
+        width + 2
+    )  # a column to spare on both sides: the neighbour of the last pixel of a row is not the first of the next
     keys = peaks[:, 0] * stride + peaks[:, 1]
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys.diff() > 1
@@ -239,7 +259,8 @@ def _chunk_length(device: torch.device, row: int) -> int:
 def _owners(pixels: Tensor, offset: Tensor, centers: Tensor) -> Tensor:
     """Index (P,) of the centre nearest to each pixel plus its offset.
 
-    Differences are squared: the faster |c|^2 - 2 p.c loses small distances in float32, and so mixes up centres a few pixels apart.
+    Differences are squared: the faster |c|^2 - 2 p.c loses small distances in float32, and so mixes up centres a few
+    pixels apart.
 
     Args:
         pixels: Flat indices (P,).
@@ -261,7 +282,9 @@ def _owners(pixels: Tensor, offset: Tensor, centers: Tensor) -> Tensor:
 
 
 def _probabilities(logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
-    """Probability (P,) of the label (P,) at each pixel (P,) of logits (C, H*W); the softmax of all pixels is never held."""
+    """Probability (P,) of the label (P,) at each pixel (P,) of logits (C, H*W); the softmax of all pixels is never
+    held.
+    """
     probability = torch.empty(len(pixels), device=logits.device)
     length = _chunk_length(logits.device, len(logits))
     channels_last = logits.stride(0) == 1  # index_select would copy such a map whole, for every chunk
@@ -269,7 +292,9 @@ def _probabilities(logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
     for start in range(0, len(pixels), length):
         chunk = slice(start, start + length)
         chosen = pixels[chunk]
-        part = (logits.t().index_select(0, chosen).t() if channels_last else logits.index_select(1, chosen)).float()  # (C, length)
+        part = (
+            logits.t().index_select(0, chosen).t() if channels_last else logits.index_select(1, chosen)
+        ).float()  # (C, length)
         probability[chunk] = (part.gather(0, labels[None, chunk]).squeeze(0) - part.logsumexp(0)).exp()
     return probability
 
@@ -278,11 +303,13 @@ def average_maps(views: Iterable[tuple[tuple[Tensor, Tensor, Tensor], bool]]) ->
     """Averages predictions for the same images at several sizes and mirrored.
 
     Args:
-        views: For each view (semantic (B, C, h, w), center (B, 1, h, w), offset (B, 2, h, w)) of any size, and whether its image was mirrored
-            left to right. Each is added up as it comes, so an iterator keeps memory to two views.
+        views: For each view (semantic (B, C, h, w), center (B, 1, h, w), offset (B, 2, h, w)) of any size, and whether
+            its image was mirrored left to right. Each is added up as it comes, so an iterator keeps memory to two
+            views.
 
     Returns:
-        Averages at the size of the first view. ``semantic`` is the logarithm of the averaged probabilities, which goes wherever logits go.
+        Averages at the size of the first view. ``semantic`` is the logarithm of the averaged probabilities, which goes
+        wherever logits go.
 
     Raises:
         ValueError: Without views.
@@ -307,7 +334,12 @@ def _align(maps: PanopticMaps, flipped: bool, size: tuple[int, int]) -> Panoptic
         scale[1] = -scale[1]  # right is left in a mirror
         maps = PanopticMaps(*(m.flip(3) for m in maps))
     semantic, center, offset = (
-        m.float() if tuple(m.shape[2:]) == tuple(size) else F.interpolate(m.float(), size, mode='bilinear', align_corners=False) for m in maps
+        m.float()
+        if tuple(m.shape[2:]) == tuple(size)
+        else F.interpolate(m.float(), size, mode='bilinear', align_corners=False)
+        for m in maps
     )
-    offset = torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1)  # numbers, not a tensor: that would be a copy to the device
+    offset = torch.stack(
+        [offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1
+    )  # numbers, not a tensor: that would be a copy to the device
     return PanopticMaps(semantic.softmax(1), center.clone(), offset)

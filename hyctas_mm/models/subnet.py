@@ -21,10 +21,13 @@ def searchable_parts(model: nn.Module) -> dict[str, nn.Module]:
     Raises:
         ValueError: If there is none: the model is not a supernet.
     """
-    parts = {name: module for name, module in model.named_modules() if getattr(module, 'search_space', None) is not None}
+    parts = {
+        name: module for name, module in model.named_modules() if getattr(module, 'search_space', None) is not None
+    }
     if not parts:
         raise BadValue(
-            f'{type(model).__name__} is not a supernet: none of its parts was built with search_space=...; give the config of a supernet'
+            f'{type(model).__name__} is not a supernet: none of its parts was built with search_space=...; give the '
+            'config of a supernet'
         )
     return parts
 
@@ -41,7 +44,8 @@ def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture, base_chan
     Args:
         model_cfg: A supernet's model config, or a fixed network's.
         arch: The architecture to build.
-        base_channels: The filter multiplier; by default that of the search space, or as the fixed network's config says.
+        base_channels: The filter multiplier; by default that of the search space, or as the fixed network's config
+            says.
     """
 
     def fixed(value: Any) -> Any:
@@ -103,7 +107,10 @@ def _copy_part(source: nn.Module, target: nn.Module, where: str) -> None:
 def _copy_tensor(source: torch.Tensor | None, target: torch.Tensor, where: str) -> None:
     if source is None or source.shape != target.shape:
         got = 'no such tensor' if source is None else f'shape {tuple(source.shape)}'
-        raise BadValue(f'{where}: the subnet expects shape {tuple(target.shape)}, the supernet has {got}; are both of one search space?')
+        raise BadValue(
+            f'{where}: the subnet expects shape {tuple(target.shape)}, the supernet has {got}; are both of one '
+            'search space?'
+        )
     target.copy_(source)
 
 

@@ -13,7 +13,10 @@ from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.parts import FULL_WIDTH, MAX_DOWNS, ArchitectureError, Cell
 
 RELEASE_OPS = ('conv_1x1', 'conv', 'lite_conv', 'lite_conv_2x', 'attention')
-"""Our names of the release's ops, by its numbers. NOTE(release): its ``skip``, number 0, is a 1x1 convolution, never the identity."""
+"""Our names of the release's ops, by its numbers.
+
+NOTE(release): its ``skip``, number 0, is a 1x1 convolution, never the identity.
+"""
 
 KEYS = ('ops', 'paths', 'downs', 'widths', 'lasts')
 
@@ -24,8 +27,8 @@ class ReleaseGenotype:
 
     Attributes:
         arch: The architecture.
-        order: For each branch of the release its index among ours, which are sorted by final stride. The release concatenates branches
-            in its own order, so its weights depend on it.
+        order: For each branch of the release its index among ours, which are sorted by final stride. The release
+            concatenates branches in its own order, so its weights depend on it.
     """
 
     arch: Architecture
@@ -38,7 +41,8 @@ def read_release(data: Mapping[str, Any], source: str = 'genotype', **settings: 
     Args:
         data: ``ops``, ``paths``, ``downs``, ``widths`` and ``lasts``, one list for each branch.
         source: Named in errors, e.g. the file.
-        **settings: ``stem_width``, ``head_width``, ``low_level`` and ``head_attention`` of the architecture, which the release's JSON lacks.
+        **settings: ``stem_width``, ``head_width``, ``low_level`` and ``head_attention`` of the architecture, which the
+            release's JSON lacks.
 
     Raises:
         ArchitectureError: Naming everything that is wrong.
@@ -53,7 +57,11 @@ def read_release(data: Mapping[str, Any], source: str = 'genotype', **settings: 
     branches = []
     for ops, downs, widths in zip(data['ops'], data['downs'], data['widths'], strict=True):
         twelfths = [*(_twelfths(w) for w in widths), head_width]
-        branches.append(tuple(Cell(RELEASE_OPS[op], width, bool(down)) for op, width, down in zip(ops, twelfths, downs, strict=True)))
+        branches.append(
+            tuple(
+                Cell(RELEASE_OPS[op], width, bool(down)) for op, width, down in zip(ops, twelfths, downs, strict=True)
+            )
+        )
     try:
         arch = Architecture(tuple(branches), **settings)
     except ArchitectureError as error:
@@ -85,15 +93,24 @@ def _form_problems(data: Any) -> Iterator[str]:
         yield f'the entries of {", ".join(KEYS[:-1])} must be lists, one value a cell'
 
 
-def _branch_problems(index: int, ops: list[Any], paths: list[Any], downs: list[Any], widths: list[Any], last: Any) -> Iterator[str]:
+def _branch_problems(
+    index: int, ops: list[Any], paths: list[Any], downs: list[Any], widths: list[Any], last: Any
+) -> Iterator[str]:
     where, layers = f'branch {index}', len(paths)
     if not layers or (len(ops), len(downs), len(widths)) != (layers, layers, layers - 1):
-        yield (f'{where}: {layers} paths need as many ops and downs and one width less, got {len(ops)} ops, {len(downs)} downs, {len(widths)} widths')
+        yield (
+            f'{where}: {layers} paths need as many ops and downs and one width less, got {len(ops)} ops, {len(downs)} '
+            f'downs, {len(widths)} widths'
+        )
         return
     for layer, op in enumerate(ops):
         if type(op) is not int or not 0 <= op < len(RELEASE_OPS):
             yield f'{where} layer {layer}: op {op!r}; expected 0..{len(RELEASE_OPS) - 1}'
-    if any(type(path) is not int for path in paths) or paths[0] != 0 or any(b - a not in (0, 1) for a, b in pairwise(paths)):
+    if (
+        any(type(path) is not int for path in paths)
+        or paths[0] != 0
+        or any(b - a not in (0, 1) for a, b in pairwise(paths))
+    ):
         yield f'{where}: paths {paths}; expected 0 at first, then steps of 0 or 1'
         return
     wanted = [*(b - a for a, b in pairwise(paths)), 0]
@@ -107,6 +124,7 @@ def _branch_problems(index: int, ops: list[Any], paths: list[Any], downs: list[A
     for layer, (op, down) in enumerate(zip(ops, wanted, strict=True)):
         if op == 0 and down:
             yield (
-                f'{where} layer {layer}: a skip goes down. The release ignores its stride and mistakes the resolution of every later cell, '
+                f'{where} layer {layer}: a skip goes down. The release ignores its stride and mistakes the resolution '
+                'of every later cell, '
                 'so there is nothing to convert; use another op there'
             )

@@ -12,16 +12,29 @@ from hyctas_mm.archs import PlacedCell
 from hyctas_mm.errors import UnknownName
 from hyctas_mm.release.genotypes import ReleaseGenotype
 
-# Ours on the left, the release's on the right; a convolution's own tensors are `.conv.` and `.bn.` here, the bare name and `.norm.` there.
+# Ours on the left, the release's on the right; a convolution's own tensors are `.conv.` and `.bn.` here, the bare name
+# and `.norm.` there.
 _UNIT = ((r'\.conv\.(weight|bias)$', r'.\1'), (r'\.bn\.', '.norm.'))
-_STEM = {'conv2': 'stem1.0', 'conv4.0': 'stem1.1.conv1', 'conv4.1': 'stem1.1.conv2', 'conv8.0': 'stem2.conv1', 'conv8.1': 'stem2.conv2'}
+_STEM = {
+    'conv2': 'stem1.0',
+    'conv4.0': 'stem1.1.conv1',
+    'conv4.1': 'stem1.1.conv2',
+    'conv8.0': 'stem2.conv1',
+    'conv8.1': 'stem2.conv2',
+}
 _NODES = {'32_16': ('arms32.0', 'refines32.0'), '32_8': ('arms32.1', 'refines32.1'), '16_8': ('arms16', 'refines16')}
 _FUSIONS = {'fuse8': 'ffm', 'fuse16': 'ffm16', 'fuse32': 'ffm32'}
 _FUSION_PARTS = {'mix': 'conv_1x1', 'gate.0': 'channel_attention.1', 'gate.1': 'channel_attention.2'}
 _ATTENTION = {
-    'reduce': 'net1', 'attend.query': 'net2.0.query_conv', 'attend.key': 'net2.0.key_conv', 'attend.value': 'net2.0.value_conv',
-    'attend.gamma': 'net2.0.gamma', 'norm': 'net2.2', 'expand': 'net3', 'bypass': 'shortcut',
-}  # fmt: skip
+    'reduce': 'net1',
+    'attend.query': 'net2.0.query_conv',
+    'attend.key': 'net2.0.key_conv',
+    'attend.value': 'net2.0.value_conv',
+    'attend.gamma': 'net2.0.gamma',
+    'norm': 'net2.2',
+    'expand': 'net3',
+    'bypass': 'shortcut',
+}
 _LITE_2X = {'zoomed.0': 'conv1', 'zoomed.1': 'conv2', 'bypass': 'downsample'}
 _OPS = {
     'conv_1x1': {'conv1': 'conv1'},
@@ -60,7 +73,11 @@ def convert_trunk_name(name: str) -> str:
         return name.replace('fusion.project', 'feature_projection_s')
     _, tower, part, rest = name.split('.', 3)
     decode, refine, predict = _TOWERS[tower]
-    return f'{decode}.{_swap(rest, _LITE_2X)}' if part == 'decode' else f'{dict(refine=refine, predict=predict)[part]}.{rest}'
+    return (
+        f'{decode}.{_swap(rest, _LITE_2X)}'
+        if part == 'decode'
+        else f'{dict(refine=refine, predict=predict)[part]}.{rest}'
+    )
 
 
 def release_name(key: str, genotype: ReleaseGenotype) -> str:
@@ -79,7 +96,8 @@ def release_name(key: str, genotype: ReleaseGenotype) -> str:
     if part == 'backbone':
         _, name, inside = rest.split('.', 2)
         placed = _placed(name, genotype)
-        return f'backbone.cells.{placed.layer}-{_members(placed, genotype)[0]}.{_wrapped(placed)}{convert_op_name(placed.cell.op, inside)}'
+        where = f'backbone.cells.{placed.layer}-{_members(placed, genotype)[0]}'
+        return f'{where}.{_wrapped(placed)}{convert_op_name(placed.cell.op, inside)}'
     if rest.startswith('aggregation.nodes.'):
         _, _, node, side, inside = rest.split('.', 4)
         return f'backbone.{_NODES[node][side == "fuse"]}.' + _unit('.' + inside)[1:]
@@ -94,7 +112,9 @@ def release_name(key: str, genotype: ReleaseGenotype) -> str:
 
 
 def aliases(genotype: ReleaseGenotype) -> dict[str, str]:
-    """Prefixes of shared cells that the release stores once more for each further branch, and the prefix that we read."""
+    """Prefixes of shared cells that the release stores once more for each further branch, and the prefix that we
+    read.
+    """
     out = {}
     for placed in genotype.arch.cells:
         first, *others = _members(placed, genotype)
@@ -122,7 +142,7 @@ def from_release(state: Mapping[str, Tensor], genotype: ReleaseGenotype, keys: I
     return out
 
 
-# Names ------------------------------------------------------------------------------------------------------------------------
+# Names ----------------------------------------------------------------------------------------------------------------
 
 
 def _unit(name: str) -> str:
@@ -148,10 +168,12 @@ def _members(placed: PlacedCell, genotype: ReleaseGenotype) -> list[int]:
 
 
 def _wrapped(placed: PlacedCell) -> str:
-    return '_op._op.' if placed.cell.op == 'conv_1x1' else '_op._op.0.'  # NOTE(release): only skips are not wrapped for drop path
+    return (
+        '_op._op.' if placed.cell.op == 'conv_1x1' else '_op._op.0.'
+    )  # NOTE(release): only skips are not wrapped for drop path
 
 
-# Order of the branches --------------------------------------------------------------------------------------------------------
+# Order of the branches ------------------------------------------------------------------------------------------------
 
 
 def _reorder(key: str, tensor: Tensor, genotype: ReleaseGenotype) -> Tensor:
@@ -163,7 +185,8 @@ def _reorder(key: str, tensor: Tensor, genotype: ReleaseGenotype) -> Tensor:
     theirs = [b for b in genotype.order if b in ours]
     sizes = dict.fromkeys(ours, tensor.shape[1] // len(ours))
     if 'fuse16' in key and len(ours) == 2:
-        # the branch that ends at stride 16 gives the full width (as many channels as the result has), the other one the rest
+        # the branch that ends at stride 16 gives the full width (as many channels as the result has), the other one the
+        # rest
         sizes = {b: tensor.shape[0] if strides[b] == 16 else tensor.shape[1] - tensor.shape[0] for b in ours}
     pieces = dict(zip(theirs, tensor.split([sizes[b] for b in theirs], dim=1), strict=True))
     return torch.cat([pieces[b] for b in ours], dim=1)

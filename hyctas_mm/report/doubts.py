@@ -1,4 +1,6 @@
-"""What the ``results.json`` of retrained networks say: are they worth anything, and which weights of each are better."""
+"""What the ``results.json`` of retrained networks say: are they worth anything, and which weights of each are
+better.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,12 @@ def doubts(results: Mapping[str, Mapping[str, Any]], score: str) -> str:
         score: The metric that was searched for, e.g. ``mIoU``.
     """
     told, remedies = [], []
-    pairs = {name: (_value(r.get('inherited'), score), _value(r.get('retrained'), score)) for name, r in results.items()}
-    worse = [name for name, (before, after) in pairs.items() if before is not None and after is not None and after < before]
+    pairs = {
+        name: (_value(r.get('inherited'), score), _value(r.get('retrained'), score)) for name, r in results.items()
+    }
+    worse = [
+        name for name, (before, after) in pairs.items() if before is not None and after is not None and after < before
+    ]
     if worse:
         before, after = pairs[worse[0]]
         told.append(
@@ -30,10 +36,15 @@ def doubts(results: Mapping[str, Mapping[str, Any]], score: str) -> str:
     empty = [
         f'{name}: {after:.1f}, one class everywhere {constant:.1f}'
         for name, (_, after) in pairs.items()
-        if after is not None and (constant := _value(results[name].get('constant'), score)) is not None and after <= constant + NEAR
+        if after is not None
+        and (constant := _value(results[name].get('constant'), score)) is not None
+        and after <= constant + NEAR
     ]
     if empty:
-        told.append(f'{len(empty)} of {len(results)} are no better than a prediction of one class everywhere (e.g. {score} of {empty[0]})')
+        told.append(
+            f'{len(empty)} of {len(results)} are no better than a prediction of one class everywhere (e.g. {score} of '
+            f'{empty[0]})'
+        )
         remedies += ['retrain for longer', 'check that labels fit their images']
     never = sorted({str(c) for r in results.values() for c in r.get('never_predicted', ())})
     if never:
@@ -42,12 +53,16 @@ def doubts(results: Mapping[str, Mapping[str, Any]], score: str) -> str:
         remedies += ['retrain for longer', 'add images of these classes']
     if not told:
         return ''
-    verdict = 'These networks may be of little worth' if worse or empty else 'Look at these networks before you use them'
+    verdict = (
+        'These networks may be of little worth' if worse or empty else 'Look at these networks before you use them'
+    )
     return f'{verdict}: {"; ".join(told)}. What helps: {", ".join(dict.fromkeys(remedies))}.'
 
 
 def better_weights(results: Mapping[str, Any], score: str) -> str:
-    """The file of the weights that score more on the test images: ``retrained.pth``, or the supernet's in ``weights.pth``."""
+    """The file of the weights that score more on the test images: ``retrained.pth``, or the supernet's in
+    ``weights.pth``.
+    """
     before, after = (_value(results.get(key), score) for key in ('inherited', 'retrained'))
     return 'weights.pth' if after is None or (before is not None and before > after) else 'retrained.pth'
 

@@ -211,7 +211,10 @@ class _Plan:
             (x, start), (_, end) = self.exit(gate.source), self.exit(gate.target)
             source, target = (self.layout.cells[end].lane for end in (gate.source, gate.target))
             turn = x + (4 if end > start else 8)  # ways down and up keep apart
-            text = f'after layer {self.layout.cells[gate.source].column}: the map at 1/{source} is added to that at 1/{target}'
+            text = (
+                f'after layer {self.layout.cells[gate.source].column}: the map at 1/{source} is added to that at '
+                f'1/{target}'
+            )
             yield f'M{x} {start}H{turn}V{end + (-3 if end > start else 3)}', turn, end, text
 
     @cached_property

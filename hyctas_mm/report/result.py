@@ -75,7 +75,11 @@ class SearchResult:
     def scored(self) -> tuple[Candidate, ...]:
         """Feasible records with a value for both axes."""
         x, y = self.axes
-        return tuple(c for c in self.candidates if not c.violations and c.value(x.name) is not None and c.value(y.name) is not None)
+        return tuple(
+            c
+            for c in self.candidates
+            if not c.violations and c.value(x.name) is not None and c.value(y.name) is not None
+        )
 
 
 def cost_order(name: str) -> tuple[int, str]:
@@ -115,11 +119,20 @@ def load_search(search_dir: str | Path) -> SearchResult:
 
 def _read_objectives(data: Any, path: Path) -> tuple[Objective, ...]:
     if not isinstance(data, list) or len(data) < 2:
-        raise SearchFileError(f'{path}: "objectives" must list at least two {{"name", "direction", "unit"}}, got {data!r}; {_ANEW}')
+        raise SearchFileError(
+            f'{path}: "objectives" must list at least two {{"name", "direction", "unit"}}, got {data!r}; {_ANEW}'
+        )
     found = []
     for item in data:
-        if not isinstance(item, dict) or not isinstance(item.get('name'), str) or item.get('direction') not in ('max', 'min'):
-            raise SearchFileError(f'{path}: objective {item!r}; expected {{"name": text, "direction": "max" or "min", "unit": text}}; {_ANEW}')
+        if (
+            not isinstance(item, dict)
+            or not isinstance(item.get('name'), str)
+            or item.get('direction') not in ('max', 'min')
+        ):
+            raise SearchFileError(
+                f'{path}: objective {item!r}; expected {{"name": text, "direction": "max" or "min", "unit": '
+                f'text}}; {_ANEW}'
+            )
         found.append(Objective(item['name'], item['direction'], str(item.get('unit') or '')))
     return tuple(found)
 
@@ -129,19 +142,27 @@ def _check_objectives(objectives: tuple[Objective, ...], candidates: tuple[Candi
     for objective in objectives:
         if feasible and all(c.value(objective.name) is None for c in feasible):
             known = sorted({name for c in feasible for name in (*c.metrics, *c.costs)})
-            raise SearchFileError(f'{path}: no record has a value for the objective {objective.name!r} (they have: {", ".join(known)}); {_ANEW}')
+            raise SearchFileError(
+                f'{path}: no record has a value for the objective {objective.name!r} (they have: '
+                f'{", ".join(known)}); {_ANEW}'
+            )
 
 
 def _check_ids(result: SearchResult, path: Path) -> None:
     fronts = [i for ids in result.fronts_by_track.values() for i in ids]
     unknown = sorted({*result.front, *result.chosen, *fronts} - result.by_id.keys())
     if unknown:
-        raise SearchFileError(f'{path}: names {", ".join(unknown[:5])}, which {ARCHIVE} does not hold; the two are of different searches: {_ANEW}')
+        raise SearchFileError(
+            f'{path}: names {", ".join(unknown[:5])}, which {ARCHIVE} does not hold; the two are of different '
+            f'searches: {_ANEW}'
+        )
     scored = {c.archid for c in result.scored}
     unscored = [i for i in dict.fromkeys((*result.front, *result.chosen, *fronts)) if i not in scored]
     if unscored:
         names = ' and '.join(o.name for o in result.axes)
-        raise SearchFileError(f'{path}: names {", ".join(unscored[:5])}, but {ARCHIVE} has no feasible record of it with {names}; {_ANEW}')
+        raise SearchFileError(
+            f'{path}: names {", ".join(unscored[:5])}, but {ARCHIVE} has no feasible record of it with {names}; {_ANEW}'
+        )
 
 
 def _get(data: Mapping[str, Any], key: str, kind: type, path: Path, default: Any = None) -> Any:

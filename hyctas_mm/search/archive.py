@@ -1,4 +1,6 @@
-"""Every evaluated candidate, one JSON line each, append-only: the memory of a search, and all that a resumed one needs."""
+"""Every evaluated candidate, one JSON line each, append-only: the memory of a search, and all that a resumed one
+needs.
+"""
 
 from __future__ import annotations
 
@@ -73,8 +75,9 @@ class Candidate:
 class Archive:
     """The archive of a running search.
 
-    Opening cuts off a torn last line: the search was killed while it wrote it, and evaluates that network again. Every line carries a check
-    of itself and of all lines before it, so that an archive edited by hand is recognised: a search goes on from nothing but what it wrote.
+    Opening cuts off a torn last line: the search was killed while it wrote it, and evaluates that network again. Every
+    line carries a check of itself and of all lines before it, so that an archive edited by hand is recognised: a search
+    goes on from nothing but what it wrote.
 
     Args:
         path: The file; made if missing.
@@ -169,7 +172,8 @@ def read_archive(path: Path) -> tuple[Candidate, ...]:
             if number == len(lines):  # no newline after it: torn
                 break
             raise SearchFileError(
-                f'{path}, line {number}: not JSON ({error}); only the last line may be incomplete: remove line {number} and all after it'
+                f'{path}, line {number}: not JSON ({error}); only the last line may be incomplete: remove line '
+                f'{number} and all after it'
             ) from None
         candidates.append(_read_candidate(data, f'{path}, line {number}'))
     return tuple(sorted(candidates, key=lambda c: c.index))
@@ -177,7 +181,9 @@ def read_archive(path: Path) -> tuple[Candidate, ...]:
 
 def _read_candidate(data: Any, where: str) -> Candidate:
     if not isinstance(data, dict) or 'arch' not in data:
-        raise SearchFileError(f'{where}: expected an object with "arch", got {str(data)[:80]}; remove the line and all after it')
+        raise SearchFileError(
+            f'{where}: expected an object with "arch", got {str(data)[:80]}; remove the line and all after it'
+        )
     arch = read_arch(data['arch'], where)
     try:
         candidate = Candidate(
@@ -193,10 +199,13 @@ def _read_candidate(data: Any, where: str) -> Candidate:
     except KeyError as error:
         raise SearchFileError(f'{where}: the key {error} is missing; remove the line and all after it') from None
     except (TypeError, ValueError, AttributeError) as error:
-        raise SearchFileError(f'{where}: a value is not of the expected type ({error}); remove the line and all after it') from None
+        raise SearchFileError(
+            f'{where}: a value is not of the expected type ({error}); remove the line and all after it'
+        ) from None
     if data.get('archid', arch.archid) != arch.archid:
         raise SearchFileError(
-            f'{where}: "archid" is {data["archid"]!r} but its "arch" has the id {arch.archid}; the line was edited: remove it and all after it'
+            f'{where}: "archid" is {data["archid"]!r} but its "arch" has the id {arch.archid}; the line was edited: '
+            'remove it and all after it'
         )
     return candidate
 

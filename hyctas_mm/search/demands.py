@@ -21,11 +21,18 @@ class Demands:
     bounds: tuple[Bound, ...]
 
     def problems(self, values: Mapping[str, float], failure: str = '') -> tuple[str, ...]:
-        """Why metrics and costs make a candidate infeasible; empty if they do not. A failed evaluation is told once, not for each objective."""
+        """Why metrics and costs make a candidate infeasible; empty if they do not.
+
+        A failed evaluation is told once, not for each objective.
+        """
         found = [f'evaluation failed: {failure}'] if failure else []
         if not failure:
-            found += [f'{o.name} has no value' for o in self.objectives if not math.isfinite(values.get(o.name, math.nan))]
-        found += [b.describe(values[b.name]) for b in self.bounds if b.name in values and b.violation(values[b.name]) > 0]
+            found += [
+                f'{o.name} has no value' for o in self.objectives if not math.isfinite(values.get(o.name, math.nan))
+            ]
+        found += [
+            b.describe(values[b.name]) for b in self.bounds if b.name in values and b.violation(values[b.name]) > 0
+        ]
         return tuple(found)
 
     def minimised(self, candidate: Candidate) -> list[float]:
@@ -34,7 +41,9 @@ class Demands:
         return [BAD if v is None else o.sign * v for o, v in zip(self.objectives, values, strict=True)]
 
     def violation(self, candidate: Candidate) -> float:
-        """0 for a feasible candidate, else by how much it misses the bounds, and very much if an objective has no value."""
+        """0 for a feasible candidate, else by how much it misses the bounds, and very much if an objective has no
+        value.
+        """
         missing = BAD if any(candidate.value(o.name) is None for o in self.objectives) else 0.0
         misses = [b.violation(v) for b in self.bounds if (v := candidate.value(b.name)) is not None]
         return max([missing, *misses]) if candidate.violations else 0.0

@@ -154,7 +154,8 @@ class SearchDriver:
             reasons = Counter(v.split(' ')[0] if 'demanded' in v else v for c in self.archive for v in c.violations)
             told = ', '.join(f'{name}: {count}' for name, count in reasons.most_common())
             raise SearchError(
-                f'none of {len(self.archive)} evaluated candidates is feasible (excluded by {told}); loosen train_cfg.bounds'
+                f'none of {len(self.archive)} evaluated candidates is feasible (excluded by {told}); loosen '
+                'train_cfg.bounds'
             )
 
     def _price(self, arch: Architecture) -> Mapping[str, float]:
@@ -195,7 +196,8 @@ class SearchDriver:
         self._failures = self._failures + 1 if outcome.failure else 0
         if self._failures == FAILURES_IN_A_ROW:
             raise SearchError(
-                f'{self._failures} candidates in a row failed, the last with: {outcome.failure}. Mend it and go on with --resume'
+                f'{self._failures} candidates in a row failed, the last with: {outcome.failure}. Mend it and go on '
+                'with --resume'
             )
         costs = self._price(arch)
         values = {**outcome.metrics, **costs}

@@ -51,7 +51,8 @@ class SearchFolder:
             if (folder / ARCHIVE).is_file() or (folder / FRONT).is_file():
                 return cls(folder)
         raise NoSuchFile(
-            f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run tools/search.py first'
+            f'no search in {path}: expected {ARCHIVE} and {FRONT} there or in {path / "search"}; run '
+            'tools/search.py first'
         )
 
     # While it searches ----
@@ -109,7 +110,8 @@ class SearchFolder:
         missing = [key for key in ('search_space', POST_PROCESSING_MS) if key not in settings]
         if missing:
             raise NoSuchFile(
-                f'{self.path / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by tools/search.py: '
+                f'{self.path / SETTINGS} is missing or names no {" and no ".join(missing)}; it is written by '
+                'tools/search.py: '
                 'run the search (with --resume it keeps what was evaluated)'
             )
         return settings
@@ -200,6 +202,7 @@ def read_object(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(data, dict):
         raise SearchFileError(
-            f'{path}: expected a JSON object, got {type(data).__name__}; delete it and run the command that wrote it again'
+            f'{path}: expected a JSON object, got {type(data).__name__}; delete it and run the command that wrote '
+            'it again'
         )
     return data

@@ -1,6 +1,7 @@
 """The Pareto front of a search: who is on it, and whom to keep of it.
 
-Points have one column per objective and smaller is better in each; see :attr:`hyctas_mm.search.objectives.Objective.sign`.
+Points have one column per objective and smaller is better in each; see
+:attr:`hyctas_mm.search.objectives.Objective.sign`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ FRONT = 'front.json'
 
 
 def front_indices(points: Points) -> list[int]:
-    """Indices of the non-dominated points of any number of columns, by ascending last value; of equal points the first."""
+    """Indices of the non-dominated points of any number of columns, by ascending last value; of equal points the
+    first.
+    """
     if not len(points):
         return []
     front = np.sort(NonDominatedSorting().do(points, only_non_dominated_front=True))
@@ -31,7 +34,8 @@ def front_indices(points: Points) -> list[int]:
 
 
 def spread(values: Sequence[float], count: int) -> list[int]:
-    """Indices of ``count`` of the ascending ``values``, both ends among them, as evenly apart as they can be on a logarithmic scale.
+    """Indices of ``count`` of the ascending ``values``, both ends among them, as evenly apart as they can be on a
+    logarithmic scale.
 
     Values that are not positive are taken as they are.
     """
@@ -55,7 +59,11 @@ def front_of(candidates: Sequence[Candidate], demands: Demands) -> list[Candidat
 
 
 def describe_front(
-    candidates: Sequence[Candidate], demands: Demands, tracks: Sequence[int | None], num_chosen: int, screening: Screening | None = None
+    candidates: Sequence[Candidate],
+    demands: Demands,
+    tracks: Sequence[int | None],
+    num_chosen: int,
+    screening: Screening | None = None,
 ) -> dict[str, Any]:
     """What ``front.json`` holds of candidates: the front, the fronts of the tracks, who is chosen, and counts.
 

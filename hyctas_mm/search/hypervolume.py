@@ -34,9 +34,12 @@ class Frame:
     reference: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.ideal) != len(self.reference) or not all(a < b for a, b in zip(self.ideal, self.reference, strict=True)):
+        if len(self.ideal) != len(self.reference) or not all(
+            a < b for a, b in zip(self.ideal, self.reference, strict=True)
+        ):
             raise BadValue(
-                f'ideal {self.ideal} and reference {self.reference}: the reference must be larger (worse) in each objective: mend '
+                f'ideal {self.ideal} and reference {self.reference}: the reference must be larger (worse) in each '
+                'objective: mend '
                 '--ideal or --reference'
             )
 

@@ -23,7 +23,10 @@ def declare_cost(name: str, unit: str = '') -> None:
         ValueError: If it is the name of another metric or cost.
     """
     if name in METRICS or name in COSTS:
-        raise BadValue(f'cost {name!r}: there is a metric or cost of this name (known: {", ".join([*METRICS, *COSTS])}); choose another name')
+        raise BadValue(
+            f'cost {name!r}: there is a metric or cost of this name (known: {", ".join([*METRICS, *COSTS])}); choose '
+            'another name'
+        )
     COSTS[name] = unit
 
 
@@ -86,7 +89,9 @@ class Bound:
     def describe(self, value: float) -> str:
         """The violation in words."""
         limits = (('at least', self.minimum), ('at most', self.maximum))
-        return f'{self.name} {value:.4g}; demanded ' + ' and '.join(f'{word} {limit:g}' for word, limit in limits if limit is not None)
+        return f'{self.name} {value:.4g}; demanded ' + ' and '.join(
+            f'{word} {limit:g}' for word, limit in limits if limit is not None
+        )
 
 
 def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective, ...]:
@@ -104,11 +109,15 @@ def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective
         options.setdefault('unit', unit_of(str(name)))
         if options.get('direction') not in ('max', 'min'):
             known = ', '.join([*METRICS, *COSTS])
-            raise BadValue(f"train_cfg.objectives: {item!r} is unknown (known: {known}); give another one direction='max' or 'min'")
+            raise BadValue(
+                f"train_cfg.objectives: {item!r} is unknown (known: {known}); give another one direction='max' or 'min'"
+            )
         found.append(Objective(**options))
     names = [o.name for o in found]
     if len(found) < 2 or len(set(names)) != len(names):
-        raise BadValue(f'train_cfg.objectives: {names}; expected two or more different ones, e.g. ["mIoU", "latency_ms"]')
+        raise BadValue(
+            f'train_cfg.objectives: {names}; expected two or more different ones, e.g. ["mIoU", "latency_ms"]'
+        )
     return tuple(found)
 
 
@@ -127,10 +136,16 @@ def read_bounds(items: Mapping[str, Mapping[str, float]], others: Sequence[str] 
         whole = isinstance(limits, Mapping) and bool(limits) and set(limits) <= {'min', 'max'}
         if not whole or not all(isinstance(limit, (int, float)) for limit in limits.values()):
             shown = dict(limits) if isinstance(limits, Mapping) else limits
-            raise BadValue(f"train_cfg.bounds: {name}={shown!r}; expected 'min', 'max' or both and a number for each, e.g. dict(max=20)")
+            raise BadValue(
+                f"train_cfg.bounds: {name}={shown!r}; expected 'min', 'max' or both and a number for each, e.g. "
+                'dict(max=20)'
+            )
         if name not in METRICS and name not in COSTS and name not in others:
             known = ', '.join([*METRICS, *COSTS, *others])
-            raise BadValue(f'train_cfg.bounds: {name!r} is neither a known metric or cost nor an objective; expected some of {known}')
+            raise BadValue(
+                f'train_cfg.bounds: {name!r} is neither a known metric or cost nor an objective; expected some '
+                f'of {known}'
+            )
         found.append(Bound(name, limits.get('min'), limits.get('max')))
     return tuple(found)
 
@@ -143,8 +158,12 @@ def score_of(objectives: Sequence[Objective]) -> Objective:
     """
     found = [o for o in objectives if o.name not in COSTS]
     if not found:
-        raise BadValue(f'objectives {[o.name for o in objectives]} are all costs; expected a score such as mIoU among them')
-    return max(found, key=lambda o: o.direction == 'max')  # a cost of one's own may not be known here, but is to be small
+        raise BadValue(
+            f'objectives {[o.name for o in objectives]} are all costs; expected a score such as mIoU among them'
+        )
+    return max(
+        found, key=lambda o: o.direction == 'max'
+    )  # a cost of one's own may not be known here, but is to be small
 
 
 def unit_of(name: str) -> str:

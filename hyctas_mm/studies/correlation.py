@@ -58,7 +58,9 @@ def intervals(x: Sequence[float], y: Sequence[float], draws: int = 2000, seed: i
     return {name: Interval(float(values[name]), *_quantiles(drawn[name])) for name in MEASURES}
 
 
-def differences(x: Sequence[float], other: Sequence[float], y: Sequence[float], draws: int = 2000, seed: int = 0) -> dict[str, Interval]:
+def differences(
+    x: Sequence[float], other: Sequence[float], y: Sequence[float], draws: int = 2000, seed: int = 0
+) -> dict[str, Interval]:
     """By how much ``x`` correlates better with ``y`` than ``other`` does, with 95 % intervals.
 
     Both are seen on the same draws, so that the choice of architectures does not count.
@@ -69,7 +71,10 @@ def differences(x: Sequence[float], other: Sequence[float], y: Sequence[float], 
     (a, b), (c, _) = _read(x, y), _read(other, y)
     values, others = correlate(a, b), correlate(c, b)
     drawn, others_drawn = _bootstrap(a, b, draws, seed), _bootstrap(c, b, draws, seed)
-    return {name: Interval(float(values[name] - others[name]), *_quantiles(drawn[name] - others_drawn[name])) for name in MEASURES}
+    return {
+        name: Interval(float(values[name] - others[name]), *_quantiles(drawn[name] - others_drawn[name]))
+        for name in MEASURES
+    }
 
 
 def _read(x: Sequence[float], y: Sequence[float]) -> tuple[Array, Array]:

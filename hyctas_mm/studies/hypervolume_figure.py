@@ -30,7 +30,10 @@ def draw_hypervolume(result: Mapping[str, Any], path: Path) -> None:
         axes.plot(evaluations, method['mean'], color=color, label=name if runs == 1 else f'{name}, mean of {runs}')
         if runs > 1:
             axes.fill_between(evaluations, method['low'], method['high'], color=color, alpha=0.15, linewidth=0)
-    corners = ', '.join(f'{name} {worst:.4g} to {result["frame"]["ideal"][name]:.4g}' for name, worst in result['frame']['reference'].items())
+    corners = ', '.join(
+        f'{name} {worst:.4g} to {result["frame"]["ideal"][name]:.4g}'
+        for name, worst in result['frame']['reference'].items()
+    )
     axes.set_title(f'volume of {corners}; bands from worst to best run', fontsize=9)
     axes.set_xlabel('evaluated architectures')
     axes.set_ylabel('hypervolume')

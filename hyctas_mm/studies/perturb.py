@@ -15,7 +15,11 @@ from hyctas_mm.studies.finished_search import FinishedSearch
 
 
 def measure_perturbations(
-    search: FinishedSearch, arch: Architecture, iters: int | None = None, seeds: Sequence[int] = (0,), sample_seed: int = 0
+    search: FinishedSearch,
+    arch: Architecture,
+    iters: int | None = None,
+    seeds: Sequence[int] = (0,),
+    sample_seed: int = 0,
 ) -> dict[str, Any]:
     """Trains an architecture and its distorted variants from scratch.
 
@@ -27,8 +31,9 @@ def measure_perturbations(
         sample_seed: Seed of where attention is shifted to.
 
     Returns:
-        What ``WORK_DIR/evidence/perturb_<archid>.json`` holds: ``variants``, the original first, each with its score (mean and standard
-        deviation over seeds), the difference to the original, costs, and a note where there is something to know, such as why it cannot be.
+        What ``WORK_DIR/evidence/perturb_<archid>.json`` holds: ``variants``, the original first, each with its score
+        (mean and standard deviation over seeds), the difference to the original, costs, and a note where there is
+        something to know, such as why it cannot be.
     """
     variants = [Variant('searched', arch), *perturbations(arch, np.random.default_rng(sample_seed), search.space)]
     archs = {v.arch.archid: v.arch for v in variants if v.arch is not None}
@@ -43,6 +48,8 @@ def measure_perturbations(
             row |= dict(archid=variant.arch.archid, arch=variant.arch.to_dict(), costs=costs(variant.arch))
             row |= dict(score=score, difference=(score['mean'] or 0.0) - original)
         rows.append(row)
-    result = dict(archid=arch.archid, score=search.score, sample_seed=sample_seed, seeds=list(seeds), iters=iters, variants=rows)
+    result = dict(
+        archid=arch.archid, score=search.score, sample_seed=sample_seed, seeds=list(seeds), iters=iters, variants=rows
+    )
     write_json(search.evidence / f'perturb_{arch.archid}.json', result)
     return result

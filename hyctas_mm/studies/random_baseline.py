@@ -20,11 +20,16 @@ RESULT, TWINS = 'random_baseline.json', 'random_twins.json'
 
 
 def measure_random_baseline(
-    search: FinishedSearch, per_track: int = 5, iters: int | None = None, seeds: Sequence[int] = (0,), sample_seed: int = 0
+    search: FinishedSearch,
+    per_track: int = 5,
+    iters: int | None = None,
+    seeds: Sequence[int] = (0,),
+    sample_seed: int = 0,
 ) -> dict[str, Any]:
     """Trains the chosen networks of each number of branches and random ones of like cost from scratch.
 
-    NOTE(paper): the paper's random networks are as they fall, dearer than the searched ones; here each has the cost of a searched one.
+    NOTE(paper): the paper's random networks are as they fall, dearer than the searched ones; here each has the cost of
+    a searched one.
 
     Args:
         search: The search.
@@ -34,8 +39,8 @@ def measure_random_baseline(
         sample_seed: Seed of the random networks.
 
     Returns:
-        What ``WORK_DIR/evidence/random_baseline.json`` holds: for each number of branches ``searched`` and ``random``, each with its
-        networks and the mean and standard deviation over networks of score and costs.
+        What ``WORK_DIR/evidence/random_baseline.json`` holds: for each number of branches ``searched`` and ``random``,
+        each with its networks and the mean and standard deviation over networks of score and costs.
 
     Raises:
         ValueError: If ``per_track`` is not positive.
@@ -48,14 +53,26 @@ def measure_random_baseline(
     everything = [arch for groups in (searched, twins) for archs in groups.values() for arch in archs]
     results = search.trained_networks(iters).train(everything, seeds, search.score)
     accuracy = {archid: mean_of_seeds(by_seed) for archid, by_seed in results.items()}
-    tracks = [dict(branches=n, searched=_group(searched[n], accuracy, costs), random=_group(twins[n], accuracy, costs)) for n in sorted(searched)]
-    result = dict(score=search.score, matched_cost=search.cost, sample_seed=sample_seed, seeds=list(seeds), iters=iters, tracks=tracks)
+    tracks = [
+        dict(branches=n, searched=_group(searched[n], accuracy, costs), random=_group(twins[n], accuracy, costs))
+        for n in sorted(searched)
+    ]
+    result = dict(
+        score=search.score,
+        matched_cost=search.cost,
+        sample_seed=sample_seed,
+        seeds=list(seeds),
+        iters=iters,
+        tracks=tracks,
+    )
     write_json(search.evidence / RESULT, result)
     return result
 
 
 def networks_by_branches(search: FinishedSearch) -> dict[int, list[Architecture]]:
-    """The search's networks for each number of branches: those it chose, else the best of the front of that track, else none."""
+    """The search's networks for each number of branches: those it chose, else the best of the front of that track,
+    else none.
+    """
     chosen = [search.result.by_id[archid] for archid in search.result.chosen]
     found: dict[int, list[Architecture]] = {}
     for candidate in chosen:
@@ -66,8 +83,12 @@ def networks_by_branches(search: FinishedSearch) -> dict[int, list[Architecture]
     return found
 
 
-def _twins(search: FinishedSearch, archs: Sequence[Architecture], costs: CandidateCosts, count: int, seed: int) -> list[Architecture]:
-    """Random networks, the n-th of the cost of the n-th searched one; drawing prices thousands, so what was drawn is kept."""
+def _twins(
+    search: FinishedSearch, archs: Sequence[Architecture], costs: CandidateCosts, count: int, seed: int
+) -> list[Architecture]:
+    """Random networks, the n-th of the cost of the n-th searched one; drawing prices thousands, so what was drawn is
+    kept.
+    """
     path = search.evidence / TWINS
     known = read_json(path)
     found: dict[str, Architecture] = {}
@@ -76,7 +97,9 @@ def _twins(search: FinishedSearch, archs: Sequence[Architecture], costs: Candida
         twin_of = archs[number % len(archs)]
         key = f'{twin_of.archid} {search.cost} {seed} {number}'
         if key not in known:
-            known[key] = random_twin(twin_of, search.cost, search.space, costs, np.random.default_rng([seed, number])).to_dict()
+            known[key] = random_twin(
+                twin_of, search.cost, search.space, costs, np.random.default_rng([seed, number])
+            ).to_dict()
             write_json(path, known)
         twin = Architecture.from_dict(known[key], str(path))
         found.setdefault(twin.archid, twin)

@@ -1,4 +1,6 @@
-"""Does the supernet rank architectures as training from scratch does (paper section 4.5, correlation analysis; Table 1)?"""
+"""Does the supernet rank architectures as training from scratch does (paper section 4.5, correlation analysis; Table
+1)?
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ def measure_rank_correlation(
 ) -> dict[str, Any]:
     """Scores random architectures with each supernet, trains them from scratch, and correlates the two.
 
-    The architectures depend on the search space and ``sample_seed`` only, so their trainings serve every supernet that is ever compared in this
-    folder, whatever it was trained with.
+    The architectures depend on the search space and ``sample_seed`` only, so their trainings serve every supernet that
+    is ever compared in this folder, whatever it was trained with.
 
     Args:
         search: The search that the supernets belong to.
@@ -49,9 +51,10 @@ def measure_rank_correlation(
         sample_seed: Seed of the architectures.
 
     Returns:
-        What ``rank_correlation.json`` holds: ``archs`` with each accuracy, ``supernets`` with scores, correlations with their 95 % bootstrap
-        intervals over architectures and, after the first, the differences to it; ``between_seeds``, how well two trainings from scratch
-        agree with each other: the most that a supernet can be asked for.
+        What ``rank_correlation.json`` holds: ``archs`` with each accuracy, ``supernets`` with scores, correlations with
+        their 95 % bootstrap intervals over architectures and, after the first, the differences to it;
+        ``between_seeds``, how well two trainings from scratch agree with each other: the most that a supernet can be
+        asked for.
 
     Raises:
         ValueError: If the folder holds another experiment, or fewer than three architectures are asked for.
@@ -68,7 +71,9 @@ def measure_rank_correlation(
     scores = [_score_all(evaluator, supernet, search.score, archs, folder) for supernet in supernets]
     accuracy = networks.train(archs, seeds, search.score)
     result = summarise(archs, accuracy, dict(zip(supernets, scores, strict=True)), search.sizes())
-    result |= dict(score=search.score, sample_seed=sample_seed, iters=networks.cfg.train_cfg.get('max_iters'), seeds=list(seeds))
+    result |= dict(
+        score=search.score, sample_seed=sample_seed, iters=networks.cfg.train_cfg.get('max_iters'), seeds=list(seeds)
+    )
     write_json(folder / RESULT, result)
     return result
 
@@ -82,7 +87,9 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / 'settings.json'
     there, here = read_json(path), json.loads(json.dumps(settings))
     if there and (differing := differences({key: there.get(key) for key in here}, here)):
-        raise BadValue(f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it')
+        raise BadValue(
+            f'{folder} holds another experiment: {"; ".join(differing)}; choose another --work-dir, or delete it'
+        )
     write_json(path, here)
 
 
@@ -103,7 +110,10 @@ def sample_archs(space: SearchSpace, count: int, seed: int) -> list[Architecture
 
 
 def summarise(
-    archs: Sequence[Architecture], accuracy: Mapping[str, Mapping[int, float]], scores: Mapping[str, Mapping[str, float]], costs: Any
+    archs: Sequence[Architecture],
+    accuracy: Mapping[str, Mapping[int, float]],
+    scores: Mapping[str, Mapping[str, float]],
+    costs: Any,
 ) -> dict[str, Any]:
     """The result from its numbers.
 
@@ -115,21 +125,32 @@ def summarise(
     """
     trained = {arch.archid: mean_of_seeds(accuracy[arch.archid]) for arch in archs}
     rows = [
-        dict(archid=a.archid, branches=len(a.branches), accuracy=trained[a.archid], by_seed=dict(accuracy[a.archid]), costs=costs(a)) for a in archs
+        dict(
+            archid=a.archid,
+            branches=len(a.branches),
+            accuracy=trained[a.archid],
+            by_seed=dict(accuracy[a.archid]),
+            costs=costs(a),
+        )
+        for a in archs
     ]
     truth = [trained[a.archid] for a in archs]
     values = {name: [found[a.archid] for a in archs] for name, found in scores.items()}
     first = next(iter(values.values()))
     supernets = []
     for name, found in values.items():
-        entry: dict[str, Any] = dict(supernet=name, scores=dict(scores[name]), correlation=_as_dicts(intervals(found, truth)))
+        entry: dict[str, Any] = dict(
+            supernet=name, scores=dict(scores[name]), correlation=_as_dicts(intervals(found, truth))
+        )
         if found is not first:
             entry['better_than_first'] = _as_dicts(correlation.differences(found, first, truth))
         supernets.append(entry)
     return dict(archs=rows, supernets=supernets, between_seeds=_between_seeds(archs, accuracy))
 
 
-def _between_seeds(archs: Sequence[Architecture], accuracy: Mapping[str, Mapping[int, float]]) -> dict[str, float | None] | None:
+def _between_seeds(
+    archs: Sequence[Architecture], accuracy: Mapping[str, Mapping[int, float]]
+) -> dict[str, float | None] | None:
     """Mean correlation of the trainings of one seed with those of another; None with a single seed."""
     by_seed = {seed: np.array([accuracy[a.archid][seed] for a in archs]) for seed in accuracy[archs[0].archid]}
     found = [correlate(x, y) for x, y in combinations(by_seed.values(), 2)]

@@ -1,4 +1,7 @@
-"""Label maps and panoptic maps drawn over images. Images are BGR, as OpenCV reads and writes them; palettes are RGB, as data sets have them."""
+"""Label maps and panoptic maps drawn over images.
+
+Images are BGR, as OpenCV reads and writes them; palettes are RGB, as data sets have them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _MIN_NAMED = 0.0015  # part of the image that a segment must have to be named
 
 def default_palette(size: int) -> list[list[int]]:
     """Colours (RGB) that differ, for data sets that have none."""
-    colours = (colorsys.hsv_to_rgb(index * _GOLDEN % 1, 0.55 + 0.15 * (index % 4), 0.95 - 0.2 * (index % 3)) for index in range(size))
+    colours = (
+        colorsys.hsv_to_rgb(index * _GOLDEN % 1, 0.55 + 0.15 * (index % 4), 0.95 - 0.2 * (index % 3))
+        for index in range(size)
+    )
     return [[round(255 * part) for part in colour] for colour in colours]
 
 
@@ -49,7 +55,9 @@ def overlay(image: Image, labels: npt.NDArray[Any], palette: Palette, ignore_ind
     return mixed
 
 
-def panoptic_overlay(image: Image, panoptic: npt.NDArray[Any], palette: Palette, classes: Sequence[str] | None = None) -> Image:
+def panoptic_overlay(
+    image: Image, panoptic: npt.NDArray[Any], palette: Palette, classes: Sequence[str] | None = None
+) -> Image:
     """Class colours over an image, things outlined and each in a shade of its own.
 
     Args:
@@ -73,7 +81,9 @@ def panoptic_overlay(image: Image, panoptic: npt.NDArray[Any], palette: Palette,
 
 
 def thing_outlines(panoptic: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Pixels (H, W) at which an instance of ``panoptic`` (H, W) borders on something else; lines are thicker in larger images."""
+    """Pixels (H, W) at which an instance of ``panoptic`` (H, W) borders on something else; lines are thicker in larger
+    images.
+    """
     things = np.where(panoptic >= INSTANCE_OFFSET, panoptic, -1)
     edge = np.zeros(things.shape, dtype=np.uint8)
     edge[:, 1:] |= things[:, 1:] != things[:, :-1]
@@ -126,7 +136,9 @@ class SegmentName(NamedTuple):
 
 
 def segment_names(panoptic: npt.NDArray[Any], classes: Sequence[str]) -> list[SegmentName]:
-    """Names for the segments of a map (H, W) in mmdet's encoding that have room for one, larger segments first; void has none."""
+    """Names for the segments of a map (H, W) in mmdet's encoding that have room for one, larger segments first; void
+    has none.
+    """
     height, width = panoptic.shape
     scale = max(0.35, min(height, width) / 1200)
     values, flat = np.unique(panoptic, return_inverse=True)
@@ -165,4 +177,13 @@ def _write(image: Image, name: SegmentName) -> None:
     """Writes a name into an image in place: white on a black rim."""
     thickness = max(1, round(1.5 * name.scale))
     for colour, extra in (((0, 0, 0), 2), ((255, 255, 255), 0)):
-        cv2.putText(image, name.text, (name.left, name.bottom), cv2.FONT_HERSHEY_SIMPLEX, name.scale, colour, thickness + extra, cv2.LINE_AA)
+        cv2.putText(
+            image,
+            name.text,
+            (name.left, name.bottom),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            name.scale,
+            colour,
+            thickness + extra,
+            cv2.LINE_AA,
+        )

@@ -18,10 +18,11 @@ from hyctas_mm.visualization.panoptic_overlay import Image, default_palette, pan
 
 @VISUALIZERS.register_module()
 class PanopticVisualizer(Visualizer):
-    """Draws panoptic ground truth beside the prediction: things outlined and each in a shade of its own, stuff filled, with the classes' names.
+    """Draws panoptic ground truth beside the prediction: things outlined and each in a shade of its own, stuff filled,
+    with the classes' names.
 
-    For mmdet's ``DetVisualizationHook``. mmdet's own ``DetLocalVisualizer`` does not serve here: it takes the segment ids of ``gt_panoptic_seg`` for
-    labels, and paints ``pred_sem_seg`` under the panoptic prediction.
+    For mmdet's ``DetVisualizationHook``. mmdet's own ``DetLocalVisualizer`` does not serve here: it takes the segment
+    ids of ``gt_panoptic_seg`` for labels, and paints ``pred_sem_seg`` under the panoptic prediction.
 
     Example:
         >>> visualizer = dict(type='PanopticVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
@@ -47,8 +48,8 @@ class PanopticVisualizer(Visualizer):
         Args:
             name: Identifies the picture in a backend, or the window.
             image: (H, W, 3), RGB.
-            data_sample: A ``DetDataSample`` with ``pred_panoptic_seg`` in mmdet's encoding, or ``gt_panoptic_seg`` and ``gt_segments_info``, or
-                both; without either the picture is the image.
+            data_sample: A ``DetDataSample`` with ``pred_panoptic_seg`` in mmdet's encoding, or ``gt_panoptic_seg`` and
+                ``gt_segments_info``, or both; without either the picture is the image.
             draw_gt: Whether to draw the ground truth, on the left.
             draw_pred: Whether to draw the prediction.
             show: Whether to open a window.
@@ -73,7 +74,9 @@ class PanopticVisualizer(Visualizer):
     def _classes(self) -> tuple[str, ...]:
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
-            raise BadValue(f"{type(self).__name__}: dataset_meta has no 'classes'; set visualizer.dataset_meta = dataset.metainfo")
+            raise BadValue(
+                f"{type(self).__name__}: dataset_meta has no 'classes'; set visualizer.dataset_meta = dataset.metainfo"
+            )
         return tuple(classes)
 
     def _maps(self, sample: Any, draw_gt: bool, draw_pred: bool) -> list[npt.NDArray[Any]]:
@@ -91,5 +94,7 @@ class PanopticVisualizer(Visualizer):
         palette = (self.dataset_meta or {}).get('palette') or default_palette(len(classes))
         if image.shape[:2] != panoptic.shape:
             image = cv2.resize(image, panoptic.shape[::-1])
-        drawn: Image = panoptic_overlay(np.ascontiguousarray(image[..., ::-1]), panoptic, palette, classes)[..., ::-1]  # RGB -> BGR -> RGB
+        drawn: Image = panoptic_overlay(np.ascontiguousarray(image[..., ::-1]), panoptic, palette, classes)[
+            ..., ::-1
+        ]  # RGB -> BGR -> RGB
         return drawn

@@ -1,1 +1,3 @@
-"""From a folder of images and labels to the configs of a search: look, check, size, write, estimate (``tools/new_search.py``)."""
+"""From a folder of images and labels to the configs of a search: look, check, size, write, estimate
+(``tools/new_search.py``).
+"""

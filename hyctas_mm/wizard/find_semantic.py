@@ -12,14 +12,35 @@ from pathlib import Path
 from hyctas_mm.wizard.data import DataError
 
 IMAGE_FOLDERS = ('images', 'leftImg8bit', 'img_dir', 'imgs', 'img', 'image', 'JPEGImages')
-LABEL_FOLDERS = ('labels', 'annotations', 'gtFine', 'ann_dir', 'masks', 'mask', 'label', 'annotation', 'gt', 'SegmentationClass')
+LABEL_FOLDERS = (
+    'labels',
+    'annotations',
+    'gtFine',
+    'ann_dir',
+    'masks',
+    'mask',
+    'label',
+    'annotation',
+    'gt',
+    'SegmentationClass',
+)
 SPLITS = dict(train=('train', 'training'), val=('val', 'validation', 'valid'))
 IMAGE_TYPES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 LABEL_TYPES = ('.png', '.bmp', '.tif', '.tiff', '.gif')
 IMAGE_ENDINGS = ('', '_leftImg8bit', '_rgb', '_image', '_img', '_sat')
 LABEL_ENDINGS = (
-    '', '_gtFine_labelTrainIds', '_labelTrainIds', '_gtFine_labelIds', '_labelIds', '_label', '_labels', '_mask', '_gt', '_seg', '_L',
-)  # fmt: skip
+    '',
+    '_gtFine_labelTrainIds',
+    '_labelTrainIds',
+    '_gtFine_labelIds',
+    '_labelIds',
+    '_label',
+    '_labels',
+    '_mask',
+    '_gt',
+    '_seg',
+    '_L',
+)
 Folders = tuple[str, str]
 
 
@@ -65,20 +86,27 @@ def find_semantic(
         skip_unpaired: Whether to leave out images without a label.
 
     Raises:
-        DataError: If there is nothing that looks like images with labels, or images have no label; paths and options that help are named.
+        DataError: If there is nothing that looks like images with labels, or images have no label; paths and options
+            that help are named.
     """
     if not root.is_dir():
         raise DataError([f'no folder {root}; give --data-root the folder that holds images and labels'])
     choices = [(train, val)] if train else list(_layouts(root))
-    fitting = [(*_suffixes(root, folders, img_suffix, label_suffix), folders, val or beside) for folders, beside in choices]
+    fitting = [
+        (*_suffixes(root, folders, img_suffix, label_suffix), folders, val or beside) for folders, beside in choices
+    ]
     fitting = [choice for choice in fitting if choice[0]]
     if not fitting:
         raise DataError([_nothing(root, train)])
-    _, image_end, label_end, folders, val_folders = max(fitting, key=lambda choice: choice[0])  # the first of those with most pairs
+    _, image_end, label_end, folders, val_folders = max(
+        fitting, key=lambda choice: choice[0]
+    )  # the first of those with most pairs
     notes: list[str] = []
     pairs = _pairs(root, folders, image_end, label_end, skip_unpaired, notes)
     val_pairs = _pairs(root, val_folders, image_end, label_end, skip_unpaired, notes) if val_folders else []
-    return Found(folders, val_folders if val_pairs else None, image_end, label_end, tuple(pairs), tuple(val_pairs), tuple(notes))
+    return Found(
+        folders, val_folders if val_pairs else None, image_end, label_end, tuple(pairs), tuple(val_pairs), tuple(notes)
+    )
 
 
 def _layouts(root: Path) -> Iterator[tuple[Folders, Folders | None]]:
@@ -87,7 +115,14 @@ def _layouts(root: Path) -> Iterator[tuple[Folders, Folders | None]]:
         splitted = False
         for pattern in ('{folder}/{split}', '{split}/{folder}'):
             found = [
-                next((pair for pair in (_fill(pattern, split, images, labels) for split in names) if all((root / f).is_dir() for f in pair)), None)
+                next(
+                    (
+                        pair
+                        for pair in (_fill(pattern, split, images, labels) for split in names)
+                        if all((root / f).is_dir() for f in pair)
+                    ),
+                    None,
+                )
                 for names in SPLITS.values()
             ]
             if found[0]:
@@ -109,7 +144,11 @@ def _suffixes(root: Path, folders: Folders, img_suffix: str | None, label_suffix
     image_stems = {end: _stems(images, end) for end in image_ends}
     label_stems = {end: _stems(labels, end) for end in label_ends}
     same = folders[0] == folders[1]
-    counts = [(len(image_stems[a] & label_stems[b]), a, b) for a, b in itertools.product(image_ends, label_ends) if not (same and a == b)]
+    counts = [
+        (len(image_stems[a] & label_stems[b]), a, b)
+        for a, b in itertools.product(image_ends, label_ends)
+        if not (same and a == b)
+    ]
     return max(counts, key=lambda count: count[0], default=(0, '', ''))
 
 
@@ -133,16 +172,25 @@ def _stems(files: Sequence[str], end: str) -> set[str]:
     return {name[: -len(end)] for name in files if name.endswith(end)}
 
 
-def _pairs(root: Path, folders: Folders, img_suffix: str, label_suffix: str, skip_unpaired: bool, notes: list[str]) -> list[str]:
+def _pairs(
+    root: Path, folders: Folders, img_suffix: str, label_suffix: str, skip_unpaired: bool, notes: list[str]
+) -> list[str]:
     images, labels = (_files(root / folder) for folder in folders)
     image_stems, label_stems = _stems(images, img_suffix), _stems(labels, label_suffix)
     if folders[0] == folders[1]:
-        image_stems = {stem for stem in image_stems if f'{stem}{img_suffix}' not in {f'{s}{label_suffix}' for s in label_stems}}
+        image_stems = {
+            stem for stem in image_stems if f'{stem}{img_suffix}' not in {f'{s}{label_suffix}' for s in label_stems}
+        }
     alone = sorted(image_stems - label_stems)
     if alone and not skip_unpaired:
         image, label = root / folders[0] / (alone[0] + img_suffix), root / folders[1] / (alone[0] + label_suffix)
         expected = f'e.g. {image} (expected {label})'
-        raise DataError([f'{len(alone)} of {len(image_stems)} images have no label, {expected}; add them, or leave them out with --skip-unpaired'])
+        raise DataError(
+            [
+                f'{len(alone)} of {len(image_stems)} images have no label, {expected}; add them, or leave them out '
+                'with --skip-unpaired'
+            ]
+        )
     if alone:
         notes.append(f'{len(alone)} images of {folders[0]} have no label and are left out')
     extra = len(label_stems - image_stems)
@@ -150,7 +198,9 @@ def _pairs(root: Path, folders: Folders, img_suffix: str, label_suffix: str, ski
         notes.append(f'{extra} labels of {folders[1]} have no image')
     others = sum(name.lower().endswith(IMAGE_TYPES) and not name.endswith(img_suffix) for name in images)
     if others and folders[0] != folders[1]:
-        notes.append(f'{others} images of {folders[0]} do not end in {img_suffix} and are left out: a data set has one suffix')
+        notes.append(
+            f'{others} images of {folders[0]} do not end in {img_suffix} and are left out: a data set has one suffix'
+        )
     return sorted(image_stems & label_stems)
 
 
@@ -162,6 +212,7 @@ def _nothing(root: Path, train: Folders | None) -> str:
         )
     there = ', '.join(sorted(p.name + '/' * p.is_dir() for p in root.iterdir())[:12]) or 'nothing'
     return (
-        f'{root} holds {there}; expected images and labels as images/train and labels/train (or annotations/, leftImg8bit/ and gtFine/, '
+        f'{root} holds {there}; expected images and labels as images/train and labels/train (or annotations/, '
+        'leftImg8bit/ and gtFine/, '
         'img_dir/ and ann_dir/, train/images ...): name other folders with --train IMAGES LABELS, relative to it'
     )

@@ -15,8 +15,8 @@ _LAST_NUMBER = re.compile(r'[_\-. ]?\d+$')
 def hold_out(names: Sequence[str], wanted: int) -> tuple[list[str], str]:
     """Chooses images by a hash of their names, whole recordings where the names tell.
 
-    Neighbouring frames of a recording are nearly equal, so a held-out frame whose neighbour was trained on tells little. A recording is a
-    sub-folder, or all names that differ in their last number only (``0001TP_006690``).
+    Neighbouring frames of a recording are nearly equal, so a held-out frame whose neighbour was trained on tells
+    little. A recording is a sub-folder, or all names that differ in their last number only (``0001TP_006690``).
 
     Args:
         names: Stems of the images, perhaps with sub-folders.
@@ -45,7 +45,8 @@ def hold_out(names: Sequence[str], wanted: int) -> tuple[list[str], str]:
 def make_split(train: Sequence[str], val: Sequence[str] | None, most_select: int = 256, most_val: int = 1000) -> Split:
     """Deals the training images out.
 
-    A tenth (at most ``most_select``) is held out to score candidates on. Without validation images a fifth is held out before.
+    A tenth (at most ``most_select``) is held out to score candidates on. Without validation images a fifth is held out
+    before.
 
     Raises:
         DataError: For fewer training images than make sense.

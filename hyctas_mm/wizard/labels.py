@@ -49,11 +49,15 @@ def read_label(path: Path) -> Labels:
     colours = values[..., :3].reshape(-1, min(3, len(bands)))
     if (colours == colours[:, :1]).all():
         raise DataError(
-            [f'label {path} has {len(bands)} equal channels ({"".join(bands)}); labels must have one: save each with its first channel only']
+            [
+                f'label {path} has {len(bands)} equal channels ({"".join(bands)}); labels must have one: save each '
+                'with its first channel only'
+            ]
         )
     found = len(np.unique(colours, axis=0))
     raise DataError(
-        [f'label {path} is a colour image ({"".join(bands)}, {found} colours); labels must hold class indices 0..n-1 (255 for void) in one channel: '
+        [f'label {path} is a colour image ({"".join(bands)}, {found} colours); labels must hold class indices 0..n-1 '
+         '(255 for void) in one channel: '
          'replace each colour by the index of its class and save as one-channel PNG']
     )  # fmt: skip
 
@@ -108,7 +112,9 @@ class LabelCheck:
         """
         problems = self.problems[:_SHOWN]
         if len(self.problems) > _SHOWN:
-            problems.append(f'and {len(self.problems) - _SHOWN} more images or labels of {self.checked} that were looked at')
+            problems.append(
+                f'and {len(self.problems) - _SHOWN} more images or labels of {self.checked} that were looked at'
+            )
         problems += self._wrong_values()
         if problems:
             raise DataError(problems)
@@ -117,7 +123,8 @@ class LabelCheck:
         notes = []
         if absent:
             notes.append(
-                f'{len(absent)} of {len(self.classes)} classes occur in none of the {self.checked} labels looked at: {", ".join(absent[:_SHOWN])}; '
+                f'{len(absent)} of {len(self.classes)} classes occur in none of the {self.checked} labels looked at: '
+                f'{", ".join(absent[:_SHOWN])}; '
                 'no network learns them, and scores leave them out. Are number and order of the classes right?'
             )
         return Sizes.of(self.sizes), notes
@@ -130,7 +137,11 @@ class LabelCheck:
             return []
         worst = max(wrong, key=lambda value: self.files[value])
         shown = ', '.join(map(str, wrong[:_SHOWN])) + ', ...' * (len(wrong) > _SHOWN)
-        expected = f'0 (void), 1..{count} or 255' if self.reduce_zero_label else f'0..{count - 1} or {self.ignore_index} (void)'
+        expected = (
+            f'0 (void), 1..{count} or 255'
+            if self.reduce_zero_label
+            else f'0..{count - 1} or {self.ignore_index} (void)'
+        )
         text = (
             f'label {self.example[worst]} holds {worst}; expected {expected} for {count} classes. '
             f'{max(self.files[v] for v in wrong)} of {self.checked} labels looked at hold such values: {shown}'
@@ -150,7 +161,10 @@ class LabelCheck:
                 hints.append(f'If {wrong[0]} is void: --ignore-index {wrong[0]}.')
         below = [value for value in wrong if 0 <= value < 255]
         if below:
-            hints.append(f'If these are classes, name all {max(below) + 1} with --classes; else replace them by 255 in the files.')
+            hints.append(
+                f'If these are classes, name all {max(below) + 1} with --classes; else replace them by 255 in '
+                'the files.'
+            )
         else:
             hints.append('Save labels with 8 bits, classes counted from 0.')
         return hints

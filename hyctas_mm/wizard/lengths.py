@@ -46,7 +46,9 @@ class Lengths:
         return TRACKS * self.population * self.generations
 
 
-QUICK = Lengths(steps=20, subnet_steps=10, population=2, generations=2, calibration_images=16, num_chosen=2, latency_seconds=0.005)
+QUICK = Lengths(
+    steps=20, subnet_steps=10, population=2, generations=2, calibration_images=16, num_chosen=2, latency_seconds=0.005
+)
 """To see that everything runs; the networks are worth nothing."""
 QUICK_SELECT = 12
 """Images to score on for :data:`QUICK`."""
@@ -103,16 +105,33 @@ def usual_lengths(num_fit: int, batch: int, device_type: str) -> Lengths:
     epoch = num_fit / batch
     if device_type == 'cpu':
         return Lengths(
-            steps=_within(24 * epoch, 1000, 4000), subnet_steps=_within(5 * epoch, 300, 1000), population=12, generations=5, calibration_images=128,
+            steps=_within(24 * epoch, 1000, 4000),
+            subnet_steps=_within(5 * epoch, 300, 1000),
+            population=12,
+            generations=5,
+            calibration_images=128,
             num_chosen=3,
-        )  # fmt: skip
+        )
     return Lengths(
-        steps=_within(100 * epoch, 4000, 60_000), subnet_steps=_within(40 * epoch, 2000, 40_000), population=20, generations=10,
-        calibration_images=512, num_chosen=5,
-    )  # fmt: skip
+        steps=_within(100 * epoch, 4000, 60_000),
+        subnet_steps=_within(40 * epoch, 2000, 40_000),
+        population=20,
+        generations=10,
+        calibration_images=512,
+        num_chosen=5,
+    )
 
 
-def fit_hours(lengths: Lengths, hours: float, speed: Speed, num_fit: int, num_select: int, num_val: int, batch: int, space: SearchSpace) -> Lengths:
+def fit_hours(
+    lengths: Lengths,
+    hours: float,
+    speed: Speed,
+    num_fit: int,
+    num_select: int,
+    num_val: int,
+    batch: int,
+    space: SearchSpace,
+) -> Lengths:
     """Lengths that fill the hours: 40 % supernet, 25 % search, 35 % retraining.
 
     A network that ships is trained: rather fewer networks than too few steps for each.
@@ -133,13 +152,24 @@ def fit_hours(lengths: Lengths, hours: float, speed: Speed, num_fit: int, num_se
     left = (for_retraining / num_chosen - test) / speed.step
     subnet_steps = _within(left, least_steps, max(least_steps, _MAX_SUBNET_EPOCHS * epoch))
     fitted = replace(
-        lengths, steps=steps, subnet_steps=subnet_steps, population=population, generations=generations, num_chosen=num_chosen
+        lengths,
+        steps=steps,
+        subnet_steps=subnet_steps,
+        population=population,
+        generations=generations,
+        num_chosen=num_chosen,
     )
     total = sum(e.seconds for e in estimate(fitted, speed, num_select, num_val, batch, space))
     if total > 1.3 * seconds:
-        least = f'{fitted.steps} supernet steps, {fitted.candidates} candidates and {_networks(num_chosen)} of {fitted.subnet_steps} steps'
+        least = (
+            f'{fitted.steps} supernet steps, {fitted.candidates} candidates and {_networks(num_chosen)} of '
+            f'{fitted.subnet_steps} steps'
+        )
         text = f'--hours {hours:g} is not enough: {least} take about {duration(total)}'
-        raise TooShort(f'{text}; give at least --hours {total / 3600 + 0.05:.1f}, a smaller --size, or --quick for a try', total / seconds)
+        raise TooShort(
+            f'{text}; give at least --hours {total / 3600 + 0.05:.1f}, a smaller --size, or --quick for a try',
+            total / seconds,
+        )
     return fitted
 
 
@@ -152,7 +182,9 @@ def least_subnet_steps(epoch: float) -> int:
     return _within(_LEAST_SUBNET_EPOCHS * epoch, _LEAST_SUBNET_STEPS, _MOST_OF_LEAST)
 
 
-def estimate(lengths: Lengths, speed: Speed, num_select: int, num_val: int, batch: int, space: SearchSpace) -> list[Estimate]:
+def estimate(
+    lengths: Lengths, speed: Speed, num_select: int, num_val: int, batch: int, space: SearchSpace
+) -> list[Estimate]:
     """What each step of the job will take."""
     test = 2 * num_val * speed.image  # with the supernet's weights and after retraining
     search = lengths.candidates * speed.candidate(lengths, num_select) + table_seconds(space, lengths)
@@ -169,7 +201,9 @@ def estimate(lengths: Lengths, speed: Speed, num_select: int, num_val: int, batc
 
 
 def table_seconds(space: SearchSpace, lengths: Lengths) -> float:
-    """Time to measure the parts of the latency table, as if every kind of cell came up: op, widths in and out, stride, going down or not."""
+    """Time to measure the parts of the latency table, as if every kind of cell came up: op, widths in and out, stride,
+    going down or not.
+    """
     kinds = (len(space.ops) - 1) * len(space.widths) ** 2 * 5
     return lengths.latency_seconds * min(kinds, space.layers * lengths.candidates)
 

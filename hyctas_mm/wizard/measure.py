@@ -1,4 +1,6 @@
-"""Runs a few training steps and scores a few candidates with the written configs: how long things take, and that they run at all."""
+"""Runs a few training steps and scores a few candidates with the written configs: how long things take, and that they
+run at all.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def _scoring(cfg: Config, model: nn.Module, space: SearchSpace, step: float) -> 
     few.indices = few.indices[:_IMAGES] if few.get('indices') else _IMAGES
     train, val = (Runner.build_dataloader(cfg[name]) for name in ('train_dataloader', 'val_dataloader'))
     model.eval()
-    scorer = Scorer(train, val, Evaluator(cfg.val_evaluator), calibration_batches=1, device=next(model.parameters()).device)
+    scorer = Scorer(
+        train, val, Evaluator(cfg.val_evaluator), calibration_batches=1, device=next(model.parameters()).device
+    )
 
     def subnet(arch: Architecture) -> nn.Module:
         return scorer.recalibrated(cut_subnet(model, cfg.model.to_dict(), arch))

@@ -45,7 +45,8 @@ def look_at_panoptic(
     train_file = _find(root, 'train', train)
     if train_file is None:
         raise DataError(
-            [f'no panoptic JSON for training in {root} (expected panoptic_train.json or annotations/panoptic_train2017.json); '
+            [f'no panoptic JSON for training in {root} (expected panoptic_train.json or '
+             'annotations/panoptic_train2017.json); '
              'name it with --train IMAGES JSON, relative to the folder']
         )  # fmt: skip
     content = _load(root / train_file.ann_file)
@@ -58,23 +59,36 @@ def look_at_panoptic(
         sizes += others
         if _categories(content) != _categories(val_content):
             problems.append(
-                f'{train_file.ann_file} and {val_file.ann_file} have different categories; both must have the same ids, names and isthing'
+                f'{train_file.ann_file} and {val_file.ann_file} have different categories; both must have the same '
+                'ids, names and isthing'
             )
     if problems:
         raise DataError(problems[:_SHOWN] + ([f'and {len(problems) - _SHOWN} more'] if len(problems) > _SHOWN else []))
     order = tuple(str(image['file_name']) for image in content['images'])
-    split = make_split(order, [str(image['file_name']) for image in val_content['images']] if val_content else None, most_select)
+    split = make_split(
+        order, [str(image['file_name']) for image in val_content['images']] if val_content else None, most_select
+    )
     names: dict[bool, list[str]] = {True: [], False: []}
     for category in content['categories']:
         names[bool(category['isthing'])].append(str(category['name']))
     sides = [area**0.5 for area in _thing_areas(content)]
     notes = _notes(content)
     if not names[True]:
-        raise DataError([f'{train_file.ann_file} has no thing category; for semantic segmentation leave --like coco-panoptic out'])
+        raise DataError(
+            [f'{train_file.ann_file} has no thing category; for semantic segmentation leave --like coco-panoptic out']
+        )
     return PanopticData(
-        root, train_file, val_file or train_file, tuple(names[True]), tuple(names[False]), split, order, Sizes.of(sizes),
-        statistics.median(sides) if sides else 0.0, tuple(notes),
-    )  # fmt: skip
+        root,
+        train_file,
+        val_file or train_file,
+        tuple(names[True]),
+        tuple(names[False]),
+        split,
+        order,
+        Sizes.of(sizes),
+        statistics.median(sides) if sides else 0.0,
+        tuple(notes),
+    )
 
 
 def _find(root: Path, split: str, given: tuple[str, str] | None) -> PanopticFile | None:
@@ -83,9 +97,17 @@ def _find(root: Path, split: str, given: tuple[str, str] | None) -> PanopticFile
         images, json_name = given
         path = root / json_name
         if not path.is_file() or not (root / images).is_dir():
-            raise DataError([f'no {path if not path.is_file() else root / images}; --{split} takes IMAGES JSON, relative to {root}'])
+            raise DataError(
+                [f'no {path if not path.is_file() else root / images}; --{split} takes IMAGES JSON, relative to {root}']
+            )
     else:
-        places = [p for folder in (root, root / 'annotations') if folder.is_dir() for p in folder.glob('*panoptic*.json') if split in p.stem]
+        places = [
+            p
+            for folder in (root, root / 'annotations')
+            if folder.is_dir()
+            for p in folder.glob('*panoptic*.json')
+            if split in p.stem
+        ]
         if not places:
             return None
         path = min(places, key=lambda p: (len(p.name), str(p)))
@@ -94,7 +116,12 @@ def _find(root: Path, split: str, given: tuple[str, str] | None) -> PanopticFile
         folders = [pattern.format(split) for pattern in _OWN_FOLDERS]
         images = next((folder for folder in folders if (root / folder / first).is_file()), '')
         if not images:
-            raise DataError([f'image {first} of {path} is in none of {", ".join(folders)} of {root}; name the folder with --{split} IMAGES JSON'])
+            raise DataError(
+                [
+                    f'image {first} of {path} is in none of {", ".join(folders)} of {root}; name the folder with '
+                    f'--{split} IMAGES JSON'
+                ]
+            )
     seg = path.with_suffix('')
     if not seg.is_dir():
         raise DataError([f'no folder {seg} with the PNGs of {path}; it must lie beside the JSON and have its name'])
@@ -120,14 +147,19 @@ def _check(root: Path, file: PanopticFile, content: Content, check: int) -> tupl
     images = {str(image['id']): image for image in content['images']}
     alone = sorted(set(images) - set(annotations))
     if alone:
-        return [f'{file.ann_file}: {len(alone)} of {len(images)} images have no annotation, e.g. image {alone[0]}; remove them from the JSON'], sizes
+        return [
+            f'{file.ann_file}: {len(alone)} of {len(images)} images have no annotation, e.g. image {alone[0]}; remove '
+            'them from the JSON'
+        ], sizes
     looked_at = set(evenly(list(images), check))
     for ident, image in images.items():
         try:
             hw = image_hw(root / file.images / image['file_name'])
             sizes[hw] += 1
             if ident in looked_at:
-                problems += _check_png(root / file.seg / Path(annotations[ident]['file_name']).with_suffix('.png'), hw, annotations[ident])
+                problems += _check_png(
+                    root / file.seg / Path(annotations[ident]['file_name']).with_suffix('.png'), hw, annotations[ident]
+                )
         except DataError as error:
             problems += error.problems
     return problems, sizes
@@ -144,12 +176,18 @@ def _check_png(path: Path, hw: tuple[int, int], annotation: Content) -> Iterator
         yield f'PNG {path} has the channels {"".join(bands)}; expected RGB with segment ids R + 256 G + 65536 B'
         return
     if colours.shape[:2] != hw:
-        yield f'PNG {path} is {colours.shape[1]}x{colours.shape[0]} but its image is {hw[1]}x{hw[0]}; both must have one size'
+        yield (
+            f'PNG {path} is {colours.shape[1]}x{colours.shape[0]} but its image is {hw[1]}x{hw[0]}; both must have '
+            'one size'
+        )
     wide = colours.astype(np.int64)
     ids = set(np.unique(wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2]).tolist()) - {0}
     told = {int(segment['id']) for segment in annotation['segments_info']}
     if ids - told:
-        yield f'PNG {path} holds the segment id {min(ids - told)}, which segments_info of the JSON does not name; write both with one tool'
+        yield (
+            f'PNG {path} holds the segment id {min(ids - told)}, which segments_info of the JSON does not name; '
+            'write both with one tool'
+        )
 
 
 def _categories(content: Content) -> list[tuple[Any, ...]]:
@@ -170,5 +208,6 @@ def _notes(content: Content) -> Sequence[str]:
     if not absent:
         return []
     return [
-        f'{len(absent)} of {len(content["categories"])} categories occur in no training image: {", ".join(absent[:_SHOWN])}; no network learns them'
+        f'{len(absent)} of {len(content["categories"])} categories occur in no training image: '
+        f'{", ".join(absent[:_SHOWN])}; no network learns them'
     ]

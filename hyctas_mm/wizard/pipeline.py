@@ -1,4 +1,7 @@
-"""The whole way in one job: supernet, search, retraining, test, ONNX, report. A step that is done is skipped, one that was interrupted goes on."""
+"""The whole way in one job: supernet, search, retraining, test, ONNX, report.
+
+A step that is done is skipped, one that was interrupted goes on.
+"""
 
 from __future__ import annotations
 
@@ -111,13 +114,17 @@ def retrain_networks(job: Job, search: SearchFolder) -> None:
     runs = [(folder, seed) for seed in job.seeds for folder in search.subnets()]
     for number, (folder, seed) in enumerate(runs):
         cfg = Config.fromfile(folder / 'config.py')
-        hooks = with_view_hook(cfg.get('custom_hooks'), label=f'{folder.name} seed {seed}', number=number, runs=len(runs))
+        hooks = with_view_hook(
+            cfg.get('custom_hooks'), label=f'{folder.name} seed {seed}', number=number, runs=len(runs)
+        )
         with quiet_runners():
             retrain(folder, seed, inherit=job.inherit, options={**(job.subnet_options or {}), 'custom_hooks': hooks})
 
 
 def export_best(search: SearchFolder) -> str:
-    """Exports the most accurate of the chosen networks with its better weights to ONNX, unless that is done; returns what to tell."""
+    """Exports the most accurate of the chosen networks with its better weights to ONNX, unless that is done; returns
+    what to tell.
+    """
     score = search.score
     results = {folder: read_json(folder / 'results.json') for folder in search.chosen()}
 

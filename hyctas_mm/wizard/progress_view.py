@@ -19,7 +19,9 @@ from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.progress import Progress
 from hyctas_mm.registry import HOOKS
 
-STEPS = dict(supernet='supernet steps', search='search candidates', retraining='retraining steps', export='ONNX', report='report')
+STEPS = dict(
+    supernet='supernet steps', search='search candidates', retraining='retraining steps', export='ONNX', report='report'
+)
 """The steps of a job in order, each with what is counted in it."""
 _RECENT_SECONDS, _BETWEEN_SECONDS = 600.0, 0.2
 _shown: list[View] = []
@@ -28,7 +30,8 @@ _shown: list[View] = []
 class View:
     """Prints a line every ten seconds, to stdout as it is now, whatever it is redirected to later.
 
-    A hook is made from a config and cannot be handed a view, so while a view is entered (``with view:``) :class:`ViewHook` reports to it.
+    A hook is made from a config and cannot be handed a view, so while a view is entered (``with view:``)
+    :class:`ViewHook` reports to it.
 
     Attributes:
         step: The step that is being done, a key of :data:`STEPS`.
@@ -58,7 +61,9 @@ class View:
         _shown.append(self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         _shown.remove(self)
 
 
@@ -76,13 +81,21 @@ class BarsView(View):
             BarColumn(bar_width=24),
             TextColumn('{task.fields[count]}'),
             TimeRemainingColumn(compact=True),
-            TextColumn('{task.fields[note]}', markup=False, table_column=Column(no_wrap=True, overflow='ellipsis', ratio=1)),
+            TextColumn(
+                '{task.fields[note]}', markup=False, table_column=Column(no_wrap=True, overflow='ellipsis', ratio=1)
+            ),
         )
         # drawn on updates only: a thread that draws would be in the way of data loaders that fork
         self._bars = Bars(
-            *columns, console=console or Console(file=sys.stdout), auto_refresh=False, speed_estimate_period=_RECENT_SECONDS, expand=True
+            *columns,
+            console=console or Console(file=sys.stdout),
+            auto_refresh=False,
+            speed_estimate_period=_RECENT_SECONDS,
+            expand=True,
         )
-        self._tasks: dict[str, TaskID] = {step: self._bars.add_task(step, start=False, total=1, count='', note='waiting') for step in STEPS}
+        self._tasks: dict[str, TaskID] = {
+            step: self._bars.add_task(step, start=False, total=1, count='', note='waiting') for step in STEPS
+        }
         self._begun = False
         self._drawn = -math.inf
 
@@ -93,7 +106,9 @@ class BarsView(View):
     def update(self, done: int, total: int, note: str = '') -> None:
         if not self._begun:
             self._begun = True
-            self._bars.reset(self._tasks[self.step], total=total, completed=done - 1)  # what was done before says nothing of the speed
+            self._bars.reset(
+                self._tasks[self.step], total=total, completed=done - 1
+            )  # what was done before says nothing of the speed
         now = time.monotonic()
         if now - self._drawn >= _BETWEEN_SECONDS or done >= total:
             self._drawn = now
@@ -113,7 +128,9 @@ class BarsView(View):
         self._bars.start()
         return super().__enter__()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         super().__exit__(kind, error, trace)
         self._bars.stop()
 
@@ -139,7 +156,9 @@ class ViewHook(ProgressHook):
 
     def show(self, done: int, total: int, note: str) -> None:
         if _shown:
-            _shown[-1].update(self.number * total + done, self.runs * total, ' '.join(part for part in (self.label, note) if part))
+            _shown[-1].update(
+                self.number * total + done, self.runs * total, ' '.join(part for part in (self.label, note) if part)
+            )
 
 
 def with_view_hook(hooks: Sequence[Any] | None, **options: Any) -> list[Any]:

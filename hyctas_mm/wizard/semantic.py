@@ -20,7 +20,9 @@ def read_classes(given: Sequence[str] | None, root: Path) -> tuple[str, ...]:
     Raises:
         DataError: If there are none, or a name is there twice.
     """
-    files = [Path(given[0])] if given and len(given) == 1 and Path(given[0]).suffix == '.txt' else [root / 'classes.txt']
+    files = (
+        [Path(given[0])] if given and len(given) == 1 and Path(given[0]).suffix == '.txt' else [root / 'classes.txt']
+    )
     if given and len(given) > 1:
         names = [str(name) for name in given]
         source = '--classes'
@@ -28,13 +30,22 @@ def read_classes(given: Sequence[str] | None, root: Path) -> tuple[str, ...]:
         names = [line.strip() for line in files[0].read_text(encoding='utf-8').splitlines() if line.strip()]
         source = str(files[0])
     elif given:
-        raise DataError([f'--classes {given[0]}: expected two names or more, or a text file (.txt) with a name on each line'])
+        raise DataError(
+            [f'--classes {given[0]}: expected two names or more, or a text file (.txt) with a name on each line']
+        )
     else:
-        raise DataError([f'no class names: give --classes NAME NAME ... in the order of their indices, or a text file (there is no {files[0]})'])
+        raise DataError(
+            [
+                'no class names: give --classes NAME NAME ... in the order of their indices, or a text file (there '
+                f'is no {files[0]})'
+            ]
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not 2 <= len(names) <= MAX_CLASSES:
         what = f'{", ".join(twice)} twice' if twice else f'{len(names)} names'
-        raise DataError([f'{source} holds {what}; expected 2 to {MAX_CLASSES} different names, one for each label index'])
+        raise DataError(
+            [f'{source} holds {what}; expected 2 to {MAX_CLASSES} different names, one for each label index']
+        )
     return tuple(names)
 
 
@@ -73,12 +84,19 @@ def look_at_semantic(
     """
     if ignore_index != 255 and (reduce_zero_label or not len(classes) <= ignore_index <= 255):
         reason = 'with --reduce-zero-label void is 0' if reduce_zero_label else f'0..{len(classes) - 1} are classes'
-        raise DataError([f'--ignore-index {ignore_index}: {reason}; expected a value from {len(classes)} to 255 and no --reduce-zero-label'])
+        raise DataError(
+            [
+                f'--ignore-index {ignore_index}: {reason}; expected a value from {len(classes)} to 255 and no '
+                '--reduce-zero-label'
+            ]
+        )
     found = find_semantic(root, train, val, img_suffix, label_suffix, skip_unpaired)
     val_folders = found.val_folders or found.train_folders
     parts = [(found.train_folders, found.train), (val_folders, found.val)]
     pairs = [
-        (root / folders[0] / (stem + found.img_suffix), root / folders[1] / (stem + found.label_suffix)) for folders, stems in parts for stem in stems
+        (root / folders[0] / (stem + found.img_suffix), root / folders[1] / (stem + found.label_suffix))
+        for folders, stems in parts
+        for stem in stems
     ]
     checker = LabelCheck(classes, reduce_zero_label, ignore_index)
     looked_at = set(evenly(pairs, check))
@@ -94,6 +112,16 @@ def look_at_semantic(
     split = make_split(found.train, found.val or None, most_select)
     colours = [list(map(int, colour)) for colour in palette] if palette else default_palette(len(classes))
     return SemanticData(
-        root, found.train_folders, val_folders, found.img_suffix, found.label_suffix, classes, colours, split, sizes, reduce_zero_label,
-        ignore_index, tuple(notes),
-    )  # fmt: skip
+        root,
+        found.train_folders,
+        val_folders,
+        found.img_suffix,
+        found.label_suffix,
+        classes,
+        colours,
+        split,
+        sizes,
+        reduce_zero_label,
+        ignore_index,
+        tuple(notes),
+    )

@@ -27,9 +27,14 @@ from hyctas_mm.wizard.data import Data, PanopticData, Sizes
 SPACES = ((16, 8), (12, 8), (8, 6), (6, 4))
 """Layers and base channels, from the largest space to the smallest."""
 WIDE = dict(stem_widths=(4, 8, 12), head_widths=(4, 8, 12), low_levels=('none', 's4'), head_attentions=(False, True))
-"""What the paper's space keeps fixed. Stem and head are most of a small network: a search that cannot make them smaller finds no fast ones."""
+"""What the paper's space keeps fixed.
+
+Stem and head are most of a small network: a search that cannot make them smaller finds no fast ones.
+"""
 MOST_PIXELS = dict(cpu=180_000, cuda=524_288)
-"""Images with more are made smaller: 360x480 on a CPU, 512x1024 on a GPU, the size of the paper's crops of Cityscapes."""
+"""Images with more are made smaller: 360x480 on a CPU, 512x1024 on a GPU, the size of the paper's crops of
+Cityscapes.
+"""
 BATCHES = dict(cpu=(8, 4, 2), cuda=(16, 8, 4, 2))
 MEMORY_SHARE = 0.8
 """Part of the memory that the prediction may fill: it does not count scratch memory and waste."""
@@ -77,8 +82,8 @@ class Geometry:
     """Sizes in pixels, (height, width).
 
     Attributes:
-        input_hw: What networks compute on, latency is measured at and an exported file takes. Images are fitted into it,
-            their ratio kept; panoptic ones are then padded to multiples of 32, the usual ones to just this.
+        input_hw: What networks compute on, latency is measured at and an exported file takes. Images are fitted into
+            it, their ratio kept; panoptic ones are then padded to multiples of 32, the usual ones to just this.
         crop_hw: What they are trained on.
         resize: Whether images are made smaller to fit into ``input_hw``.
         scale_wh: What ``RandomResize`` takes before cropping, (width, height).
@@ -111,13 +116,16 @@ class Plan:
     latency_ms: tuple[float, float] | None = None
 
 
-def choose_geometry(sizes: Sizes, device_type: str, like: str | None = None, size: tuple[int, int] | None = None) -> Geometry:
+def choose_geometry(
+    sizes: Sizes, device_type: str, like: str | None = None, size: tuple[int, int] | None = None
+) -> Geometry:
     """Sizes for a device.
 
     Args:
         sizes: Of the images.
         device_type: ``'cpu'`` or ``'cuda'``.
-        like: Whose augmentation to take: ``'cityscapes'``, ``'ade20k'``, ``'coco-panoptic'``, or None for crops of two thirds of the sides.
+        like: Whose augmentation to take: ``'cityscapes'``, ``'ade20k'``, ``'coco-panoptic'``, or None for crops of two
+            thirds of the sides.
         size: Height and width to test at, in place of what the device allows.
     """
     height, width = sizes.typical_hw
@@ -140,11 +148,14 @@ def choose_geometry(sizes: Sizes, device_type: str, like: str | None = None, siz
         return Geometry(input_hw, crop, resize, (4 * short, short), (0.5, 2.0))
     if like == 'cityscapes':
         return Geometry((height, width), (_floor32(height), _floor32(width)), resize, (width, height), (0.5, 2.0))
-    return Geometry((height, width), (_floor32(height * 2 / 3), _floor32(width * 2 / 3)), resize, (width, height), (0.75, 1.5))
+    return Geometry(
+        (height, width), (_floor32(height * 2 / 3), _floor32(width * 2 / 3)), resize, (width, height), (0.75, 1.5)
+    )
 
 
 def smaller(geometry: Geometry, excess: float) -> tuple[int, int] | None:
-    """A size at which a job that takes ``excess`` times its hours may fit into them; None if that is too small to be worth it.
+    """A size at which a job that takes ``excess`` times its hours may fit into them; None if that is too small to be
+    worth it.
 
     Time goes with the pixels. In one step the sides are at most halved.
     """
@@ -209,7 +220,9 @@ def supernet_model(base_model: Mapping[str, Any], data: Data, space: SearchSpace
     model: dict[str, Any] = copy.deepcopy(dict(base_model))
     model['backbone']['search_space'] = space.to_dict()
     if isinstance(data, PanopticData):
-        model['panoptic_head'] |= dict(search_space=space.to_dict(), num_things_classes=len(data.things), num_stuff_classes=len(data.stuff))
+        model['panoptic_head'] |= dict(
+            search_space=space.to_dict(), num_things_classes=len(data.things), num_stuff_classes=len(data.stuff)
+        )
     else:
         model['decode_head'] |= dict(search_space=space.to_dict(), num_classes=len(data.classes))
     return model
@@ -237,14 +250,21 @@ def _latencies(
     )
 
 
-def _largest_batch(model: Mapping[str, Any], space: SearchSpace, geometry: Geometry, machine: Machine, most: int) -> tuple[int, float] | None:
+def _largest_batch(
+    model: Mapping[str, Any], space: SearchSpace, geometry: Geometry, machine: Machine, most: int
+) -> tuple[int, float] | None:
     """The largest batch with which the largest architecture and the supernet's weights fit, and the memory it takes."""
     with torch.device('meta'):
         network = training_network(subnet_model_cfg(model, largest(space)))
         supernet = training_network(model)
     kind = machine.device.type
-    two, four = (predict_training_memory(network, partial(training_loss, batch=batch, crop_hw=geometry.crop_hw), kind).total_gb for batch in (2, 4))
-    weights_gb = 3 * sum(p.numel() * p.element_size() for p in supernet.parameters()) / 1e9  # with gradients and momentum
+    two, four = (
+        predict_training_memory(network, partial(training_loss, batch=batch, crop_hw=geometry.crop_hw), kind).total_gb
+        for batch in (2, 4)
+    )
+    weights_gb = (
+        3 * sum(p.numel() * p.element_size() for p in supernet.parameters()) / 1e9
+    )  # with gradients and momentum
     for batch in BATCHES[kind]:
         needed = two + (batch - 2) * (four - two) / 2 + weights_gb
         if needed <= MEMORY_SHARE * machine.memory_gb and (batch <= most or batch == BATCHES[kind][-1]):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hyctas_mm.archs import SearchSpace
-from hyctas_mm.wizard.data import PanopticData, SemanticData, Split
+from hyctas_mm.wizard.data import PanopticData, PanopticFile, SemanticData, Split
 from hyctas_mm.wizard.lengths import Lengths
 from hyctas_mm.wizard.sizing import WIDE, Plan
 
@@ -46,7 +46,9 @@ def semantic_data(data: SemanticData, text: Text) -> str:
     options = ''.join((', reduce_zero_label=True' if data.reduce_zero_label else '', ignore))
     resize = f"    dict(type='Resize', scale={text.test_scale}, keep_ratio=True),\n" if geometry.resize else ''
     if text.one_size:
-        calibration = f"[\n    dict(type='LoadImageFromFile'),\n    *annotations,\n{resize}    dict(type='PackSegInputs'),\n]"
+        calibration = (
+            f"[\n    dict(type='LoadImageFromFile'),\n    *annotations,\n{resize}    dict(type='PackSegInputs'),\n]"
+        )
     else:
         steps = [
             "dict(type='LoadImageFromFile')",
@@ -71,7 +73,8 @@ metainfo = dict(
 train_images = dict(img_path={data.train_folders[0]!r}, seg_map_path={data.train_folders[1]!r})
 val_images = dict(img_path={data.val_folders[0]!r}, seg_map_path={data.val_folders[1]!r})
 dataset = dict(
-    type='BaseSegDataset', data_root=data_root, metainfo=metainfo, img_suffix={data.img_suffix!r}, seg_map_suffix={data.label_suffix!r}{options}
+    type='BaseSegDataset', data_root=data_root, metainfo=metainfo,
+    img_suffix={data.img_suffix!r}, seg_map_suffix={data.label_suffix!r}{options}
 )
 annotations = [dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=num_classes{ignore})]
 train_pipeline = [
@@ -114,7 +117,9 @@ def panoptic_data(data: PanopticData, text: Text) -> str:
     geometry = text.plan.geometry
     resize = f"    dict(type='Resize', scale={text.test_scale}, keep_ratio=True),\n" if geometry.resize else ''
     sigma = min(8, 3 + min(geometry.crop_hw) // 128)
-    held = sorted({*data.indices(data.split.select), *(data.indices(data.split.val) if data.split.val_held_out else ())})
+    held = sorted(
+        {*data.indices(data.split.select), *(data.indices(data.split.val) if data.split.val_held_out else ())}
+    )
     val_indices = f', indices={_wrapped(data.indices(data.split.val))}' if data.split.val_held_out else ''
     train_indices = (
         f'train_images = [i for i in range({len(data.order)}) if i not in {_wrapped(data.indices(data.split.val))}]\n'
@@ -128,8 +133,8 @@ crop_size = {geometry.crop_hw}
 select_images = {_wrapped(data.indices(data.split.select))}
 fit_images = [i for i in range({len(data.order)}) if i not in {_wrapped(held)}]
 {train_indices}pad_val = dict(img=(104, 116, 124), seg=255)  # BGR, the colour of the mean
-train_files = dict(ann_file={data.train_file.ann_file!r}, data_prefix=dict(img={data.train_file.images!r}, seg={data.train_file.seg!r}))
-val_files = dict(ann_file={data.val_file.ann_file!r}, data_prefix=dict(img={data.val_file.images!r}, seg={data.val_file.seg!r}))
+train_files = dict({_files(data.train_file)})
+val_files = dict({_files(data.val_file)})
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadPanoptic'),
@@ -151,14 +156,18 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     drop_last=True,
-    dataset=dict(type='PanopticDataset', data_root=data_root, **train_files, indices=fit_images, pipeline=train_pipeline),
+    dataset=dict(
+        type='PanopticDataset', data_root=data_root, **train_files, indices=fit_images, pipeline=train_pipeline
+    ),
 )
 val_dataloader = dict(
     batch_size=1,  # images may differ in size
     num_workers={text.workers},
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='PanopticDataset', data_root=data_root, **val_files{val_indices}, test_mode=True, pipeline=test_pipeline),
+    dataset=dict(
+        type='PanopticDataset', data_root=data_root, **val_files{val_indices}, test_mode=True, pipeline=test_pipeline
+    ),
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(type='PanopticQuality', metric=['PQ', 'mIoU'])
@@ -170,23 +179,33 @@ def supernet(data: SemanticData | PanopticData, text: Text) -> str:
     """``supernet.py``."""
     space = text.plan.space
     usual = SearchSpace()
-    options = ''.join(f', {name}={getattr(space, name)}' for name in WIDE if getattr(space, name) != getattr(usual, name))
+    options = ''.join(
+        f', {name}={getattr(space, name)}' for name in WIDE if getattr(space, name) != getattr(usual, name)
+    )
     steps = text.lengths.steps
-    return f"""# The supernet: {space.layers} layers, base channels {space.base_channels}, {steps} steps of {text.plan.batch} crops.
+    return f"""# The supernet: {space.layers} layers, base channels {space.base_channels}, {steps} steps of
+# {text.plan.batch} crops.
 _base_ = {_bases(data, 'supernet')}
 search_space = dict(layers={space.layers}, base_channels={space.base_channels}{options})
-{_model(data, text, 'search_space=search_space', steps)}{_schedule(data, text, steps)}custom_hooks = [dict(type='SampleArchHook', seed=0)]
+{_model(data, text, 'search_space=search_space', steps)}{_schedule(data, text, steps)}\
+custom_hooks = [dict(type='SampleArchHook', seed=0)]
 find_unused_parameters = True
 """
 
 
 def subnet(data: SemanticData | PanopticData, text: Text) -> str:
     """``subnet.py``: how the chosen networks are retrained, on all training images."""
-    images = "ann_file='" + HERE + "/lists/train.txt'" if isinstance(data, SemanticData) else 'indices={{_base_.train_images}}'
+    images = (
+        "ann_file='" + HERE + "/lists/train.txt'"
+        if isinstance(data, SemanticData)
+        else 'indices={{_base_.train_images}}'
+    )
     steps = text.lengths.subnet_steps
-    return f"""# The training of one chosen network from scratch: {steps} steps on all training images. The search puts an architecture in.
+    return f"""# The training of one chosen network from scratch: {steps} steps on all training images.
+# The search puts an architecture in.
 _base_ = {_bases(data, 'network')}
-{_model(data, text, f'base_channels={text.plan.space.base_channels}', steps)}train_dataloader = dict(dataset=dict({images}))
+{_model(data, text, f'base_channels={text.plan.space.base_channels}', steps)}\
+train_dataloader = dict(dataset=dict({images}))
 {_schedule(data, text, steps)}"""
 
 
@@ -198,9 +217,9 @@ def search(data: SemanticData | PanopticData, text: Text, latency_ms: float | No
     if isinstance(data, SemanticData):
         scored = f"ann_file='{HERE}/lists/select.txt', data_prefix={{{{_base_.train_images}}}}"
     else:
-        files = f'ann_file={data.train_file.ann_file!r}, data_prefix=dict(img={data.train_file.images!r}, seg={data.train_file.seg!r})'
-        scored = f'{files}, indices={{{{_base_.select_images}}}}'
-    return f"""# NSGA-II over the supernet: {lengths.candidates} candidates, scored on training images that its weights have not seen.
+        scored = f'{_files(data.train_file)}, indices={{{{_base_.select_images}}}}'
+    return f"""# NSGA-II over the supernet: {lengths.candidates} candidates, scored on training images that its weights
+# have not seen.
 _base_ = './supernet.py'
 train_dataloader = dict(  # recalibrates the batch norm
     batch_size={text.calibration_batch}, sampler=dict(type='DefaultSampler', shuffle=True){pipeline}
@@ -230,7 +249,12 @@ default_hooks = dict(checkpoint=None)
 def _bases(data: SemanticData | PanopticData, kind: str) -> list[str]:
     prefix = 'panoptic_' if isinstance(data, PanopticData) else ''
     model = {'supernet': f'hyctas_{prefix}supernet', 'network': 'hyctas_panoptic' if prefix else 'hyctas'}[kind]
-    return [f'./_base_/{prefix or "default_"}runtime.py', './data.py', f'./_base_/{model}.py', f'./_base_/{prefix}sgd_poly.py']
+    return [
+        f'./_base_/{prefix or "default_"}runtime.py',
+        './data.py',
+        f'./_base_/{model}.py',
+        f'./_base_/{prefix}sgd_poly.py',
+    ]
 
 
 def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int) -> str:
@@ -261,8 +285,12 @@ def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int)
 
 def _schedule(data: SemanticData | PanopticData, text: Text, steps: int) -> str:
     warm_up = max(1, min(100, steps // 10))
-    if isinstance(data, PanopticData):  # the centre loss has weight 200 and clips nearly every step of SGD: docs/results/nuclei.md
-        optimizer = "optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3), clip_grad=dict(max_norm=5.0))\n"
+    # the centre loss of panoptic networks has weight 200 and clips nearly every step of SGD: docs/results/nuclei.md
+    if isinstance(data, PanopticData):
+        optimizer = (
+            "optim_wrapper = dict(\n    _delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3), "
+            'clip_grad=dict(max_norm=5.0)\n)\n'
+        )
     else:
         optimizer = f'optim_wrapper = dict(optimizer=dict(lr={min(0.02, 0.02 * text.plan.batch / 8):g}))\n'
     return f"""max_iters = {steps}
@@ -277,12 +305,17 @@ default_hooks = dict(checkpoint=dict(interval={max(1, min(500, steps // 10))}))
 
 def _used(split: Split) -> str:
     """What the images are used for, as a comment."""
-    val = f'{len(split.val)} {"others are held out to" if split.val_held_out else "validation images"} judge the result only'
-    return f"""# {len(split.train)} training images, of which {len(split.select)} are held out to score candidates ({split.select_by});
-# {val}."""
+    val = 'others are held out to' if split.val_held_out else 'validation images'
+    return f"""# {len(split.train)} training images, of which {len(split.select)} are held out to score candidates
+# ({split.select_by}); {len(split.val)} {val} judge the result only."""
 
 
 def _wrapped(numbers: Sequence[int]) -> str:
     """A list of numbers over lines of 24."""
     lines = [', '.join(map(str, numbers[i : i + 24])) for i in range(0, len(numbers), 24)]
     return '[' + ',\n    '.join(lines) + ']'
+
+
+def _files(file: PanopticFile) -> str:
+    """Arguments that name a JSON, its images and its PNGs."""
+    return f'ann_file={file.ann_file!r}, data_prefix=dict(img={file.images!r}, seg={file.seg!r})'

@@ -14,7 +14,13 @@ from hyctas_mm.wizard.sizing import Machine, Plan
 
 CONFIGS, JOB = 'configs', 'job.json'
 SCHEDULES = ('_base_/schedules/common', '_base_/schedules/sgd_poly')
-SEMANTIC_BASES = ('default_runtime', '_base_/models/segmentor', '_base_/models/hyctas_supernet', '_base_/models/hyctas', *SCHEDULES)
+SEMANTIC_BASES = (
+    'default_runtime',
+    '_base_/models/segmentor',
+    '_base_/models/hyctas_supernet',
+    '_base_/models/hyctas',
+    *SCHEDULES,
+)
 PANOPTIC_BASES = (
     'panoptic_runtime',
     '_base_/models/panoptic_deeplab',
@@ -39,11 +45,20 @@ def check_free(work_dir: Path, overwrite: bool) -> None:
     if results:
         raise FolderInUse(f'{work_dir} holds results ({", ".join(results)}); choose another --work-dir, or delete it')
     if (work_dir / CONFIGS).exists() and not overwrite:
-        raise FolderInUse(f'{work_dir} holds configs; run them with tools/run_all.py {work_dir}, choose another --work-dir, or give --overwrite')
+        raise FolderInUse(
+            f'{work_dir} holds configs; run them with tools/run_all.py {work_dir}, choose another --work-dir, or give '
+            '--overwrite'
+        )
 
 
 def write_configs(
-    work_dir: Path, data: Data, plan: Plan, lengths: Lengths, machine: Machine, bases: Path, latency_ms: float | None = None
+    work_dir: Path,
+    data: Data,
+    plan: Plan,
+    lengths: Lengths,
+    machine: Machine,
+    bases: Path,
+    latency_ms: float | None = None,
 ) -> Path:
     """Writes ``supernet.py``, ``search.py``, ``subnet.py``, ``data.py`` and what they need.
 
@@ -65,7 +80,9 @@ def write_configs(
     for base in PANOPTIC_BASES if panoptic else SEMANTIC_BASES:
         shutil.copyfile(bases / f'{base}.py', folder / '_base_' / f'{Path(base).name}.py')
     one_size = data.sizes.one_size
-    text = texts.Text(plan, lengths, machine.workers, one_size, calibration_batch=max(2, min(16, len(data.split.fit) // 2)))
+    text = texts.Text(
+        plan, lengths, machine.workers, one_size, calibration_batch=max(2, min(16, len(data.split.fit) // 2))
+    )
     if isinstance(data, PanopticData):
         described = texts.panoptic_data(data, text)
     else:

@@ -18,7 +18,9 @@ LOW_LEVELS = ('none', 's4', 's4s8')
 
 
 def golden_file(name: str) -> Path:
-    """A golden file of this folder, or of the shared reference beside ``HYCTAS_DATA``; skips the test where it is in neither."""
+    """A golden file of this folder, or of the shared reference beside ``HYCTAS_DATA``; skips the test where it is in
+    neither.
+    """
     shared = Path('reference') / 'goldens'
     for folder in (HERE, Path(os.environ.get('HYCTAS_DATA', '')).parent / shared, HERE.parents[2] / 'shared' / shared):
         if (folder / name).is_file():
@@ -45,4 +47,6 @@ def assert_golden(ours: Tensor, golden: Any, what: str, tolerance: float = 1e-3)
     golden = torch.as_tensor(golden)
     assert ours.shape == golden.shape, f'{what}: {tuple(ours.shape)} is not {tuple(golden.shape)}'
     error = (ours - golden).abs().max().item()
-    assert error <= tolerance * golden.abs().max().item(), f'{what}: off by {error:.2e} of {golden.abs().max().item():.2e}'
+    assert error <= tolerance * golden.abs().max().item(), (
+        f'{what}: off by {error:.2e} of {golden.abs().max().item():.2e}'
+    )

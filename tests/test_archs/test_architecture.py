@@ -30,7 +30,9 @@ def test_id_does_not_change_between_versions() -> None:
 
 
 def test_output_strides_and_widths_of_features() -> None:
-    arch = Architecture((branch(('conv', 6), ('conv', 8, True), ('conv', 10), ('conv', 4, True), ('conv', 12)),), stem_width=8)
+    arch = Architecture(
+        (branch(('conv', 6), ('conv', 8, True), ('conv', 10), ('conv', 4, True), ('conv', 12)),), stem_width=8
+    )
     assert arch.output_strides == (32,)
     assert arch.feature_widths(0) == (6, 10, 12)
     first_down = Architecture((branch(('conv', 8, True), ('conv', 12)),), stem_width=8)
@@ -41,12 +43,16 @@ def test_shared_cells_of_the_published_l() -> None:
     arch = load_arch('hyctas-l')
     assert [arch.shared_prefix(i, j) for i, j in ((1, 0), (2, 0), (2, 1))] == [8, 4, 4]
     members = {p.name: p.branches for p in arch.cells}
-    assert members['3_0'] == (0, 1, 2) and members['7_0'] == (0, 1) and members['7_2'] == (2,) and members['8_1'] == (1,)
+    assert (
+        members['3_0'] == (0, 1, 2) and members['7_0'] == (0, 1) and members['7_2'] == (2,) and members['8_1'] == (1,)
+    )
     assert len(arch.cells) == 4 + 4 * 2 + 12 * 3
 
 
 def test_last_cell_is_never_shared() -> None:
-    arch = Architecture((branch(('conv', 6), ('conv', 12)), branch(('conv', 6), ('conv', 12), ('conv', 6, True), ('conv', 12))))
+    arch = Architecture(
+        (branch(('conv', 6), ('conv', 12)), branch(('conv', 6), ('conv', 12), ('conv', 6, True), ('conv', 12)))
+    )
     assert arch.shared_prefix(0, 1) == 1
 
 
@@ -72,7 +78,11 @@ def test_channels_round_half_to_even() -> None:
         (
             [
                 [dict(op='conv', width=6, down=True), dict(op='conv', width=6)],
-                [dict(op='attention', width=6, down=True), dict(op='conv', width=6, down=True), dict(op='conv', width=6)],
+                [
+                    dict(op='attention', width=6, down=True),
+                    dict(op='conv', width=6, down=True),
+                    dict(op='conv', width=6),
+                ],
             ],
             r'both go down at layer\(s\) \[0\]',
         ),

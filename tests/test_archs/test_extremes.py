@@ -63,7 +63,9 @@ def test_shrunk(space: SearchSpace, seed: int, share: float) -> None:
     assert all(cell.width == min(space.widths) for branch in least.branches for cell in branch[:-1])
     assert sum(map(len, least.branches)) <= sum(map(len, arch.branches))
     if 'skip' in space.ops:
-        assert all(len(branch) <= 4 for branch in least.branches), 'two to go down, one that another branch goes down at, and the last'
+        assert all(len(branch) <= 4 for branch in least.branches), (
+            'two to go down, one that another branch goes down at, and the last'
+        )
 
 
 def test_without_a_generator_all_is_fixed_and_every_op_is_in_the_largest() -> None:

@@ -79,7 +79,11 @@ def test_shifting_keeps_strides_and_counts(space: SearchSpace, seed: int) -> Non
         sources, targets = ({placed(*place) for place in places} for places in (lost, gained))
         assert Counter(p.stride_in for p in sources) == Counter(p.stride_in for p in targets)
         for target in targets:
-            same = [bool(set(target.branches) & set(source.branches)) for source in sources if source.stride_in == target.stride_in]
+            same = [
+                bool(set(target.branches) & set(source.branches))
+                for source in sources
+                if source.stride_in == target.stride_in
+            ]
             assert any(same) if shift is shift_attention_position else not all(same)
 
 
@@ -103,7 +107,11 @@ def branch(*ops: str, down: int | None = None) -> tuple[Cell, ...]:
         ((branch('attention', 'attention'),), 2, 'no attention has another position in its branch at the same stride'),
         ((branch('attention', 'conv', down=0),), 2, 'no attention has another position'),
         ((branch('attention', 'conv'),), 3, 'it has one branch only'),
-        ((branch('conv', 'conv'), branch('lite_conv', 'conv', 'attention', down=1)), 3, 'no attention has another branch at the same stride'),
+        (
+            (branch('conv', 'conv'), branch('lite_conv', 'conv', 'attention', down=1)),
+            3,
+            'no attention has another branch at the same stride',
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(branches: tuple, index: int, note: str) -> None:
@@ -132,7 +140,12 @@ def test_spaces_with_other_ops() -> None:
     lite = attention_to_conv(arch, space).arch
     assert lite is not None and {c.op for c in lite.branches[0]} == {'lite_conv'}
     assert attention_to_conv(arch, SearchSpace(ops=('attention',))).note == 'the search space has no op but attention'
-    notes = [v.note for v in perturbations(Architecture((branch('conv', 'conv'),)), np.random.default_rng(0), SearchSpace(ops=('conv',)))]
+    notes = [
+        v.note
+        for v in perturbations(
+            Architecture((branch('conv', 'conv'),)), np.random.default_rng(0), SearchSpace(ops=('conv',))
+        )
+    ]
     assert notes[1].startswith('not in the search space: branch 0 has 2 cells')
 
 

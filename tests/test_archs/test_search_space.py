@@ -14,7 +14,9 @@ from hyctas_mm.archs import Architecture, ArchitectureError, Cell, Gate, SearchS
 spaces = st.builds(
     SearchSpace,
     layers=st.integers(4, 20),
-    ops=st.sampled_from([('skip', 'conv', 'lite_conv', 'lite_conv_2x', 'attention'), ('conv', 'attention'), ('skip', 'lite_conv')]),
+    ops=st.sampled_from(
+        [('skip', 'conv', 'lite_conv', 'lite_conv_2x', 'attention'), ('conv', 'attention'), ('skip', 'lite_conv')]
+    ),
     widths=st.sampled_from([(4, 6, 8, 10, 12), (12,), (3, 9)]),
     max_branches=st.integers(1, 3),
     stem_widths=st.sampled_from([(12,), (4, 8)]),
@@ -120,7 +122,9 @@ def test_size_with_gates_is_exact() -> None:
         tuple(Cell('conv', w, n in places) for n, w in enumerate((*widths, 12)))
         for length in range(1, 5)
         for widths in itertools.product((6, 12), repeat=length - 1)
-        for places in itertools.chain.from_iterable(itertools.combinations(range(length - 1), downs) for downs in (0, 1, 2))
+        for places in itertools.chain.from_iterable(
+            itertools.combinations(range(length - 1), downs) for downs in (0, 1, 2)
+        )
     ]
     by_downs = [[c for c in chains if sum(cell.down for cell in c) == downs] for downs in (0, 1, 2)]
     plain, space = SearchSpace(**small), SearchSpace(**small, nodes=True)

@@ -32,7 +32,12 @@ class Labels(torch.utils.data.Dataset):
         return 1
 
     def __getitem__(self, index: int) -> Any:
-        sample = dict(img=torch.zeros(4, 4, 3).numpy(), gt_seg_map=torch.full((4, 4), 9).numpy(), img_path='a.jpg', seg_map_path='a.png')
+        sample = dict(
+            img=torch.zeros(4, 4, 3).numpy(),
+            gt_seg_map=torch.full((4, 4), 9).numpy(),
+            img_path='a.jpg',
+            seg_map_path='a.png',
+        )
         return TRANSFORMS.build(dict(type='CheckLabels', num_classes=7))(sample)
 
 
@@ -44,7 +49,9 @@ def caught(function: Any, *args: Any) -> Exception:
 
 
 def test_what_this_project_refuses_is_a_mistake() -> None:
-    assert mistake(caught(SearchSpace.from_dict, dict(layers=40))) == ['search_space: layers=40; expected a whole number 4..20']
+    assert mistake(caught(SearchSpace.from_dict, dict(layers=40))) == [
+        'search_space: layers=40; expected a whole number 4..20'
+    ]
     (told,) = mistake(caught(build_op, 'nope', 4, 4, False, dict(type='BN'))) or ['']
     assert told.startswith("no op 'nope' is registered")  # of a KeyError the text, not its repr
 
@@ -54,12 +61,20 @@ def test_errors_are_also_pythons_own(kind: type[HyctasError]) -> None:
     """And reach another process whole."""
     (own,) = set(kind.__bases__) - {HyctasError}
     error = pickle.loads(pickle.dumps(kind('what is wrong')))
-    assert type(error) is kind and isinstance(error, own) and mistake(error) == ['what is wrong'] and mistake(own('what is wrong')) is None
+    assert (
+        type(error) is kind
+        and isinstance(error, own)
+        and mistake(error) == ['what is wrong']
+        and mistake(own('what is wrong')) is None
+    )
 
 
 def refusals() -> Iterator[tuple[str, str]]:
     """Where the package and the tools raise an exception of Python's own that has a counterpart in hyctas_mm.errors."""
-    builtin = {base.__name__ for kind in HyctasError.__subclasses__() for base in kind.__bases__} - {'HyctasError', 'RuntimeError'}
+    builtin = {base.__name__ for kind in HyctasError.__subclasses__() for base in kind.__bases__} - {
+        'HyctasError',
+        'RuntimeError',
+    }
     for path in [*(ROOT / 'hyctas_mm').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             kind = getattr(getattr(node, 'exc', None), 'func', None)
@@ -78,7 +93,9 @@ def test_what_a_data_loaders_process_refuses_is_a_mistake() -> None:
 
 
 def test_what_the_machine_refuses_is_a_mistake() -> None:
-    assert mistake(PermissionError(errno.EACCES, 'Permission denied', 'out.pth')) == ["[Errno 13] Permission denied: 'out.pth'"]
+    assert mistake(PermissionError(errno.EACCES, 'Permission denied', 'out.pth')) == [
+        "[Errno 13] Permission denied: 'out.pth'"
+    ]
     assert mistake(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) is not None
 
 
@@ -86,12 +103,16 @@ def test_the_same_errors_from_elsewhere_are_bugs() -> None:
     assert mistake(caught(torch.zeros(2, 3).reshape, 5)) is None
     assert mistake(caught(lambda: int('x'))) is None
     assert mistake(caught(lambda: torch.cat([]))) is None
-    assert mistake(caught(Architecture.from_dict, dict(branches=[[dict(op='conv', width=12)]], head_width=[]))) is not None
+    assert (
+        mistake(caught(Architecture.from_dict, dict(branches=[[dict(op='conv', width=12)]], head_width=[]))) is not None
+    )
     assert mistake(caught(lambda: SearchSpace().sample(None))) is None  # type: ignore[arg-type]
     assert mistake(NotImplementedError('never raised')) is None
 
 
-def test_a_bug_is_raised_again_and_a_mistake_where_it_is_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_raised_again_and_a_mistake_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     @tells_mistakes
     def main(layers: int) -> None:
         SearchSpace(layers=12 // layers)
@@ -111,11 +132,20 @@ def test_problems_of_data_are_told_one_by_one(capsys: pytest.CaptureFixture[str]
         check.look_at_size(tmp_path / name)
     assert tell(caught(check.finish)) == 2
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2 and all(line.startswith('error: image ') and line.endswith('replace or remove it') for line in said)
+    assert len(said) == 2 and all(
+        line.startswith('error: image ') and line.endswith('replace or remove it') for line in said
+    )
 
 
 def test_a_tool_tells_a_mistake_in_one_line(toy_root: Path, tmp_path: Path) -> None:
-    options = ('--data-root', toy_root, '--work-dir', tmp_path, '--cfg-options', 'train_dataloader.dataset.img_suffix=.webp')
+    options = (
+        '--data-root',
+        toy_root,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'train_dataloader.dataset.img_suffix=.webp',
+    )
     command = [sys.executable, 'tools/train.py', CONFIGS / 'toy_streets_supernet.py', *options]
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600)
     told = [line for line in done.stderr.splitlines() if line.startswith('error: ')]
@@ -127,4 +157,10 @@ def test_a_tool_lets_a_bug_through(toy_root: Path, tmp_path: Path, monkeypatch: 
     """A wrong type in a config: mmengine's words, and where they come from."""
     config('supernet', toy_root, tmp_path).dump(str(tmp_path / 'config.py'))
     with pytest.raises(KeyError, match='Nope is not in the mmseg::model registry'):
-        run_script(monkeypatch, 'tools/train.py', tmp_path / 'config.py', '--cfg-options', 'model.decode_head.loss_decode.type=Nope')
+        run_script(
+            monkeypatch,
+            'tools/train.py',
+            tmp_path / 'config.py',
+            '--cfg-options',
+            'model.decode_head.loss_decode.type=Nope',
+        )

@@ -47,9 +47,13 @@ def test_parts_cover_the_network() -> None:
     assert len(ops) == len(load_arch('hyctas-s').cells)
 
 
-def test_table_measures_each_part_once_and_keeps_it(tmp_path: Path, wide_space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_measures_each_part_once_and_keeps_it(
+    tmp_path: Path, wide_space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs = []
-    monkeypatch.setattr(LatencyTable, '_measure', lambda self, model, parts, new: runs.append(new) or {p.key: 1.0 for p in parts})
+    monkeypatch.setattr(
+        LatencyTable, '_measure', lambda self, model, parts, new: runs.append(new) or {p.key: 1.0 for p in parts}
+    )
     path = tmp_path / 'table.json'
     costs = CandidateCosts(supernet_cfg(), (1, 3, 32, 64), LatencyTable(path, CPU, (1, 3, 32, 64)))
     archs = [wide_space.sample(np.random.default_rng(i)) for i in range(5)]
@@ -71,9 +75,15 @@ def test_a_prediction_is_the_parts_and_a_constant_between_them(tmp_path: Path, w
     assert table.predict(model) == pytest.approx(2.25 * len(parts))
 
 
-def test_a_table_is_filled_until_new_parts_are_rare(tmp_path: Path, wide_space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_filled_until_new_parts_are_rare(
+    tmp_path: Path, wide_space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = itertools.count(9, -1)  # each measurement is quieter than the last
-    monkeypatch.setattr(LatencyTable, '_measure', lambda self, model, parts, new: dict.fromkeys((p.key for p in parts), float(next(clock))))
+    monkeypatch.setattr(
+        LatencyTable,
+        '_measure',
+        lambda self, model, parts, new: dict.fromkeys((p.key for p in parts), float(next(clock))),
+    )
     table = LatencyTable(tmp_path / 't.json', CPU, (1, 3, 32, 64))
     model = shipped_network(supernet_cfg(), wide_space.sample(np.random.default_rng(0)))
     steps = list(table.fill(itertools.repeat(model), rounds=2, window=3))
@@ -85,7 +95,9 @@ def test_a_table_is_filled_until_new_parts_are_rare(tmp_path: Path, wide_space: 
 def test_a_part_of_several_networks_is_their_median(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nets = [nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, size, 3)) for size in (1, 2, 3)]
     rounds = iter([1.0, 5.0, 9.0, 2.0, 4.0, 9.0])  # quietest of the three networks: 1, 4, 9
-    monkeypatch.setattr(LatencyTable, '_measure', lambda self, model, parts, new: dict.fromkeys((p.key for p in parts), next(rounds)))
+    monkeypatch.setattr(
+        LatencyTable, '_measure', lambda self, model, parts, new: dict.fromkeys((p.key for p in parts), next(rounds))
+    )
     table = LatencyTable(tmp_path / 't.json', CPU, (1, 3, 16, 16))
     assert list(table.fill(nets, rounds=2)) == [(2, 2), (2, 1), (2, 1)]
     assert sorted(table.parts.values()) == [1.0, 4.0, 4.0, 9.0]

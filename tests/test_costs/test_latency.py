@@ -32,7 +32,9 @@ def test_measurements_are_ordered_and_positive() -> None:
 
 def test_rounds_visit_all_calls_in_turn() -> None:
     visits: list[str] = []
-    times = measure_interleaved([lambda: visits.append('a'), lambda: visits.append('b')], CPU, seconds=0.0, rounds=5, warmup_seconds=0.0)
+    times = measure_interleaved(
+        [lambda: visits.append('a'), lambda: visits.append('b')], CPU, seconds=0.0, rounds=5, warmup_seconds=0.0
+    )
     assert [len(t) for t in times] == [5, 5] and all(len(r) == 1 for t in times for r in t)
     assert [name for name, _ in itertools.groupby(visits)] == ['a', 'b'] * 6
 
@@ -69,7 +71,7 @@ def test_the_processor_clock_is_for_one_thread() -> None:
         Stopwatch(CPU, 'sun')
 
 
-# Backends -------------------------------------------------------------------------------------------------------------------------
+# Backends -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('backend', ['eager', 'channels_last', pytest.param('compile', marks=compiles)])
@@ -92,7 +94,9 @@ def test_onnxruntime_runs_the_network() -> None:
 
 def test_backends_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = small_net(), torch.rand(1, 3, 8, 8)
-    with pytest.raises(ValueError, match="backend 'tensorrt'; expected one of eager, channels_last, compile, cudagraph, onnxruntime"):
+    with pytest.raises(
+        ValueError, match="backend 'tensorrt'; expected one of eager, channels_last, compile, cudagraph, onnxruntime"
+    ):
         prepare_call(net, x, 'tensorrt')
     with pytest.raises(ValueError, match="backend 'cudagraph' records the kernels of a GPU; here the device is cpu"):
         prepare_call(net, x, 'cudagraph')
@@ -108,7 +112,7 @@ def test_backends_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch) ->
         prepare_call(net, x, 'onnxruntime')
 
 
-# Checking a table -----------------------------------------------------------------------------------------------------------------
+# Checking a table -----------------------------------------------------------------------------------------------------
 
 
 def test_what_a_check_says() -> None:
@@ -119,12 +123,18 @@ def test_what_a_check_says() -> None:
     assert found['spearman'] == pytest.approx(1) and found['kendall'] == pytest.approx(1)
     assert found['drift'] == pytest.approx((1 + 1 / 1.1) / 2)
     swapped = TableCheck((1.0, 3.0, 2.0), ((1.0, 1.0), (2.0, 2.0), (3.0, 3.0))).summary()
-    assert swapped['spearman'] == pytest.approx(0.5) and swapped['kendall'] == pytest.approx(1 / 3) and swapped['noise'] == 0
+    assert (
+        swapped['spearman'] == pytest.approx(0.5)
+        and swapped['kendall'] == pytest.approx(1 / 3)
+        and swapped['noise'] == 0
+    )
 
 
 def test_a_machine_that_became_faster_is_drift() -> None:
     found = TableCheck((1.0, 2.0, 3.0), ((0.5, 0.6), (1.0, 1.2), (1.5, 1.8))).summary()
-    assert found['median_error'] == pytest.approx(1) and found['drift'] == 0.5 and found['median_error_beyond_drift'] == 0
+    assert (
+        found['median_error'] == pytest.approx(1) and found['drift'] == 0.5 and found['median_error_beyond_drift'] == 0
+    )
 
 
 def test_a_check_measures_whole_networks(tmp_path: Path) -> None:

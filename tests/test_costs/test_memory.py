@@ -36,7 +36,8 @@ def test_every_byte_of_a_small_network() -> None:
     found = predict_training_memory(net, partial(mean_of, shape=(2, 3, 32, 64)), 'cpu')
     params = sum(p.numel() for p in net.parameters()) * 4
     assert (found.weights, found.optimizer) == (params, params)
-    # alive when the second convolution goes back: batch, two maps of 32 channels, the output's gradient expanded, the map's and weight gradients
+    # alive when the second convolution goes back: batch, two maps of 32 channels, the output's gradient expanded, the
+    # map's and weight gradients
     second = sum(p.numel() for p in net[2].parameters()) * 4
     assert found.step == pytest.approx((3 + 32 + 32 + 8 + 32) * n * 4 + second, rel=0.08)
     assert found.total_gb == (found.weights + found.optimizer + found.step) / 1e9
@@ -83,20 +84,25 @@ def test_fused_attention_saves_what_the_cpu_kernel_saves() -> None:
 def test_attention_of_narrow_keys_is_widened_as_cuda_kernels_ask(device_type: str, widths: list[int]) -> None:
     q, k, v = (torch.zeros(1, 1, 10, width, device='meta', requires_grad=True) for width in (3, 3, 20))
     shapes: list[int] = []
-    with FusedAttention(device_type), torch.autograd.graph.saved_tensors_hooks(lambda t: shapes.append(t.shape[-1]) or t, lambda t: t):
+    with (
+        FusedAttention(device_type),
+        torch.autograd.graph.saved_tensors_hooks(lambda t: shapes.append(t.shape[-1]) or t, lambda t: t),
+    ):
         out = F.scaled_dot_product_attention(q, k, v)
     out.sum().backward()
     assert out.shape == v.shape and shapes[:4] == widths
     assert q.grad.shape == q.shape and k.grad.shape == k.shape and v.grad.shape == v.shape
 
 
-# As a cost of candidates ----------------------------------------------------------------------------------------------------------
+# As a cost of candidates ----------------------------------------------------------------------------------------------
 
 
 def test_candidates_have_it_where_it_is_asked_for(wide_space: SearchSpace) -> None:
     arch = wide_space.sample(np.random.default_rng(0), 3)
     without = CandidateCosts(supernet_cfg(), (1, 3, 32, 64))(arch)
-    small, large = (CandidateCosts(supernet_cfg(), (1, 3, 32, 64), memory_input=(batch, (64, 128)))(arch) for batch in (2, 8))
+    small, large = (
+        CandidateCosts(supernet_cfg(), (1, 3, 32, 64), memory_input=(batch, (64, 128)))(arch) for batch in (2, 8)
+    )
     assert set(without) == {'params_m', 'macs_g'} and set(small) == {*without, 'memory_gb'}
     assert 0 < small['memory_gb'] < large['memory_gb'] < 4 * small['memory_gb']
 
@@ -144,7 +150,7 @@ def test_networks_without_labels_are_refused() -> None:
         training_network(dict(type='ResNet', depth=18), 'mmseg')
 
 
-# Measuring ------------------------------------------------------------------------------------------------------------------------
+# Measuring ------------------------------------------------------------------------------------------------------------
 
 
 def allocate(megabytes: int) -> int | None:

@@ -1,4 +1,6 @@
-"""Small panoptic data made on the spot: scenes of rectangles, and data sets in the file formats of COCO and Cityscapes."""
+"""Small panoptic data made on the spot: scenes of rectangles, and data sets in the file formats of COCO and
+Cityscapes.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,26 @@ CATEGORIES = [
 CLASSES = ('cat', 'dog', 'sky', 'grass')
 
 TRAIN_ID_NAMES = (
-    'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light', 'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider',
-    'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle',
-)  # fmt: skip
+    'road',
+    'sidewalk',
+    'building',
+    'wall',
+    'fence',
+    'pole',
+    'traffic light',
+    'traffic sign',
+    'vegetation',
+    'terrain',
+    'sky',
+    'person',
+    'rider',
+    'car',
+    'truck',
+    'bus',
+    'train',
+    'motorcycle',
+    'bicycle',
+)
 
 
 def segment(ident: int, category: int, is_thing: bool = True, iscrowd: bool = False) -> Segment:
@@ -39,7 +58,9 @@ def segment(ident: int, category: int, is_thing: bool = True, iscrowd: bool = Fa
 
 
 def random_scene(rng: np.random.Generator, hw: tuple[int, int], things: int) -> tuple[NDArray[np.int32], list[Segment]]:
-    """Rectangles of 2 thing classes over 2 stuff classes with some void and perhaps a crowd: ids (H, W) and the segments that are visible."""
+    """Rectangles of 2 thing classes over 2 stuff classes with some void and perhaps a crowd: ids (H, W) and the
+    segments that are visible.
+    """
     ids = np.zeros(hw, np.int32)
     ids[1:, : hw[1] // 2], ids[1:, hw[1] // 2 :] = 255, 256
     known = {255: segment(255, 2, False), 256: segment(256, 3, False)}
@@ -51,7 +72,9 @@ def random_scene(rng: np.random.Generator, hw: tuple[int, int], things: int) -> 
     return ids, [known[ident] for ident in np.unique(ids).tolist() if ident]
 
 
-def write_coco(root: Path, maps: Sequence[NDArray[np.int32]], infos: Sequence[list[Segment]], split: str = 'val') -> dict[str, Any]:
+def write_coco(
+    root: Path, maps: Sequence[NDArray[np.int32]], infos: Sequence[list[Segment]], split: str = 'val'
+) -> dict[str, Any]:
     """Writes images, PNGs and JSON, the segments' categories by the names in CLASSES; returns the JSON's content."""
     id_of_name = {category['name']: category['id'] for category in CATEGORIES}
     images, annotations = [], []
@@ -61,10 +84,19 @@ def write_coco(root: Path, maps: Sequence[NDArray[np.int32]], infos: Sequence[li
         height, width = ids.shape
         images.append(dict(id=index, file_name=f'{index:04d}.jpg', height=height, width=width))
         raw = [
-            dict(id=s['id'], category_id=id_of_name[CLASSES[s['category']]], iscrowd=int(s['iscrowd']), bbox=[0, 0, 2, 2], area=4) for s in segments
+            dict(
+                id=s['id'],
+                category_id=id_of_name[CLASSES[s['category']]],
+                iscrowd=int(s['iscrowd']),
+                bbox=[0, 0, 2, 2],
+                area=4,
+            )
+            for s in segments
         ]
         annotations.append(dict(image_id=index, file_name=f'map_{index}.png', segments_info=raw))
-        cv2.imwrite(str(root / 'images' / f'{index:04d}.jpg'), np.full((height, width), 40 * index, np.uint8))  # grey, as some of COCO are
+        cv2.imwrite(
+            str(root / 'images' / f'{index:04d}.jpg'), np.full((height, width), 40 * index, np.uint8)
+        )  # grey, as some of COCO are
         cv2.imwrite(str(root / f'panoptic_{split}' / f'map_{index}.png'), rgb_from_ids(ids)[..., ::-1])
     content = dict(images=images, annotations=annotations, categories=CATEGORIES)
     (root / f'panoptic_{split}.json').write_text(json.dumps(content))
@@ -90,7 +122,9 @@ def write_cityscapes(root: Path, split: str = 'val') -> None:
         images.append(dict(id=stem, width=ids.shape[1], height=ids.shape[0], file_name=image))
         annotations.append(dict(image_id=stem, file_name=png, segments_info=segments))
         cv2.imwrite(str(root / 'gtFine' / name / png), rgb_from_ids(ids)[..., ::-1])
-    (root / 'gtFine' / f'{name}.json').write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))
+    (root / 'gtFine' / f'{name}.json').write_text(
+        json.dumps(dict(images=images, annotations=annotations, categories=categories))
+    )
 
 
 def perfect_logits(maps: TargetMaps, num_classes: int) -> torch.Tensor:

@@ -13,7 +13,14 @@ from mmengine.registry import DATASETS
 from hyctas_mm.datasets.panoptic import ADE20KPanoptic, CityscapesPanoptic, PanopticDataset, toy_streets_panoptic
 from hyctas_mm.datasets.panoptic.toy_streets_panoptic import CATEGORIES as TOY_CATEGORIES
 from hyctas_mm.datasets.panoptic.toy_streets_panoptic import describe_segments
-from tests.test_datasets.panoptic_fixtures import CATEGORIES, CLASSES, random_scene, segment, write_cityscapes, write_coco
+from tests.test_datasets.panoptic_fixtures import (
+    CATEGORIES,
+    CLASSES,
+    random_scene,
+    segment,
+    write_cityscapes,
+    write_coco,
+)
 
 Content = dict[str, Any]
 
@@ -27,13 +34,19 @@ def content(tmp_path: Path) -> Content:
 def load(root: Path, content: Content | None = None, cls: type = PanopticDataset, **options: Any) -> PanopticDataset:
     if content is not None:
         (root / 'panoptic_val.json').write_text(json.dumps(content))
-    options = dict(ann_file='panoptic_val.json', data_prefix=dict(img='images', seg='panoptic_val'), pipeline=[]) | options
+    options = (
+        dict(ann_file='panoptic_val.json', data_prefix=dict(img='images', seg='panoptic_val'), pipeline=[]) | options
+    )
     return cls(data_root=str(root), **options)
 
 
 def test_classes_come_from_the_file_things_first(tmp_path: Path, content: Content) -> None:
     meta = load(tmp_path).metainfo
-    assert meta['classes'] == CLASSES and meta['thing_classes'] == ('cat', 'dog') and meta['stuff_classes'] == ('sky', 'grass')
+    assert (
+        meta['classes'] == CLASSES
+        and meta['thing_classes'] == ('cat', 'dog')
+        and meta['stuff_classes'] == ('sky', 'grass')
+    )
     assert [list(colour) for colour in meta['palette']] == [[4, 5, 6], [10, 11, 12], [1, 2, 3], [7, 8, 9]]
 
 
@@ -114,16 +127,30 @@ def no_segments(content: Content) -> None:
     [
         (drop_image, ValueError, '1 annotations without an image, e.g. 2, among 2 images'),
         (drop_annotation, ValueError, '1 images without an annotation, e.g. 0, among 3 images'),
-        (unknown_category, ValueError, r"category ids \[77\], e.g. in image 1; expected ids of the file's 4 categories"),
+        (
+            unknown_category,
+            ValueError,
+            r"category ids \[77\], e.g. in image 1; expected ids of the file's 4 categories",
+        ),
         (repeated_id, ValueError, 'image 1 has segment ids .* expected distinct'),
         (zero_id, ValueError, r'image 2 has segment ids \[0, .*0 is void'),
         (same_names, ValueError, r"categories share the name \['cat'\]"),
-        (other_images, FileNotFoundError, r"2 of 3 image files of .* are missing, e.g. .*train_0000.jpg; check data_prefix\['img'\].*same split"),
-        (other_pngs, FileNotFoundError, r"1 of 3 PNG files of .* are missing, e.g. .*elsewhere.png; check data_prefix\['seg'\]"),
+        (
+            other_images,
+            FileNotFoundError,
+            r"2 of 3 image files of .* are missing, e.g. .*train_0000.jpg; check data_prefix\['img'\].*same split",
+        ),
+        (
+            other_pngs,
+            FileNotFoundError,
+            r"1 of 3 PNG files of .* are missing, e.g. .*elsewhere.png; check data_prefix\['seg'\]",
+        ),
         (no_segments, ValueError, r"has no \['annotations'\]; expected a COCO-panoptic JSON"),
     ],
 )
-def test_broken_files_are_refused(tmp_path: Path, content: Content, change: Callable[[Content], None], error: type[Exception], message: str) -> None:
+def test_broken_files_are_refused(
+    tmp_path: Path, content: Content, change: Callable[[Content], None], error: type[Exception], message: str
+) -> None:
     change(content)
     with pytest.raises(error, match=message):
         load(tmp_path, content)
@@ -132,8 +159,14 @@ def test_broken_files_are_refused(tmp_path: Path, content: Content, change: Call
 @pytest.mark.parametrize(
     ('metainfo', 'message'),
     [
-        (dict(classes=('cat', 'dog', 'sky')), r"category ids 12 \('grass'\) are absent from metainfo\['classes'\] \(3 names\)"),
-        (dict(classes=('sky', 'cat', 'dog', 'grass')), r"begins with \('sky', .*expected all things first: \('cat', 'dog'\)"),
+        (
+            dict(classes=('cat', 'dog', 'sky')),
+            r"category ids 12 \('grass'\) are absent from metainfo\['classes'\] \(3 names\)",
+        ),
+        (
+            dict(classes=('sky', 'cat', 'dog', 'grass')),
+            r"begins with \('sky', .*expected all things first: \('cat', 'dog'\)",
+        ),
         (dict(classes=CLASSES, thing_classes=('cat',)), r"'isthing' of \['dog'\] contradicts"),
     ],
 )
@@ -168,17 +201,24 @@ def test_cityscapes_layout(tmp_path: Path) -> None:
     root = toy_streets_panoptic(tmp_path, num_train=0, num_val=2, height=48, width=96)
     write_cityscapes(root)
     name = 'gtFine/cityscapes_panoptic_val_trainId'
-    dataset = load(root, cls=CityscapesPanoptic, ann_file=f'{name}.json', data_prefix=dict(img='leftImg8bit/val', seg=name))
+    dataset = load(
+        root, cls=CityscapesPanoptic, ann_file=f'{name}.json', data_prefix=dict(img='leftImg8bit/val', seg=name)
+    )
     sample = dataset[1]
     assert sample['img_path'].endswith('leftImg8bit/val/toyhaven/toyhaven_000001_000019_leftImg8bit.png')
     assert sample['img_id'] == 'toyhaven_000001_000019'
     toy = load(root, data_prefix=dict(img='leftImg8bit/val', seg='panoptic_val'))
     assert described(dataset) == described(toy) and described(dataset)[0]
-    assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 19 and len(dataset.metainfo['thing_classes']) == 8
+    assert (
+        len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 19
+        and len(dataset.metainfo['thing_classes']) == 8
+    )
     content = json.loads((root / f'{name}.json').read_text())
     content['images'][0]['file_name'] = 'toyhaven_000000_000019.png'
     (root / 'other.json').write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"file_name 'toyhaven_000000_000019.png' does not end in '_gtFine_leftImg8bit.png'"):
+    with pytest.raises(
+        ValueError, match=r"file_name 'toyhaven_000000_000019.png' does not end in '_gtFine_leftImg8bit.png'"
+    ):
         load(root, cls=CityscapesPanoptic, ann_file='other.json', data_prefix=dict(img='leftImg8bit/val', seg=name))
 
 
@@ -186,7 +226,9 @@ def test_ade20k_as_mmdet_converts_it(tmp_path: Path) -> None:
     meta = ADE20KPanopticDataset.METAINFO
     ids = np.array([[5, 6]], np.int32)
     content = write_coco(tmp_path, [ids], [[segment(5, 0), segment(6, 3, False)]])
-    content['categories'] = [dict(id=i, name=name, isthing=int(i < 100), color=[i, 0, 0]) for i, name in enumerate(meta['classes'])]
+    content['categories'] = [
+        dict(id=i, name=name, isthing=int(i < 100), color=[i, 0, 0]) for i, name in enumerate(meta['classes'])
+    ]
     for raw, category in zip(content['annotations'][0]['segments_info'], (12, 149)):
         raw['category_id'] = category
     content['annotations'][0]['file_name'] = 'map_0.jpg'  # older converters give the image's name
@@ -207,7 +249,9 @@ def test_official_coco_names_serve() -> None:
 def test_toy_streets(tmp_path: Path) -> None:
     root = toy_streets_panoptic(tmp_path, num_train=3, num_val=1, height=48, width=96)
     for split, count in (('train', 3), ('val', 1)):
-        options = dict(ann_file=f'panoptic_{split}.json', data_prefix=dict(img=f'leftImg8bit/{split}', seg=f'panoptic_{split}'))
+        options = dict(
+            ann_file=f'panoptic_{split}.json', data_prefix=dict(img=f'leftImg8bit/{split}', seg=f'panoptic_{split}')
+        )
         dataset = load(root, **options)
         assert len(dataset) == count and dataset.metainfo['thing_classes'] == ('person', 'rider', 'car', 'bicycle')
         assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == len(TOY_CATEGORIES) == 11

@@ -13,17 +13,30 @@ import torch
 from mmdet.datasets import CocoPanopticDataset
 from numpy.typing import NDArray
 
-from hyctas_mm.datasets.panoptic import LoadPanoptic, PackPanopticInputs, PanopticDataset, PanopticTargets, TargetMaps, build_targets
+from hyctas_mm.datasets.panoptic import (
+    LoadPanoptic,
+    PackPanopticInputs,
+    PanopticDataset,
+    PanopticTargets,
+    TargetMaps,
+    build_targets,
+)
 from hyctas_mm.datasets.panoptic.segment_ids import ids_from_seg_map
 from hyctas_mm.evaluation import PanopticSums, TrueSegments, match_segments
 from hyctas_mm.models.post_processing import panoptic_from_maps
 from tests.test_datasets.panoptic_fixtures import perfect_logits
 
-SETS = [('nuclei_panoptic', 'panoptic', 2, 1), ('coco200_panoptic', 'panoptic27', 27, 12), ('coco200_panoptic', 'panoptic', 133, 80)]
+SETS = [
+    ('nuclei_panoptic', 'panoptic', 2, 1),
+    ('coco200_panoptic', 'panoptic27', 27, 12),
+    ('coco200_panoptic', 'panoptic', 133, 80),
+]
 IMAGES = 12
 
 
-def load(root: Path, name: str, prefix: str, pipeline: list[Any], split: str = 'val', **options: Any) -> PanopticDataset:
+def load(
+    root: Path, name: str, prefix: str, pipeline: list[Any], split: str = 'val', **options: Any
+) -> PanopticDataset:
     return PanopticDataset(
         data_root=str(root / name),
         ann_file=f'{prefix}_{split}.json',
@@ -37,12 +50,16 @@ def perfect_prediction(maps: TargetMaps, num_classes: int, num_things: int, **op
     """Segments from maps without any error; void and crowd are predicted as one more class, whose label says void."""
     known = TargetMaps(**dict(vars(maps), semantic=np.where(maps.semantic == 255, num_classes, maps.semantic)))
     logits = perfect_logits(known, num_classes + 1)
-    result = panoptic_from_maps(logits, torch.from_numpy(maps.center), torch.from_numpy(maps.offset), num_things=num_things, **options)
+    result = panoptic_from_maps(
+        logits, torch.from_numpy(maps.center), torch.from_numpy(maps.offset), num_things=num_things, **options
+    )
     return result.panoptic.numpy()
 
 
 @pytest.mark.parametrize(('name', 'prefix', 'num_classes', 'num_things'), SETS)
-def test_perfect_maps_reach_a_quality_of_99(real_data: Path, name: str, prefix: str, num_classes: int, num_things: int) -> None:
+def test_perfect_maps_reach_a_quality_of_99(
+    real_data: Path, name: str, prefix: str, num_classes: int, num_things: int
+) -> None:
     dataset = load(real_data, name, prefix, [LoadPanoptic()], indices=list(range(IMAGES)))
     assert len(dataset.metainfo['classes']) == num_classes and len(dataset.metainfo['thing_classes']) == num_things
     total = PanopticSums.zero(num_classes)
@@ -69,7 +86,9 @@ def test_training_pipeline(real_data: Path, name: str, prefix: str, num_classes:
         sample = packed['data_samples']
         maps, labels = sample.gt_panoptic_maps, sample.gt_sem_seg.sem_seg[0]
         assert packed['inputs'].shape == (3, 256, 256)
-        assert ((labels < num_classes) | (labels == 255)).all() and (labels[maps.offset_weight[0] == 1] < num_things).all()
+        assert ((labels < num_classes) | (labels == 255)).all() and (
+            labels[maps.offset_weight[0] == 1] < num_things
+        ).all()
         places = torch.stack(torch.meshgrid(torch.arange(256), torch.arange(256), indexing='ij')) + maps.offset
         pointed = places[:, maps.offset_weight[0] == 1].round().long()
         assert (maps.center[0, pointed[0], pointed[1]] > 0.9).all()

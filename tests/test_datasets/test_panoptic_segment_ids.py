@@ -16,7 +16,11 @@ from hyctas_mm.datasets.panoptic.segment_ids import (
     segment_numbers,
 )
 
-MAPS = arrays(np.int32, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.sampled_from([0, 1, 255, 256, 65535, 65536, 7_654_321, MAX_ID]))
+MAPS = arrays(
+    np.int32,
+    st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    elements=st.sampled_from([0, 1, 255, 256, 65535, 65536, 7_654_321, MAX_ID]),
+)
 
 
 @given(MAPS)

@@ -92,10 +92,17 @@ def test_touching_instances_of_one_class_stay_apart() -> None:
     assert maps.offset[1, 0, 5] < 0 < maps.offset[1, 0, 6]
 
 
-@pytest.mark.parametrize('segments', [[], [segment(9, 2, False)], [segment(9, 0, iscrowd=True)]], ids=['void', 'stuff', 'crowd'])
+@pytest.mark.parametrize(
+    'segments', [[], [segment(9, 2, False)], [segment(9, 0, iscrowd=True)]], ids=['void', 'stuff', 'crowd']
+)
 def test_images_without_instances(segments: list[dict[str, Any]]) -> None:
     maps = build_targets(np.full((6, 7), 9 if segments else 0, np.int32), segments)
-    assert not maps.center.any() and not maps.offset.any() and not maps.offset_weight.any() and (maps.semantic_weight == 1).all()
+    assert (
+        not maps.center.any()
+        and not maps.offset.any()
+        and not maps.offset_weight.any()
+        and (maps.semantic_weight == 1).all()
+    )
     assert (maps.center_weight == (1 if segments and not segments[0]['iscrowd'] else 0)).all()
 
 
@@ -109,7 +116,9 @@ def test_the_step_writes_labels_and_maps() -> None:
     results = PanopticTargets(sigma=3.0, small_area=9.0)(dict(gt_seg_map=seg_map_from_ids(ids), segments_info=segments))
     maps, expected = results['gt_panoptic_maps'], build_targets(ids, segments, 3.0, 9.0)
     assert isinstance(maps, TargetMaps) and results['gt_seg_map'] is maps.semantic
-    assert np.array_equal(maps.center, expected.center) and np.array_equal(maps.semantic_weight, expected.semantic_weight)
+    assert np.array_equal(maps.center, expected.center) and np.array_equal(
+        maps.semantic_weight, expected.semantic_weight
+    )
 
 
 @pytest.mark.parametrize('options', [dict(sigma=0), dict(small_weight=-1)])

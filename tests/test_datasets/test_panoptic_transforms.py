@@ -27,19 +27,35 @@ def drawn(ids: np.ndarray, folder: Path, segments: list[dict[str, Any]], **more:
     path = folder / 'map.png'
     cv2.imwrite(str(path), rgb_from_ids(ids)[..., ::-1])
     image = np.zeros((*ids.shape, 3), np.uint8)
-    return dict(img=image, img_path='a.jpg', seg_map_path=str(path), segments_info=segments, ori_shape=ids.shape, img_shape=ids.shape) | more
+    return (
+        dict(
+            img=image,
+            img_path='a.jpg',
+            seg_map_path=str(path),
+            segments_info=segments,
+            ori_shape=ids.shape,
+            img_shape=ids.shape,
+        )
+        | more
+    )
 
 
 def test_loads_ids_exactly(tmp_path: Path) -> None:
     ids, segments = random_scene(np.random.default_rng(0), (30, 40), 20)
     results = LoadPanoptic()(drawn(ids, tmp_path, segments))
     assert np.array_equal(ids_from_seg_map(results['gt_seg_map']), ids)
-    assert results['gt_seg_map'].dtype == np.int32 and results['gt_seg_map'].flags.c_contiguous and results['seg_fields'] == ['gt_seg_map']
+    assert (
+        results['gt_seg_map'].dtype == np.int32
+        and results['gt_seg_map'].flags.c_contiguous
+        and results['seg_fields'] == ['gt_seg_map']
+    )
 
 
 def test_ids_must_match(tmp_path: Path) -> None:
     ids = np.array([[0, 5, 255, 70_000]], np.int32)
-    with pytest.raises(ValueError, match=r'map.png: 2 segment ids are in the PNG but not in the JSON: \[255, 70000\].*strict=False'):
+    with pytest.raises(
+        ValueError, match=r'map.png: 2 segment ids are in the PNG but not in the JSON: \[255, 70000\].*strict=False'
+    ):
         LoadPanoptic()(drawn(ids, tmp_path, [segment(5, 0)]))
     four = [segment(ident, 0) for ident in (5, 8, 255, 70_000)]
     with pytest.raises(ValueError, match=r'1 segment ids are in the JSON but not in the PNG: \[8\]'):
@@ -100,17 +116,27 @@ def test_padding_is_void_even_where_255_is_a_segment(tmp_path: Path) -> None:
     assert (padded[:4, :4] == 255).all() and padded.sum() == 16 * 255
     results['gt_seg_map'] = padded = D.Pad(size=(6, 8), pad_val=dict(img=0, seg=255))(results)['gt_seg_map']
     maps = PanopticTargets()(results)['gt_panoptic_maps']
-    assert (maps.semantic[4:] == 255).all() and not maps.center_weight[0, 4:].any() and maps.center_weight[0, :4, :4].all()
+    assert (
+        (maps.semantic[4:] == 255).all() and not maps.center_weight[0, 4:].any() and maps.center_weight[0, :4, :4].all()
+    )
 
 
 def test_packs_targets() -> None:
     ids, segments = random_scene(np.random.default_rng(2), (20, 30), 5)
-    results = dict(img=np.random.rand(20, 30, 3).astype(np.float32), gt_seg_map=seg_map_from_ids(ids), segments_info=segments, flip=False)
+    results = dict(
+        img=np.random.rand(20, 30, 3).astype(np.float32),
+        gt_seg_map=seg_map_from_ids(ids),
+        segments_info=segments,
+        flip=False,
+    )
     results |= dict(img_path='a.jpg', img_id='a', ori_shape=(40, 60), img_shape=(20, 30), scale_factor=(0.5, 0.5))
     packed = PackPanopticInputs()(PanopticTargets()(results))
     sample = packed['data_samples']
     assert isinstance(sample, DetDataSample) and 'gt_panoptic_seg' not in sample
-    assert torch.equal(packed['inputs'], torch.from_numpy(results['img']).permute(2, 0, 1)) and packed['inputs'].is_contiguous()
+    assert (
+        torch.equal(packed['inputs'], torch.from_numpy(results['img']).permute(2, 0, 1))
+        and packed['inputs'].is_contiguous()
+    )
     assert sample.gt_sem_seg.sem_seg.shape == (1, 20, 30) and sample.gt_sem_seg.sem_seg.dtype == torch.int64
     channels = dict(center=1, offset=2, center_weight=1, offset_weight=1, semantic_weight=1)
     assert set(sample.gt_panoptic_maps.keys()) == set(channels)
@@ -118,7 +144,9 @@ def test_packs_targets() -> None:
         values = sample.gt_panoptic_maps.get(name)
         assert values.shape == (count, 20, 30) and values.dtype == torch.float32 and values.is_contiguous()
         assert np.array_equal(values, getattr(results['gt_panoptic_maps'], name))
-    assert sample.metainfo == {key: results[key] for key in ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip')}
+    assert sample.metainfo == {
+        key: results[key] for key in ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip')
+    }
 
 
 def test_packs_ids_and_grey_images() -> None:
@@ -128,7 +156,9 @@ def test_packs_ids_and_grey_images() -> None:
     sample = packed['data_samples']
     assert packed['inputs'].shape == (1, 10, 15)
     assert 'gt_sem_seg' not in sample and 'gt_panoptic_maps' not in sample
-    assert sample.gt_panoptic_seg.sem_seg.dtype == torch.int64 and np.array_equal(sample.gt_panoptic_seg.sem_seg, ids[None])
+    assert sample.gt_panoptic_seg.sem_seg.dtype == torch.int64 and np.array_equal(
+        sample.gt_panoptic_seg.sem_seg, ids[None]
+    )
     assert sample.gt_segments_info == segments and 'gt_segments_info' in sample.metainfo_keys()
     assert sample.to_dict()['gt_segments_info'] == segments  # what mmengine's evaluator hands to a metric
 
@@ -150,7 +180,9 @@ def test_pipelines_from_configs(tmp_path: Path) -> None:
     ]
     train = [*load, *geometry, dict(type='PanopticTargets', sigma=4), dict(type='PackPanopticInputs')]
     test = [load[0], dict(type='Resize', scale=(32, 32)), load[1], dict(type='PackPanopticInputs')]
-    options = dict(data_root=str(tmp_path), ann_file='panoptic_val.json', data_prefix=dict(img='images', seg='panoptic_val'))
+    options = dict(
+        data_root=str(tmp_path), ann_file='panoptic_val.json', data_prefix=dict(img='images', seg='panoptic_val')
+    )
     batch = pseudo_collate([PanopticDataset(**options, pipeline=train)[i] for i in range(3)])
     assert torch.stack(batch['inputs']).shape == (3, 3, 48, 48)
     assert all(sample.gt_panoptic_maps.shape == (48, 48) for sample in batch['data_samples'])

@@ -13,12 +13,19 @@ def make(root: Path, stems: list[str]) -> Path:
     for folder, suffix in (('images/train', '.jpg'), ('labels/train', '.png')):
         (root / folder).mkdir(parents=True, exist_ok=True)
         for stem in stems:
-            cv2.imwrite(str(root / folder / f'{stem}{suffix}'), np.zeros((20, 30, 3 if suffix == '.jpg' else 1), np.uint8))
+            cv2.imwrite(
+                str(root / folder / f'{stem}{suffix}'), np.zeros((20, 30, 3 if suffix == '.jpg' else 1), np.uint8)
+            )
     return root
 
 
 def dataset(root: Path, cls: type = IDDLiteDataset, **options):
-    return cls(data_root=str(root), data_prefix=dict(img_path='images/train', seg_map_path='labels/train'), pipeline=[], **options)
+    return cls(
+        data_root=str(root),
+        data_prefix=dict(img_path='images/train', seg_map_path='labels/train'),
+        pipeline=[],
+        **options,
+    )
 
 
 def test_parts_split_by_drive_and_share_nothing(tmp_path: Path) -> None:
@@ -33,7 +40,9 @@ def test_parts_split_by_drive_and_share_nothing(tmp_path: Path) -> None:
 
 def test_camvid_holds_its_clip_out(tmp_path: Path) -> None:
     root = make(tmp_path, ['0006R0_f1', '0016E5_2', '0001TP_3'])
-    assert [Path(s['img_path']).stem for s in dataset(root, CamVidDataset, part='select').load_data_list()] == ['0006R0_f1']
+    assert [Path(s['img_path']).stem for s in dataset(root, CamVidDataset, part='select').load_data_list()] == [
+        '0006R0_f1'
+    ]
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:

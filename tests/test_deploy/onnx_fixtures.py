@@ -22,7 +22,11 @@ ARCH = Architecture.from_dict(
     dict(
         branches=[
             [dict(op='conv', width=4), dict(op='conv', width=12)],
-            [dict(op='lite_conv', width=6, down=True), dict(op='attention', width=6, down=True), dict(op='lite_conv', width=12, down=False)],
+            [
+                dict(op='lite_conv', width=6, down=True),
+                dict(op='attention', width=6, down=True),
+                dict(op='lite_conv', width=12, down=False),
+            ],
         ],
         gates=[dict(layer=0, source=0, target=1), dict(layer=0, source=1, target=0)],
         format='hyctas_mm/arch-1',
@@ -32,12 +36,15 @@ ARCH = Architecture.from_dict(
         stem_width=6,
     )
 )
-"""Down to stride 32 by two kinds of ops, gates both ways to a branch at stride 8, attention in the backbone and in the head:
+"""Down to stride 32 by two kinds of ops, gates both ways to a branch at stride 8, attention in the backbone and in the
+head:
 all that depends on the size of the image."""
 
 
 def save(cfg: Config, folder: Path) -> tuple[Path, Path]:
-    """Config and checkpoint of a network with random weights, and statistics that make it answer differently from place to place."""
+    """Config and checkpoint of a network with random weights, and statistics that make it answer differently from
+    place to place.
+    """
     use_scope(cfg)
     torch.manual_seed(0)  # fixtures are made before the seed of their first test
     model = MODELS.build(cfg.model)

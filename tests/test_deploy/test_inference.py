@@ -88,7 +88,13 @@ def test_the_hook_changes_no_score(toy_root: Path, tmp_path: Path) -> None:
     for hooks in ([], [dict(type='FastInferenceHook')]):
         torch.manual_seed(0)
         runner = Runner.from_cfg(
-            config('subnet', toy_root, tmp_path / str(len(hooks)), custom_hooks=hooks, experiment_name=f'fast-{len(hooks)}-{tmp_path.name}')
+            config(
+                'subnet',
+                toy_root,
+                tmp_path / str(len(hooks)),
+                custom_hooks=hooks,
+                experiment_name=f'fast-{len(hooks)}-{tmp_path.name}',
+            )
         )
         scores.append(runner.test())
     assert scores[0] == scores[1]
@@ -96,6 +102,8 @@ def test_the_hook_changes_no_score(toy_root: Path, tmp_path: Path) -> None:
 
 def test_averaged_weights_are_not_swapped_into_a_fused_network(toy_root: Path, tmp_path: Path) -> None:
     hooks = [dict(type='FastInferenceHook'), dict(type='EMAHook')]
-    runner = Runner.from_cfg(config('subnet', toy_root, tmp_path, custom_hooks=hooks, experiment_name=f'fast-ema-{tmp_path.name}'))
+    runner = Runner.from_cfg(
+        config('subnet', toy_root, tmp_path, custom_hooks=hooks, experiment_name=f'fast-ema-{tmp_path.name}')
+    )
     with pytest.raises(ValueError, match='FastInferenceHook beside EMAHook'):
         runner.test()

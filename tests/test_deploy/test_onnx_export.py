@@ -87,10 +87,14 @@ def test_the_file_describes_itself(network: tuple[Path, Path], dynamic: OnnxNet)
 
 
 def test_what_a_size_must_be_is_said(dynamic: OnnxNet) -> None:
-    with pytest.raises(ValueError, match='an image of 63 x 200 pixels; the network takes heights and widths from 64 pixels up'):
+    with pytest.raises(
+        ValueError, match='an image of 63 x 200 pixels; the network takes heights and widths from 64 pixels up'
+    ):
         dynamic(np.zeros((63, 200, 3), np.uint8))
     fixed = NetDescription('semantic', (227, 320))
-    with pytest.raises(ValueError, match=r'an image of 320 x 227 pixels; the network takes 227 x 320 pixels \(height x width\)'):
+    with pytest.raises(
+        ValueError, match=r'an image of 320 x 227 pixels; the network takes 227 x 320 pixels \(height x width\)'
+    ):
         fixed.check_size(320, 227)
     with pytest.raises(ValueError, match='multiples of 32'):
         NetDescription('semantic', (64, 64), dynamic=('size',), multiple=32).check_size(96, 100)
@@ -105,7 +109,12 @@ def test_padding_is_what_mmseg_predicts_with() -> None:
         model.data_preprocessor = MODELS.build(dict(type='SegDataPreProcessor', **options))
         images = [torch.zeros(3, 30, 62)]
         padded = model.data_preprocessor(dict(inputs=images, data_samples=[SegDataSample()]))['inputs'].shape
-        assert pad_divisor(model) == divisor and tuple(padded) == (1, 3, -(-30 // divisor) * divisor, -(-62 // divisor) * divisor)
+        assert pad_divisor(model) == divisor and tuple(padded) == (
+            1,
+            3,
+            -(-30 // divisor) * divisor,
+            -(-62 // divisor) * divisor,
+        )
 
 
 @pytest.mark.parametrize(('layout', 'order'), [('nhwc', 'rgb'), ('nchw', 'bgr')])
@@ -149,7 +158,7 @@ def test_without_images_the_reason_is_told(network: tuple[Path, Path], tmp_path:
     assert result.path.is_file()
 
 
-# Layers that cannot be exported ------------------------------------------------------------------------------------------------------
+# Layers that cannot be exported ---------------------------------------------------------------------------------------
 
 
 class Untranslatable(nn.Module):
@@ -174,7 +183,10 @@ def around(layer: nn.Module) -> nn.Module:
 @pytest.mark.parametrize(
     ('layer', 'words'),
     [
-        (Untranslatable(), r'layer 1\.0 \(Untranslatable\) cannot be exported to ONNX: its operation aten\._linalg_svd'),
+        (
+            Untranslatable(),
+            r'layer 1\.0 \(Untranslatable\) cannot be exported to ONNX: its operation aten\._linalg_svd',
+        ),
         (Deciding(), r'layer 1\.0 \(Deciding\) cannot be exported to ONNX: Could not guard on data-dependent'),
     ],
 )
@@ -186,11 +198,15 @@ def test_the_layer_is_named(layer: nn.Module, words: str, tmp_path: Path) -> Non
 def test_a_layer_that_fixes_the_size_is_named(tmp_path: Path) -> None:
     net, image = around(Fixing()), torch.rand(1, 3, 8, 8)
     export_to_onnx(net, image, tmp_path / 'model.onnx')  # of one size it is possible
-    with pytest.raises(ValueError, match=r'layer 1\.0 \(Fixing\) cannot be exported to ONNX: it fixes the size of its input'):
+    with pytest.raises(
+        ValueError, match=r'layer 1\.0 \(Fixing\) cannot be exported to ONNX: it fixes the size of its input'
+    ):
         export_to_onnx(net, image, tmp_path / 'model.onnx', dynamic={2: torch.export.Dim('height', min=4)})
 
 
-def test_an_op_of_ones_own_that_cannot_be_exported_is_named(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_op_of_ones_own_that_cannot_be_exported_is_named(
+    toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from hyctas_mm.models.ops import Conv
 
     monkeypatch.setattr(Conv, 'forward', lambda self, x: Deciding.forward(self, self.conv1(x)))
@@ -210,7 +226,7 @@ def test_models_of_other_kinds_are_refused() -> None:
         task_of(nn.Linear(1, 1))
 
 
-# The example without this package ----------------------------------------------------------------------------------------------------
+# The example without this package -------------------------------------------------------------------------------------
 
 NOTHING_ELSE = """
 import runpy, sys

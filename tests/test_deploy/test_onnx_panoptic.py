@@ -42,7 +42,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope='module')
 def everything_inside(network: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> OnnxNet:
     out = tmp_path_factory.mktemp('inside') / 'model.onnx'
-    options = ExportOptions(dynamic=('batch', 'size'), outputs='classes', preprocessing=True, channel_order='bgr', images=1)
+    options = ExportOptions(
+        dynamic=('batch', 'size'), outputs='classes', preprocessing=True, channel_order='bgr', images=1
+    )
     assert export_onnx(*network, out, (70, 128), options).max_difference < 1e-4
     return OnnxNet(out, threads=1)
 
@@ -76,20 +78,28 @@ def predicted(network: tuple[Path, Path], image: np.ndarray) -> Any:
 def grouped(net: OnnxNet, image: np.ndarray) -> np.ndarray:
     """Segments by the package's rule from a file's outputs."""
     maps = as_logits({name: torch.from_numpy(x.copy()) for name, x in net(image).items()}, net.description)
-    return panoptic_from_maps(*(maps[name][0] for name in ('logits', 'center', 'offset')), **net.description.grouping).panoptic.numpy()
+    return panoptic_from_maps(
+        *(maps[name][0] for name in ('logits', 'center', 'offset')), **net.description.grouping
+    ).panoptic.numpy()
 
 
-def test_outputs_are_named_by_what_they_hold(everything_inside: OnnxNet, fixed: OnnxNet, network: tuple[Path, Path]) -> None:
+def test_outputs_are_named_by_what_they_hold(
+    everything_inside: OnnxNet, fixed: OnnxNet, network: tuple[Path, Path]
+) -> None:
     image = an_image(network)
     assert {k: (v.shape, v.dtype.name) for k, v in everything_inside(image).items()} == {
-        'classes': ((1, 70, 128), 'int32'), 'peaks': ((1, 1, 70, 128), 'float32'), 'offset': ((1, 2, 70, 128), 'float32'),
-    }  # fmt: skip
+        'classes': ((1, 70, 128), 'int32'),
+        'peaks': ((1, 1, 70, 128), 'float32'),
+        'offset': ((1, 2, 70, 128), 'float32'),
+    }
     assert list(fixed(image)) == ['logits', 'center', 'offset']  # padded to 96 x 128 and cut again
     assert 'car' in fixed.description.classes and len(fixed.description.palette) == 11
     assert fixed.description.multiple == 32 and everything_inside.description.multiple == 1
 
 
-def test_segments_are_those_of_the_model(everything_inside: OnnxNet, fixed: OnnxNet, network: tuple[Path, Path]) -> None:
+def test_segments_are_those_of_the_model(
+    everything_inside: OnnxNet, fixed: OnnxNet, network: tuple[Path, Path]
+) -> None:
     image = an_image(network)
     wanted = predicted(network, image)
     assert len(np.unique(wanted)) > 1
@@ -104,7 +114,9 @@ def test_a_size_that_would_need_padding_is_refused_with_the_next(network: tuple[
         export_onnx(*network, tmp_path / 'model.onnx', (70, 128))
 
 
-def test_the_example_groups_instances_without_torch(everything_inside: OnnxNet, fixed: OnnxNet, network: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_example_groups_instances_without_torch(
+    everything_inside: OnnxNet, fixed: OnnxNet, network: tuple[Path, Path], tmp_path: Path
+) -> None:
     image = an_image(network)
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     panoptic = predicted(network, image)
@@ -131,7 +143,9 @@ def test_a_file_of_one_size_pads_smaller_images(fixed: OnnxNet, network: tuple[P
         fixed(cv2.resize(image, (128, 97)))
 
 
-def test_int8_keeps_the_centres_and_is_scored_by_panoptic_quality(fixed: OnnxNet, network: tuple[Path, Path], tmp_path: Path) -> None:
+def test_int8_keeps_the_centres_and_is_scored_by_panoptic_quality(
+    fixed: OnnxNet, network: tuple[Path, Path], tmp_path: Path
+) -> None:
     cfg = Config.fromfile(network[0])
     use_scope(cfg)
     source = Path(fixed.session._model_path)

@@ -41,16 +41,22 @@ def quantized(exported: tuple[Path, Path]) -> Path:
     return model.with_name('int8.onnx')
 
 
-def test_convolutions_are_quantised_attention_and_predictors_are_not(exported: tuple[Path, Path], quantized: Path) -> None:
+def test_convolutions_are_quantised_attention_and_predictors_are_not(
+    exported: tuple[Path, Path], quantized: Path
+) -> None:
     graph = onnx.load(str(quantized)).graph
     makers = {name: node.op_type for node in graph.node for name in node.output}
     convolutions = [node for node in graph.node if node.op_type == 'Conv']
-    assert [makers.get(node.input[1]) for node in convolutions] == ['DequantizeLinear'] * (len(convolutions) - 1) + [None]
+    assert [makers.get(node.input[1]) for node in convolutions] == ['DequantizeLinear'] * (len(convolutions) - 1) + [
+        None
+    ]
     assert {makers[node.input[0]] for node in graph.node if node.op_type == 'Softmax'} == {'MatMul'}
     weights = [t for t in graph.initializer if t.data_type == TensorProto.INT8 and len(t.dims) == 4]
     scales = {t.name: t for t in graph.initializer}
     assert len(weights) == len(convolutions) - 1
-    assert all(scales[f'{t.name.removesuffix("_quantized")}_scale'].dims[0] == t.dims[0] for t in weights)  # one for each channel
+    assert all(
+        scales[f'{t.name.removesuffix("_quantized")}_scale'].dims[0] == t.dims[0] for t in weights
+    )  # one for each channel
     assert OnnxNet(quantized).description == OnnxNet(exported[1]).description
 
 
@@ -63,7 +69,9 @@ def test_the_metric_is_the_frameworks(exported: tuple[Path, Path], quantized: Pa
     cfg.load_from, cfg.experiment_name = str(config.with_name('weights.pth')), 'test-onnx-metric'
     wanted = Runner.from_cfg(cfg).val()
     found = score(model, cfg)
-    assert found['mIoU'] == pytest.approx(wanted['mIoU'], abs=0.02) and found['aAcc'] == pytest.approx(wanted['aAcc'], abs=0.02)
+    assert found['mIoU'] == pytest.approx(wanted['mIoU'], abs=0.02) and found['aAcc'] == pytest.approx(
+        wanted['aAcc'], abs=0.02
+    )
     assert abs(score(quantized, cfg)['aAcc'] - found['aAcc']) < 5
 
 
@@ -105,6 +113,12 @@ def test_the_last_nodes_are_those_that_no_convolution_follows() -> None:
     def node(kind: str, source: str, target: str) -> onnx.NodeProto:
         return helper.make_node(kind, [source], [target], name=target)
 
-    nodes = [node('Conv', 'x', 'a'), node('Relu', 'a', 'b'), node('Conv', 'b', 'c'), node('Resize', 'c', 'd'), node('Conv', 'b', 'e')]
+    nodes = [
+        node('Conv', 'x', 'a'),
+        node('Relu', 'a', 'b'),
+        node('Conv', 'b', 'c'),
+        node('Resize', 'c', 'd'),
+        node('Conv', 'b', 'e'),
+    ]
     graph = helper.make_graph(nodes, 'g', [], [])
     assert sorted(last_nodes(graph)) == ['c', 'd', 'e']

@@ -81,7 +81,12 @@ class Place:
 
 def search(toy_root: Path, supernet: Path, work_dir: Path, **options: Any) -> None:
     """Runs a tiny search."""
-    small = {'train_cfg.supernet': str(supernet), 'train_cfg.branches': (1,), 'train_cfg.generations': 1, 'train_cfg.num_chosen': 1}
+    small = {
+        'train_cfg.supernet': str(supernet),
+        'train_cfg.branches': (1,),
+        'train_cfg.generations': 1,
+        'train_cfg.num_chosen': 1,
+    }
     run(config('search', toy_root, work_dir, **(small | options)))
 
 

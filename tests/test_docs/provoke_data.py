@@ -18,12 +18,20 @@ from tests.test_docs.faq import ROOT, Place, needs_mmdet, provokes, said
 from tests.test_wizard.test_data import coco_panoptic, folder
 from tests.tiny_jobs import config, run
 
-# Data sets ----------------------------------------------------------------------------------------------------------------------
+# Data sets ------------------------------------------------------------------------------------------------------------
 
 
 def training(place: Place, **options: Any) -> None:
     """Makes ready to train a supernet, as ``tools/train.py`` does."""
-    build_runner(config('supernet', place.toy_root, place.tmp_path, **{f'train_dataloader.dataset.{k}': v for k, v in options.items()}), 'train')
+    build_runner(
+        config(
+            'supernet',
+            place.toy_root,
+            place.tmp_path,
+            **{f'train_dataloader.dataset.{k}': v for k, v in options.items()},
+        ),
+        'train',
+    )
 
 
 @provokes('data-empty-mim')
@@ -51,7 +59,9 @@ def _(place: Place) -> None:
         path.parent.mkdir()
         cv2.imwrite(str(path), pixels)
     steps = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=7)]
-    IDDLiteDataset(data_root=str(place.tmp_path), data_prefix=dict(img_path='images', seg_map_path='labels'), pipeline=steps)[0]
+    IDDLiteDataset(
+        data_root=str(place.tmp_path), data_prefix=dict(img_path='images', seg_map_path='labels'), pipeline=steps
+    )[0]
 
 
 @provokes('data-panoptic-json')
@@ -73,10 +83,13 @@ def _(place: Place) -> None:
     content = json.loads(path.read_text())
     content['annotations'][0]['segments_info'][0]['category_id'] = 99
     path.write_text(json.dumps(content))
-    PanopticDataset(ann_file=path.name, data_root=str(place.tmp_path), data_prefix=dict(img='images/train', seg='panoptic_train'))
+    PanopticDataset(
+        ann_file=path.name, data_root=str(place.tmp_path), data_prefix=dict(img='images/train', seg='panoptic_train')
+    )
 
 
-# Configs for one's own data (tools/new_search.py) --------------------------------------------------------------------------------
+# Configs for one's own data (tools/new_search.py) ---------------------------------------------------------------------
+
 
 @provokes('own-one-class')
 def _(place: Place) -> str:
@@ -92,7 +105,7 @@ def _(place: Place) -> None:
     sizing.choose_plan(data, geometry, machine, base, None, len(sizing.SPACES) - 1, measure=lambda *_: 5.0)
 
 
-# The whole job (tools/run_all.py) -------------------------------------------------------------------------------------------------
+# The whole job (tools/run_all.py) -------------------------------------------------------------------------------------
 
 
 @provokes('job-step')

@@ -10,7 +10,7 @@ from hyctas_mm.models import HyCTASBackbone
 from tests.test_docs.faq import Place, provokes, said
 from tests.tiny_jobs import config, run
 
-# Installing -------------------------------------------------------------------------------------------------------------------
+# Installing -----------------------------------------------------------------------------------------------------------
 
 
 @provokes('install-import')
@@ -20,7 +20,7 @@ def _(place: Place) -> str:
     return done.stderr.strip().splitlines()[-1].removeprefix('KeyError: ')
 
 
-# Commands and configs ---------------------------------------------------------------------------------------------------------
+# Commands and configs -------------------------------------------------------------------------------------------------
 
 
 @provokes('config-cuda')
@@ -29,7 +29,7 @@ def _(place: Place) -> str:
     return said(place, 'new_search', '--data-root', place.toy_root, '--device', 'cuda:0')
 
 
-# Architectures and search spaces --------------------------------------------------------------------------------------------------
+# Architectures and search spaces --------------------------------------------------------------------------------------
 
 
 @provokes('space-op')
@@ -42,7 +42,7 @@ def _(place: Place) -> None:
     SearchSpace.from_dict(dict(widths=[6, 16]))
 
 
-# Models -----------------------------------------------------------------------------------------------------------------------
+# Models ---------------------------------------------------------------------------------------------------------------
 
 
 @provokes('model-both')

@@ -12,7 +12,7 @@ from hyctas_mm.engine.scoring import Scorer
 from hyctas_mm.search import read_objectives
 from tests.test_docs.faq import Place, provokes
 
-# Supernet ---------------------------------------------------------------------------------------------------------------------
+# Supernet -------------------------------------------------------------------------------------------------------------
 
 
 @provokes('supernet-missing')
@@ -33,7 +33,7 @@ def _(place: Place) -> None:
     place.search(**{'train_cfg.supernet': str(place.tmp_path / 'args.pth')})
 
 
-# Search -----------------------------------------------------------------------------------------------------------------------
+# Search ---------------------------------------------------------------------------------------------------------------
 
 
 @provokes('search-objective')
@@ -48,7 +48,9 @@ def _(place: Place) -> None:
 
 @provokes('search-bounds')
 def _(place: Place) -> None:
-    place.monkeypatch.setattr(CandidateCosts, '_price', lambda self, arch: dict(params_m=1.0, macs_g=1.0))  # hundreds of proposals are priced
+    place.monkeypatch.setattr(
+        CandidateCosts, '_price', lambda self, arch: dict(params_m=1.0, macs_g=1.0)
+    )  # hundreds of proposals are priced
     place.search(**{'train_cfg.bounds': dict(params_m=dict(max=0.5))})
 
 

@@ -21,7 +21,9 @@ NAMING = [page for page in PAGES if ARCHID.search(page.read_text(encoding='utf-8
 
 def not_kept(text: str) -> set[str]:
     """The networks named in paragraphs that say so."""
-    return {archid for paragraph in text.split('\n\n') if 'not kept' in paragraph for archid in ARCHID.findall(paragraph)}
+    return {
+        archid for paragraph in text.split('\n\n') if 'not kept' in paragraph for archid in ARCHID.findall(paragraph)
+    }
 
 
 @pytest.mark.parametrize('page', NAMING, ids=lambda page: str(page.relative_to(ROOT)))
@@ -33,7 +35,11 @@ def test_each_network_of_a_page_has_its_file_or_is_said_to_be_lost(page: Path) -
 
 def test_each_file_holds_the_network_of_its_name_and_a_page_names_it() -> None:
     named = {archid for page in NAMING for archid in ARCHID.findall(page.read_text(encoding='utf-8'))}
-    assert [path.name for path in sorted(ARCHS.glob('*.json')) if load_arch(path).archid != path.stem or path.stem not in named] == []
+    assert [
+        path.name
+        for path in sorted(ARCHS.glob('*.json'))
+        if load_arch(path).archid != path.stem or path.stem not in named
+    ] == []
 
 
 def rows() -> list[tuple[str, str, str]]:

@@ -37,7 +37,9 @@ def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def own_parts() -> Iterator[None]:
-    """Takes registered costs and algorithms away again: later tests in this process would find them, and those in others not."""
+    """Takes registered costs and algorithms away again: later tests in this process would find them, and those in
+    others not.
+    """
     before = [(registry, dict(registry)) for registry in (COSTS, candidate_costs._own_costs, ALGORITHMS)]
     yield
     for registry, entries in before:
@@ -62,7 +64,11 @@ def last_loss(runner: Runner) -> float:
 def test_an_op(toy_root: Path, tmp_path: Path) -> None:
     runner = run(page_config('op', 'supernet', toy_root, tmp_path))
     assert np.isfinite(last_loss(runner)) and runner.iter == 2
-    cells: list[dict[str, Any]] = [dict(op='my_conv_5x5', width=8, down=True), dict(op='conv', width=6), dict(op='my_conv_5x5', width=12)]
+    cells: list[dict[str, Any]] = [
+        dict(op='my_conv_5x5', width=8, down=True),
+        dict(op='conv', width=6),
+        dict(op='my_conv_5x5', width=12),
+    ]
     arch = Architecture.from_dict(dict(branches=[cells]))
     supernet = runner.model.eval()
     set_arch(supernet, arch)
@@ -90,9 +96,13 @@ def lines(work_dir: Path) -> list[dict[str, Any]]:
 
 
 def search_and_kill(cfg: Config, kept: int) -> list[dict[str, Any]]:
-    """Searches with the loop of a page, made tiny; again from the first candidates that it kept; returns the archive, equal both times."""
+    """Searches with the loop of a page, made tiny; again from the first candidates that it kept; returns the archive,
+    equal both times.
+    """
     subnet = str(CONFIGS / 'toy_streets_subnet.py')
-    cfg.train_cfg.update(subnet_config=subnet, input_hw=(64, 128), branches=(1,), population=3, generations=3, num_chosen=2)
+    cfg.train_cfg.update(
+        subnet_config=subnet, input_hw=(64, 128), branches=(1,), population=3, generations=3, num_chosen=2
+    )
     run(cfg)
     whole = lines(Path(cfg.work_dir))
     archive = Path(cfg.work_dir) / 'search' / 'archive.jsonl'
@@ -106,7 +116,9 @@ def search_and_kill(cfg: Config, kept: int) -> list[dict[str, Any]]:
 def test_an_evaluator(toy_root: Path, tmp_path: Path) -> None:
     found = search_and_kill(page_config('evaluator', 'search', toy_root, tmp_path), 4)
     assert len(found) > 5 and not any(c['violations'] for c in found)
-    assert len({c['metrics']['patterns'] for c in found}) > 1 and all(c['metrics'].keys() == {'patterns'} for c in found)
+    assert len({c['metrics']['patterns'] for c in found}) > 1 and all(
+        c['metrics'].keys() == {'patterns'} for c in found
+    )
     settings = json.loads((tmp_path / 'search' / 'search.json').read_text())
     assert settings['evaluator']['type'] == 'ActivationPatterns' and len(settings['evaluator']['images']) == 6
     exported = next((tmp_path / 'search' / 'subnets').iterdir())
@@ -118,7 +130,9 @@ def test_an_algorithm(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     cfg.train_cfg.evaluator.update(type='ConstantScore', supernet=str(supernet), calibration_batches=2)
     found = search_and_kill(cfg, 5)
     assert len(found) == 9 == len({c['archid'] for c in found})
-    assert min(c['costs']['macs_g'] for c in found[3:]) < min(c['costs']['macs_g'] for c in found[:3]), 'it goes downhill'
+    assert min(c['costs']['macs_g'] for c in found[3:]) < min(c['costs']['macs_g'] for c in found[:3]), (
+        'it goes downhill'
+    )
     settings = json.loads((tmp_path / 'search' / 'search.json').read_text())
     assert settings['algorithm'] == dict(type='LocalSearch', tries=500)
 
@@ -139,7 +153,12 @@ def test_a_data_set(toy_root: Path, tmp_path: Path) -> None:
     for part in ('fit', 'select', 'all'):
         dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, part=part))
         parts[part] = {Path(dataset.get_data_info(i)['img_path']).stem for i in range(len(dataset))}
-    assert parts['all'] == parts['fit'] | parts['select'] and len(parts['all']) == PLANTS * VIEWS and parts['fit'] and parts['select']
+    assert (
+        parts['all'] == parts['fit'] | parts['select']
+        and len(parts['all']) == PLANTS * VIEWS
+        and parts['fit']
+        and parts['select']
+    )
     assert not {name.split('_')[0] for name in parts['fit']} & {name.split('_')[0] for name in parts['select']}
 
 

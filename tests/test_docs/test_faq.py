@@ -35,7 +35,9 @@ def untrained(toy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     init_default_scope('mmseg')
     model = MODELS.build(ConfigDict(config('search', toy_root, folder).model.to_dict()))
     space = SearchSpace.from_dict(SPACE).to_dict()
-    torch.save({'state_dict': model.state_dict(), CHECKPOINT_KEY: dict(seed=0, search_space=space)}, folder / 'supernet.pth')
+    torch.save(
+        {'state_dict': model.state_dict(), CHECKPOINT_KEY: dict(seed=0, search_space=space)}, folder / 'supernet.pth'
+    )
     return folder / 'supernet.pth'
 
 
@@ -70,4 +72,8 @@ def test_the_message_is_the_one_of_the_faq(
 
 def test_a_row_of_another_message_does_not_match() -> None:
     row = Row('a', 'b', 'no file …: give --out', 'c')
-    assert row.matches('no file x/y.py: give --out') and not row.matches('no file x: give --in') and not row.matches('Error: no file x: give --out')
+    assert (
+        row.matches('no file x/y.py: give --out')
+        and not row.matches('no file x: give --in')
+        and not row.matches('Error: no file x: give --out')
+    )

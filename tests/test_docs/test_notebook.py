@@ -24,7 +24,9 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path) -> None:
     program = '\n'.join(''.join(cell['source']) for cell in code_cells())
     (tmp_path / 'notebook.py').write_text(program, encoding='utf-8')
     environment = os.environ | dict(MPLBACKEND='Agg', OMP_NUM_THREADS='1')
-    done = subprocess.run([sys.executable, 'notebook.py'], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [sys.executable, 'notebook.py'], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     folder = tmp_path / 'work_dirs' / 'notebook' / 'search'
     assert done.stdout.strip().splitlines()[-1] == str(folder / 'report.html')

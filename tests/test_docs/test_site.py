@@ -19,15 +19,36 @@ def missing(names: tuple[str, ...]) -> list[str]:
     return [name for name in names if importlib.util.find_spec(name) is None]
 
 
-@pytest.mark.skipif(bool(missing(SITE)), reason=f'the site is built with {", ".join(SITE)}: bash tools/install.sh --dev')
-@pytest.mark.skipif(bool(missing(PANOPTIC)), reason='the reference of the panoptic parts needs mmdet and mmcv with compiled operators')
+@pytest.mark.skipif(
+    bool(missing(SITE)), reason=f'the site is built with {", ".join(SITE)}: bash tools/install.sh --dev'
+)
+@pytest.mark.skipif(
+    bool(missing(PANOPTIC)), reason='the reference of the panoptic parts needs mmdet and mmcv with compiled operators'
+)
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
-    command = [sys.executable, '-m', 'sphinx', '-W', '--keep-going', '-q', '-E', '-c', 'docs', '-b', 'html', '.', str(tmp_path / 'site')]
+    command = [
+        sys.executable,
+        '-m',
+        'sphinx',
+        '-W',
+        '--keep-going',
+        '-q',
+        '-E',
+        '-c',
+        'docs',
+        '-b',
+        'html',
+        '.',
+        str(tmp_path / 'site'),
+    ]
     environment = os.environ | dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
     site = tmp_path / 'site'
-    assert 'url=docs/index.html' in (site / 'index.html').read_text() and 'hyctas_mm' in (site / 'docs' / 'index.html').read_text()
+    assert (
+        'url=docs/index.html' in (site / 'index.html').read_text()
+        and 'hyctas_mm' in (site / 'docs' / 'index.html').read_text()
+    )
     pages = {path.relative_to(ROOT).with_suffix('.html') for path in (ROOT / 'docs').rglob('*.md')}
     assert not [page for page in pages if not (site / page).is_file()]
     reference = (site / 'docs' / 'api' / 'models.html').read_text()

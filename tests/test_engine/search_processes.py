@@ -1,7 +1,9 @@
-"""Runs searches in processes that are killed, or that share the work; started by test_search_workers.py as a program of its own.
+"""Runs searches in processes that are killed, or that share the work; started by test_search_workers.py as a program
+of its own.
 
-It imports everything, computes nothing, and forks: a process is then there at once, and no thread of the tests' own process is inherited.
-Each line of its input is a command, a JSON list of a function's name and arguments; each is answered by a line of output.
+It imports everything, computes nothing, and forks: a process is then there at once, and no thread of the tests' own
+process is inherited. Each line of its input is a command, a JSON list of a function's name and arguments; each is
+answered by a line of output.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
 def kill_at_random(toy_root: str, supernet: str, folder: str, kills: int) -> str:
     """Searches under a killer. Whenever one comes to its end, another begins, until so many were killed.
 
-    One in four is killed while it prepares, the others after their first candidate: at a random instant, however fast the machine.
+    One in four is killed while it prepares, the others after their first candidate: at a random instant, however fast
+    the machine.
     """
     rng, killed, number = random.Random(0), 0, 0
     log = Path(folder) / 'log.txt'
@@ -92,11 +95,15 @@ def kill_at_random(toy_root: str, supernet: str, folder: str, kills: int) -> str
 
 
 def one_rank(rank: int, size: int, port: int, toy_root: str, supernet: str, work_dir: str, trouble: str) -> None:
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank))
+    os.environ.update(
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank)
+    )
     dist.init_process_group('gloo')
     cfg = config('search', Path(toy_root), Path(work_dir), **{'train_cfg.supernet': supernet, 'resume': True})
     cfg.launcher = 'pytorch'
-    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True)  # mmengine's default names a GPU
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True
+    )  # mmengine's default names a GPU
     if trouble in ('raise', 'die'):
         cfg = judged_by('Troubled', cfg, trouble=trouble, at={'raise': 1, 'die': 2}[trouble], rank=1)
     if trouble == 'disagree' and rank == 1:
@@ -110,7 +117,9 @@ def ranks(toy_root: str, supernet: str, work_dir: str, size: int, port: int, tro
     """Searches with so many processes; how each ended."""
     logs = [Path(work_dir) / f'rank{rank}.txt' for rank in range(size)]
     Path(work_dir).mkdir(parents=True, exist_ok=True)
-    pids = [in_child(one_rank, r, size, port, toy_root, supernet, work_dir, trouble, log=log) for r, log in enumerate(logs)]
+    pids = [
+        in_child(one_rank, r, size, port, toy_root, supernet, work_dir, trouble, log=log) for r, log in enumerate(logs)
+    ]
     return ' '.join(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) for pid in pids)
 
 

@@ -24,7 +24,8 @@ dist.init_process_group("gloo")
 root, work = sys.argv[1:]
 cfg = config("supernet", Path(root), Path(work))
 cfg.launcher, cfg.experiment_name = "pytorch", "distributed"
-cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, find_unused_parameters=True)  # mmengine's default names a GPU
+# mmengine's default names a GPU
+cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, find_unused_parameters=True)
 seen = []
 before = SampleArchHook.before_train_iter
 def record(self, runner, *args, **kwargs):
@@ -45,7 +46,9 @@ def test_two_ranks_train_the_same_supernet(toy_root: Path, tmp_path: Path) -> No
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     root = Path(__file__).parents[2]
-    environment = os.environ | dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', OMP_NUM_THREADS='1', PYTHONPATH=str(root))
+    environment = os.environ | dict(
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', OMP_NUM_THREADS='1', PYTHONPATH=str(root)
+    )
     workers = [
         subprocess.Popen(
             [sys.executable, '-c', WORKER, str(toy_root), str(tmp_path)],

@@ -30,7 +30,12 @@ def test_every_op_once_at_every_place_of_a_block(space: SearchSpace, seed: int, 
 
 def test_ops_are_used_equally_often_over_a_training() -> None:
     space = SearchSpace(layers=6)
-    used = Counter((n, cell.down, cell.op) for step in range(400) for b in fair_arch(space, 0, step).branches for n, cell in enumerate(b))
+    used = Counter(
+        (n, cell.down, cell.op)
+        for step in range(400)
+        for b in fair_arch(space, 0, step).branches
+        for n, cell in enumerate(b)
+    )
     for layer, down, _ in list(used):
         assert len({used[layer, down, op] for op in ('conv', 'lite_conv', 'lite_conv_2x', 'attention')}) == 1
 
@@ -51,7 +56,9 @@ def test_blocks_and_seeds_differ() -> None:
     assert fair_arch(space, 0, 17) == fair_arch(space, 0, 17)
 
 
-def test_resumed_training_sees_the_same_architectures(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_training_sees_the_same_architectures(
+    toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str] = []
     original = FairSampleArchHook.before_train_iter
 

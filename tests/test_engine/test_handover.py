@@ -33,7 +33,11 @@ def retrained(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_results_and_pictures(retrained: Path) -> None:
     for subnet in SearchFolder(retrained).subnets():
         results = json.loads((subnet / 'results.json').read_text())
-        assert results['retrained']['iters'] == 2 and 0 <= results['retrained']['mIoU'] <= 100 and 'mIoU' in results['inherited']
+        assert (
+            results['retrained']['iters'] == 2
+            and 0 <= results['retrained']['mIoU'] <= 100
+            and 'mIoU' in results['inherited']
+        )
         before = (subnet / 'retrained.pth').stat().st_mtime_ns
         assert retrain(subnet, options=FAST) == results['retrained']
         assert (subnet / 'retrained.pth').stat().st_mtime_ns == before

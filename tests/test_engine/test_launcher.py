@@ -23,8 +23,22 @@ def test_two_processes_of_torchrun(toy_root: Path, supernet: Path, searched: Pat
     kind = 'search' if tool == 'search.py' else 'supernet'
     options = {'train_cfg.supernet': str(supernet)} if kind == 'search' else {}
     config(kind, toy_root, tmp_path, **options).dump(str(tmp_path / 'config.py'))
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', f'tools/{tool}', str(tmp_path / 'config.py')]
-    done = subprocess.run([*command, '--launcher', 'pytorch', '--work-dir', str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    command = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--standalone',
+        '--nproc_per_node=2',
+        f'tools/{tool}',
+        str(tmp_path / 'config.py'),
+    ]
+    done = subprocess.run(
+        [*command, '--launcher', 'pytorch', '--work-dir', str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     if kind == 'search':
         assert lines(tmp_path) == lines(searched)

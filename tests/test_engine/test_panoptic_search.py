@@ -32,7 +32,11 @@ def config(kind: str, root: Path, work_dir: Path, **options: Any) -> Config:
     """A nuclei config on toy streets, everything tiny."""
     cfg = Config.fromfile(next(CONFIGS.glob(f'hyctas_{kind}_*.py')))
     things, stuff = classes_of(root)
-    for loader, split, indices in ((cfg.train_dataloader, 'train', 6), (cfg.val_dataloader, 'val', None), (cfg.test_dataloader, 'val', None)):
+    for loader, split, indices in (
+        (cfg.train_dataloader, 'train', 6),
+        (cfg.val_dataloader, 'val', None),
+        (cfg.test_dataloader, 'val', None),
+    ):
         prefix = dict(img=f'leftImg8bit/{split}', seg=f'panoptic_{split}')
         loader.dataset.update(ann_file=f'panoptic_{split}.json', data_prefix=prefix, indices=indices)
         loader.batch_size = 2 if split == 'train' else 1
@@ -42,7 +46,9 @@ def config(kind: str, root: Path, work_dir: Path, **options: Any) -> Config:
     if kind != 'subnet':
         cfg.model.backbone.search_space = cfg.model.panoptic_head.search_space = dict(layers=4, base_channels=2)
     if kind == 'search':
-        cfg.train_cfg.update(input_hw=(64, 128), branches=(1, 2), population=3, generations=2, calibration_batches=2, num_chosen=2)
+        cfg.train_cfg.update(
+            input_hw=(64, 128), branches=(1, 2), population=3, generations=2, calibration_batches=2, num_chosen=2
+        )
         cfg.train_cfg.update(latency_seconds=0.002, subnet_config=str(work_dir / 'subnet.py'))
         work_dir.mkdir(parents=True, exist_ok=True)
         config('subnet', root, work_dir).dump(str(work_dir / 'subnet.py'))
@@ -99,7 +105,8 @@ def test_post_processing_is_part_of_the_latency(root: Path, supernet: Path, sear
     cfg.train_cfg.update(latency_table=str(searched / 'latency_table.json'), branches=(1,))
     run(cfg)
     with_it, without = (
-        {c.archid: c.costs['latency_ms'] for c in read_archive(w / 'search' / 'archive.jsonl')} for w in (searched, tmp_path / 'without')
+        {c.archid: c.costs['latency_ms'] for c in read_archive(w / 'search' / 'archive.jsonl')}
+        for w in (searched, tmp_path / 'without')
     )
     both = with_it.keys() & without.keys()
     assert both and all(with_it[a] - without[a] == pytest.approx(post_processing_ms) for a in both)

@@ -32,7 +32,9 @@ def test_the_architectures_of_a_step() -> None:
     assert SandwichSampleArchHook(num_random=0, seed=5).archs_of(space, 0) == steps[0][:2]
 
 
-def test_a_supernet_is_trained_and_found_by_the_search(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supernet_is_trained_and_found_by_the_search(
+    toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Interrupted once; the search's model is an EncoderDecoder."""
     seen: list[tuple[str, ...]] = []
     original = SandwichSampleArchHook.before_train_iter

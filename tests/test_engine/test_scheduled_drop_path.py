@@ -43,7 +43,9 @@ def test_the_probability_rises_linearly_on_droppable_ops_only() -> None:
     assert kinds['Attention'] and not kinds['Conv']
 
 
-@pytest.mark.parametrize(('op', 'down'), [('lite_conv', False), ('lite_conv_2x', False), ('attention', False), ('attention', True)])
+@pytest.mark.parametrize(
+    ('op', 'down'), [('lite_conv', False), ('lite_conv_2x', False), ('attention', False), ('attention', True)]
+)
 def test_what_is_dropped_is_the_path_beside_the_bypass(op: str, down: bool) -> None:
     torch.manual_seed(0)
     module = build_op(op, 6, 10, down, BN).train()

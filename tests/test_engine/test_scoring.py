@@ -30,11 +30,15 @@ class Image(torch.Tensor):
 
 
 def batches() -> list[dict]:
-    return [dict(inputs=[torch.zeros(3, 10, 10, dtype=torch.uint8).as_subclass(Image) for _ in range(2)]) for _ in range(2)]
+    return [
+        dict(inputs=[torch.zeros(3, 10, 10, dtype=torch.uint8).as_subclass(Image) for _ in range(2)]) for _ in range(2)
+    ]
 
 
 @pytest.mark.parametrize(('free', 'fits'), [(2400, True), (2399, False)])
-def test_images_go_to_a_gpu_that_has_twice_their_size_free(monkeypatch: pytest.MonkeyPatch, free: int, fits: bool) -> None:
+def test_images_go_to_a_gpu_that_has_twice_their_size_free(
+    monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
+) -> None:
     monkeypatch.setattr(torch.cuda, 'mem_get_info', lambda device: (free, 10**6))
     there = batches()
     assert keep_on_device(there, GPU) == fits

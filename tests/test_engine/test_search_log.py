@@ -23,7 +23,15 @@ def candidates(track: int | None, *generations: list[tuple[float, float]]) -> li
     rng = np.random.default_rng(0 if track is None else track)
     space = SearchSpace()
     return [
-        Candidate(0, number, track, space.sample(rng, track), {'mIoU': score}, {'latency_ms': latency}, ('too slow',) if latency > 90 else ())
+        Candidate(
+            0,
+            number,
+            track,
+            space.sample(rng, track),
+            {'mIoU': score},
+            {'latency_ms': latency},
+            ('too slow',) if latency > 90 else (),
+        )
         for number, generation in enumerate(generations)
         for score, latency in generation
     ]
@@ -53,11 +61,17 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     assert [line['step'] for line in (first, second, third, fourth, fifth)] == [1, 2, 3, 4, 5]
     assert first['search/front_size'] == first['search/1_branch/front_size'] == first['search/1_branch/feasible'] == 2
     assert first['search/1_branch/hypervolume'] == 0  # both lie on the corner's edges
-    assert (first['search/1_branch/best_mIoU'], first['search/1_branch/median_mIoU'], first['search/1_branch/best_latency_ms']) == (40, 30, 4)
+    assert (
+        first['search/1_branch/best_mIoU'],
+        first['search/1_branch/median_mIoU'],
+        first['search/1_branch/best_latency_ms'],
+    ) == (40, 30, 4)
     assert (second['search/1_branch/feasible'], second['search/1_branch/front_size']) == (1, 3)
     assert second['search/1_branch/hypervolume'] == pytest.approx(10 * 2 / 80)
     assert second['search/1_branch/best_mIoU'] == 30
-    assert third['search/1_branch/hypervolume'] == pytest.approx(30 * 4 / 80)  # better than the best of the first generation: more than 1
+    assert third['search/1_branch/hypervolume'] == pytest.approx(
+        30 * 4 / 80
+    )  # better than the best of the first generation: more than 1
     assert third['search/1_branch/front_size'] == third['search/front_size'] == 1
     assert (fourth['search/2_branches/front_size'], fourth['search/front_size']) == (1, 2)
     assert fifth['search/2_branches/feasible'] == 0 and 'search/2_branches/best_mIoU' not in fifth
@@ -75,8 +89,12 @@ def test_joint_search_and_nothing_feasible(tmp_path: Path) -> None:
     log.add(candidates(None, [(20, 99)]), None, 0)
     (line,) = logged(tmp_path)
     assert line == {
-        'search/front_size': 0, 'search/joint/feasible': 0, 'search/joint/front_size': 0, 'search/joint/hypervolume': 0.0, 'step': 1
-    }  # fmt: skip
+        'search/front_size': 0,
+        'search/joint/feasible': 0,
+        'search/joint/front_size': 0,
+        'search/joint/hypervolume': 0.0,
+        'step': 1,
+    }
 
 
 def test_unknown_track(tmp_path: Path) -> None:
@@ -91,5 +109,11 @@ def test_tensorboard_shows_every_generation(tmp_path: Path) -> None:
         log.add(ONE, 1, generation)
     visualizer.close()
     events = EventAccumulator(str(next(tmp_path.rglob('events.out.*')).parent)).Reload()
-    assert [(event.step, event.value) for event in events.Scalars('search/1_branch/best_mIoU')] == [(1, 40), (2, 30), (3, 50)]
-    assert {'search/front_size', 'search/1_branch/hypervolume', 'search/1_branch/median_latency_ms'} <= set(events.Tags()['scalars'])
+    assert [(event.step, event.value) for event in events.Scalars('search/1_branch/best_mIoU')] == [
+        (1, 40),
+        (2, 30),
+        (3, 50),
+    ]
+    assert {'search/front_size', 'search/1_branch/hypervolume', 'search/1_branch/median_latency_ms'} <= set(
+        events.Tags()['scalars']
+    )

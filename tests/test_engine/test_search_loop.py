@@ -21,7 +21,9 @@ def lines(work_dir: Path) -> list[dict]:
     return [{k: v for k, v in json.loads(line).items() if k not in ('seconds', 'check')} for line in text.splitlines()]
 
 
-def search(toy_root: Path, supernet: Path, work_dir: Path, judge: str = '', judge_options: dict = {}, **options) -> None:
+def search(
+    toy_root: Path, supernet: Path, work_dir: Path, judge: str = '', judge_options: dict = {}, **options
+) -> None:
     cfg = config('search', toy_root, work_dir, **{'train_cfg.supernet': str(supernet)}, **options)
     run(judged_by(judge, cfg, **judge_options) if judge else cfg)
 
@@ -32,9 +34,16 @@ def test_files_of_a_search(searched: Path) -> None:
     assert [c.index for c in candidates] == list(range(12))
     assert [(c.track, c.generation) for c in candidates] == [(t, g) for t in (1, 2) for g in (0, 1) for _ in range(3)]
     front = json.loads((folder / 'front.json').read_text())
-    assert front['num_evaluated'] == 12 and 1 <= len(front['chosen']) <= 2 and set(front['chosen']) <= set(front['front'])
+    assert (
+        front['num_evaluated'] == 12 and 1 <= len(front['chosen']) <= 2 and set(front['chosen']) <= set(front['front'])
+    )
     for archid in front['chosen']:
-        assert {p.name for p in (folder / 'subnets' / archid).iterdir()} >= {'arch.json', 'config.py', 'weights.pth', 'arch.svg'}
+        assert {p.name for p in (folder / 'subnets' / archid).iterdir()} >= {
+            'arch.json',
+            'config.py',
+            'weights.pth',
+            'arch.svg',
+        }
         assert load_arch(folder / 'subnets' / archid / 'arch.json').archid == archid
     report = (folder / 'report.html').read_text()
     assert 'Pareto' in report and 'Architecture search on toy streets' in report
@@ -45,7 +54,9 @@ def test_the_same_seed_gives_the_same_archive(toy_root: Path, supernet: Path, se
     assert lines(tmp_path) == lines(searched)
 
 
-def test_a_killed_search_continues_to_the_same_archive(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+def test_a_killed_search_continues_to_the_same_archive(
+    toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
+) -> None:
     shutil.copytree(searched, tmp_path / 'killed')
     archive = tmp_path / 'killed' / 'search' / 'archive.jsonl'
     whole = archive.read_bytes().splitlines(keepends=True)
@@ -144,17 +155,31 @@ def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet
     ('options', 'error', 'expected'),
     [
         ({'train_cfg.bounds': dict(latency=dict(max=20))}, ValueError, "train_cfg.bounds: 'latency' is neither"),
-        ({'train_cfg.bounds': dict(latency_ms=20)}, ValueError, "train_cfg.bounds: latency_ms=20; expected 'min', 'max' or both"),
+        (
+            {'train_cfg.bounds': dict(latency_ms=20)},
+            ValueError,
+            "train_cfg.bounds: latency_ms=20; expected 'min', 'max' or both",
+        ),
         ({'train_cfg.population': 0}, ValueError, 'train_cfg: population=0; expected a whole number from 1 up'),
         ({'train_cfg.branches': (1, 4)}, ValueError, r'train_cfg: branches=\[1, 4\]; expected some of 1..3'),
         ({'train_cfg.input_hw': (64,)}, ValueError, r'train_cfg: input_hw=\(64,\); expected height and width'),
         ({'train_cfg.subnet_config': 'nowhere.py'}, FileNotFoundError, 'no subnet_config nowhere.py'),
-        ({'train_cfg.objectives': ['PQ', 'macs_g']}, SearchError, r"\['PQ'\] are neither costs nor metrics of val_evaluator, which gives \['aAcc'"),
+        (
+            {'train_cfg.objectives': ['PQ', 'macs_g']},
+            SearchError,
+            r"\['PQ'\] are neither costs nor metrics of val_evaluator, which gives \['aAcc'",
+        ),
         ({'train_dataloader.batch_size': 1}, ValueError, 'a calibration batch has a single image'),
-        ({'val_dataloader.dataset.data_prefix.img_path': 'gtFine_trainvaltest'}, FileNotFoundError, 'gtFine_trainvaltest'),
+        (
+            {'val_dataloader.dataset.data_prefix.img_path': 'gtFine_trainvaltest'},
+            FileNotFoundError,
+            'gtFine_trainvaltest',
+        ),
     ],
 )
-def test_wrong_configs(toy_root: Path, supernet: Path, tmp_path: Path, options: dict, error: type, expected: str) -> None:
+def test_wrong_configs(
+    toy_root: Path, supernet: Path, tmp_path: Path, options: dict, error: type, expected: str
+) -> None:
     with pytest.raises(error, match=expected):
         search(toy_root, supernet, tmp_path, **options)
 
@@ -176,7 +201,11 @@ def test_what_tools_take_for_a_search(toy_root: Path, tmp_path: Path) -> None:
 
 
 def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
-    options = {'train_cfg.objectives': ['mIoU', 'latency_ms'], 'train_cfg.branches': (1,), 'train_cfg.latency_seconds': 0.001}
+    options = {
+        'train_cfg.objectives': ['mIoU', 'latency_ms'],
+        'train_cfg.branches': (1,),
+        'train_cfg.latency_seconds': 0.001,
+    }
     search(toy_root, supernet, tmp_path, **options)
     archive = tmp_path / 'search' / 'archive.jsonl'
     whole = lines(tmp_path)
@@ -187,7 +216,11 @@ def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_p
 
 
 def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
-    options = {'train_cfg.branches': (1,), 'train_cfg.generations': 1, 'train_cfg.bounds': dict(memory_gb=dict(max=1.0))}
+    options = {
+        'train_cfg.branches': (1,),
+        'train_cfg.generations': 1,
+        'train_cfg.bounds': dict(memory_gb=dict(max=1.0)),
+    }
     with pytest.raises(ValueError, match='give memory_input='):
         search(toy_root, supernet, tmp_path / 'a', **options)
     options |= {'train_cfg.memory_input': (2, (64, 64)), 'train_cfg.memory_device': 'cpu'}
@@ -196,7 +229,9 @@ def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Pa
     assert len(found) == 3 and all(0 < c.costs['memory_gb'] < 1 for c in found)
 
 
-def test_screening_gives_up_on_dominated_candidates(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch) -> None:
+def test_screening_gives_up_on_dominated_candidates(
+    toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch
+) -> None:
     search(toy_root, supernet, tmp_path / 'whole', **SCREENED)
     candidates = read_archive(tmp_path / 'whole' / 'search' / 'archive.jsonl')
     given_up = [c for c in candidates if 'mIoU' not in c.metrics]
@@ -205,7 +240,9 @@ def test_screening_gives_up_on_dominated_candidates(toy_root: Path, supernet: Pa
     assert not {c.archid for c in given_up} & set(front['front'])
     assert 'given up on part of the images' in (tmp_path / 'whole' / 'search' / 'report.html').read_text()
 
-    shutil.copytree(tmp_path / 'whole', tmp_path / 'killed')  # killed after the first that was given up, and before the next
+    shutil.copytree(
+        tmp_path / 'whole', tmp_path / 'killed'
+    )  # killed after the first that was given up, and before the next
     archive = tmp_path / 'killed' / 'search' / 'archive.jsonl'
     archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[: given_up[0].index + 1]))
     search(toy_root, supernet, tmp_path / 'killed', resume=True, **SCREENED)
@@ -224,7 +261,9 @@ def test_generations_are_logged(searched: Path) -> None:
     assert found[-1]['search/front_size'] == len(json.loads((searched / 'search' / 'front.json').read_text())['front'])
 
 
-def test_a_supernet_that_changed_between_runs_is_refused(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+def test_a_supernet_that_changed_between_runs_is_refused(
+    toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
+) -> None:
     checkpoint = torch.load(supernet, weights_only=False)
     next(iter(checkpoint['state_dict'].values())).add_(1)
     torch.save(checkpoint, tmp_path / 'changed.pth')

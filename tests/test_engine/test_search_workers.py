@@ -1,4 +1,6 @@
-"""Searches that are killed, and searches of several processes, end in the archive of one that ran alone and undisturbed."""
+"""Searches that are killed, and searches of several processes, end in the archive of one that ran alone and
+undisturbed.
+"""
 
 from __future__ import annotations
 
@@ -69,14 +71,18 @@ def test_any_number_of_processes_gives_the_archive_of_one(
     assert not list((tmp_path / 'search').glob('pending/*'))
 
 
-def test_screening_in_two_processes_gives_the_archive_of_one(processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+def test_screening_in_two_processes_gives_the_archive_of_one(
+    processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
+) -> None:
     run(config('search', toy_root, tmp_path / 'one', **{'train_cfg.supernet': str(supernet)}, **SCREENED))
     assert processes('ranks', toy_root, supernet, tmp_path / 'two', 2, free_port(), 'screening') == '0 0'
     assert lines(tmp_path / 'two') == lines(tmp_path / 'one')
     assert any('mIoU' not in c.metrics for c in read_archive(tmp_path / 'two' / 'search' / 'archive.jsonl'))
 
 
-def test_a_process_that_raises_marks_its_candidate(processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
+def test_a_process_that_raises_marks_its_candidate(
+    processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
+) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'raise') == '0 0'
     found = read_archive(tmp_path / 'search' / 'archive.jsonl')
     failed = [c for c in found if c.violations]
@@ -98,7 +104,9 @@ def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(
     assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
 
 
-def test_processes_with_other_configs_refuse_to_start(processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+def test_processes_with_other_configs_refuse_to_start(
+    processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
+) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'disagree') == '1 1'
     assert 'the processes disagree: seed is 0 on process 0, 7 on process 1' in (tmp_path / 'rank0.txt').read_text()
 

@@ -31,7 +31,9 @@ def test_checkpoint_carries_space_and_seed(supernet: Path) -> None:
     assert saved == dict(seed=0, search_space=SearchSpace(**SPACE).to_dict())
 
 
-def test_resumed_training_sees_the_same_architectures(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_training_sees_the_same_architectures(
+    toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = recorded(monkeypatch)
     options = {'default_hooks.checkpoint.interval': 2}
     run(config('supernet', toy_root, tmp_path / 'whole', **options))

@@ -1,4 +1,6 @@
-"""COCO's definition of panoptic quality written as it reads, with sets of pixels and fractions: slow, and shares nothing with the metric."""
+"""COCO's definition of panoptic quality written as it reads, with sets of pixels and fractions: slow, and shares
+nothing with the metric.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def brute_force_quality(sums: np.ndarray) -> dict[str, float]:
     return {name: 100 * sum(row[i] for row in rows) / len(rows) for i, name in enumerate(('PQ', 'SQ', 'RQ'))}
 
 
-def brute_force_class_iou(labels: np.ndarray, gt: np.ndarray, infos: Sequence[dict[str, Any]], num_classes: int) -> list[float]:
+def brute_force_class_iou(
+    labels: np.ndarray, gt: np.ndarray, infos: Sequence[dict[str, Any]], num_classes: int
+) -> list[float]:
     """IoU in percent of each class in one image over what is not void; NaN for a class that is nowhere."""
     truth = pixels_by_value(gt)
     void = truth.pop(0, set())

@@ -15,7 +15,11 @@ from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
 
 
 @given(
-    seed=st.integers(0, 2**31), classes=st.integers(2, 30), height=st.integers(1, 20), width=st.integers(1, 20), ignored=st.sampled_from([0, 20, 255])
+    seed=st.integers(0, 2**31),
+    classes=st.integers(2, 30),
+    height=st.integers(1, 20),
+    width=st.integers(1, 20),
+    ignored=st.sampled_from([0, 20, 255]),
 )
 def test_areas_are_those_of_mmseg(seed: int, classes: int, height: int, width: int, ignored: int) -> None:
     rng = np.random.default_rng(seed)

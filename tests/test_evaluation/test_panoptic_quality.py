@@ -21,7 +21,14 @@ from mmengine.structures import BaseDataElement, InstanceData, PixelData
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from hyctas_mm.evaluation import INSTANCE_OFFSET, PanopticQuality, PanopticSums, TrueSegments, class_areas, match_segments
+from hyctas_mm.evaluation import (
+    INSTANCE_OFFSET,
+    PanopticQuality,
+    PanopticSums,
+    TrueSegments,
+    class_areas,
+    match_segments,
+)
 from hyctas_mm.evaluation.mask_ap import encode_segments
 from hyctas_mm.visualization.panoptic_overlay import INSTANCE_OFFSET as OFFSET_OF_OVERLAYS
 from tests.test_evaluation.brute_force import brute_force_class_iou, brute_force_quality, brute_force_sums
@@ -33,10 +40,14 @@ DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(not torch.cuda.i
 
 
 def info(segment_id: int, category: int, iscrowd: int = 0, is_thing: bool | None = None) -> dict[str, Any]:
-    return dict(id=segment_id, category=category, iscrowd=iscrowd, is_thing=THING[category] if is_thing is None else is_thing)
+    return dict(
+        id=segment_id, category=category, iscrowd=iscrowd, is_thing=THING[category] if is_thing is None else is_thing
+    )
 
 
-def sums_of(pred: Any, gt: Any, infos: Sequence[dict[str, Any]], num_classes: int = 4, device: str = 'cpu') -> PanopticSums:
+def sums_of(
+    pred: Any, gt: Any, infos: Sequence[dict[str, Any]], num_classes: int = 4, device: str = 'cpu'
+) -> PanopticSums:
     is_thing = np.array([False] * num_classes)
     segments = TrueSegments.from_infos([{**i, 'is_thing': False} for i in infos], is_thing)
     return match_segments(torch.as_tensor(pred, device=device), torch.as_tensor(gt), segments, num_classes)
@@ -46,7 +57,9 @@ def as_table(sums: PanopticSums) -> np.ndarray:
     return np.stack([sums.iou, sums.tp, sums.fp, sums.fn], axis=1)
 
 
-def counts(pred: list[int], gt: list[int], infos: Sequence[dict[str, Any]], category: int = PERSON) -> tuple[float, int, int, int]:
+def counts(
+    pred: list[int], gt: list[int], infos: Sequence[dict[str, Any]], category: int = PERSON
+) -> tuple[float, int, int, int]:
     """IoU, TP, FP and FN of a class in an image of one row."""
     sums = sums_of([pred], [gt], infos)
     return float(sums.iou[category]), int(sums.tp[category]), int(sums.fp[category]), int(sums.fn[category])
@@ -69,7 +82,7 @@ def evaluate(samples: Sequence[dict[str, Any]], meta: dict[str, Any] = META, **o
     return metric.evaluate(len(samples))
 
 
-# The definition ------------------------------------------------------------------------------------------------------------------
+# The definition -------------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -78,12 +91,19 @@ def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]
     num_classes = draw(st.integers(1, 3))
     size = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
     ids = draw(st.lists(st.sampled_from([1, 2, 3, 999, 1000, 2**24 - 1, 2**45]), min_size=1, max_size=4, unique=True))
-    gt = np.array(draw(st.lists(st.sampled_from([0, *ids]), min_size=size[0] * size[1], max_size=size[0] * size[1])), dtype=np.int64)
+    gt = np.array(
+        draw(st.lists(st.sampled_from([0, *ids]), min_size=size[0] * size[1], max_size=size[0] * size[1])),
+        dtype=np.int64,
+    )
     values = [label + INSTANCE_OFFSET * instance for label in range(num_classes + 1) for instance in (0, 1, 2, 2**20)]
     likeness = {value: draw(st.sampled_from(values)) for value in (0, *ids)}
     changes = draw(st.lists(st.sampled_from([*[None] * 12, *values]), min_size=gt.size, max_size=gt.size))
     pred = np.array([likeness[int(g)] if change is None else change for g, change in zip(gt, changes)], dtype=np.int64)
-    infos = [info(int(i), draw(st.integers(0, num_classes - 1)), draw(st.sampled_from([0, 0, 0, 1])), is_thing=False) for i in np.unique(gt) if i]
+    infos = [
+        info(int(i), draw(st.integers(0, num_classes - 1)), draw(st.sampled_from([0, 0, 0, 1])), is_thing=False)
+        for i in np.unique(gt)
+        if i
+    ]
     return pred.reshape(size), gt.reshape(size), infos, num_classes  # (H*W,) -> (H, W)
 
 
@@ -91,7 +111,9 @@ def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]
 @given(images())
 def test_equals_the_brute_force(image: tuple[np.ndarray, np.ndarray, list[dict[str, Any]], int]) -> None:
     pred, gt, infos, num_classes = image
-    np.testing.assert_allclose(as_table(sums_of(pred, gt, infos, num_classes)), brute_force_sums(*image), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        as_table(sums_of(pred, gt, infos, num_classes)), brute_force_sums(*image), rtol=0, atol=1e-9
+    )
 
 
 @given(images())
@@ -104,14 +126,18 @@ def test_class_iou_equals_the_brute_force(image: tuple[np.ndarray, np.ndarray, l
 
 
 @given(images(), st.integers(0, 2**31))
-def test_names_of_ids_and_order_of_segments_do_not_matter(image: tuple[np.ndarray, np.ndarray, list[dict[str, Any]], int], seed: int) -> None:
+def test_names_of_ids_and_order_of_segments_do_not_matter(
+    image: tuple[np.ndarray, np.ndarray, list[dict[str, Any]], int], seed: int
+) -> None:
     pred, gt, infos, num_classes = image
     rng = np.random.default_rng(seed)
     new_id = dict(zip([0, *(i['id'] for i in infos)], [0, *rng.choice(10**6, len(infos), replace=False) + 1]))
     instances = np.unique(pred // INSTANCE_OFFSET)
     new_instance = dict(zip(instances, rng.choice(1000, len(instances), replace=False)))
     other_gt = np.vectorize(new_id.__getitem__, otypes=[np.int64])(gt)
-    other_pred = np.vectorize(lambda v: v % INSTANCE_OFFSET + INSTANCE_OFFSET * new_instance[v // INSTANCE_OFFSET], otypes=[np.int64])(pred)
+    other_pred = np.vectorize(
+        lambda v: v % INSTANCE_OFFSET + INSTANCE_OFFSET * new_instance[v // INSTANCE_OFFSET], otypes=[np.int64]
+    )(pred)
     other_infos = [{**infos[i], 'id': int(new_id[infos[i]['id']])} for i in rng.permutation(len(infos))]
     ours, renamed = sums_of(pred, gt, infos, num_classes), sums_of(other_pred, other_gt, other_infos, num_classes)
     np.testing.assert_allclose(as_table(ours), as_table(renamed), rtol=0, atol=1e-12)
@@ -125,7 +151,7 @@ def test_any_integer_type_and_device(device: str, dtype: torch.dtype) -> None:
     assert sums.tp.tolist() == [1, 0, 0, 0] and sums.fn.tolist() == [0, 0, 0, 1] and sums.fp.tolist() == [0, 0, 0, 1]
 
 
-# By hand -------------------------------------------------------------------------------------------------------------------------
+# By hand --------------------------------------------------------------------------------------------------------------
 
 A, B = 1000 + PERSON, 2000 + PERSON
 
@@ -200,7 +226,9 @@ def test_mean_iou_by_hand() -> None:
     pred, gt = [[A, A, ROAD, VOID, SKY]], [[5, 0, 7, 7, 5]]
     infos = [info(5, PERSON), info(7, ROAD)]
     values = evaluate([sample(pred, gt, infos)], metric=['mIoU'])
-    assert values == {'mIoU': pytest.approx(100 * (1 / 2 + 1 / 2 + 0) / 3)}  # person, road, sky; the second pixel is void
+    assert values == {
+        'mIoU': pytest.approx(100 * (1 / 2 + 1 / 2 + 0) / 3)
+    }  # person, road, sky; the second pixel is void
     semantic = dict(sem_seg=torch.tensor([[[PERSON, CAR, ROAD, ROAD, PERSON]]]))
     assert evaluate([sample(pred, gt, infos, pred_sem_seg=semantic)], metric='mIoU') == {'mIoU': 100.0}
 
@@ -213,7 +241,7 @@ def test_maps_in_uint8_keep_their_labels() -> None:
     assert values['PQ'] == values['mIoU'] == 100.0
 
 
-# Through mmengine ----------------------------------------------------------------------------------------------------------------
+# Through mmengine -----------------------------------------------------------------------------------------------------
 
 
 def random_sample(seed: int) -> dict[str, Any]:
@@ -225,7 +253,9 @@ def random_sample(seed: int) -> dict[str, Any]:
     value = np.array([VOID, CAR + 1000, SKY, ROAD, PERSON + 1000, CAR + 2000])[gt]
     pred = np.where(wrong, rng.permutation(value.ravel()).reshape(gt.shape), value)
     ids = [int(v) for v in np.unique(pred) if v % 1000 in (PERSON, CAR)]
-    instances = dict(labels=torch.tensor(ids) % 1000, scores=torch.tensor(rng.random(len(ids))), panoptic_ids=torch.tensor(ids))
+    instances = dict(
+        labels=torch.tensor(ids) % 1000, scores=torch.tensor(rng.random(len(ids))), panoptic_ids=torch.tensor(ids)
+    )
     return sample(pred, gt, infos, pred_instances=instances)
 
 
@@ -242,8 +272,18 @@ def test_the_table_names_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('hyctas_mm.evaluation.panoptic_quality.print_log', lambda text, logger: logged.append(text))
     values = evaluate([sample([[A, ROAD]], [[1, 2]], [info(1, PERSON), info(2, SKY)])], classwise=True)
     assert values['PQ/person'] == 100 and values['PQ/sky'] == 0 and math.isnan(values['PQ/car'])
-    lines = {line.split('│')[1].strip(): line.split('│')[2].strip() for line in logged[0].splitlines() if line.count('│') > 3}
-    assert lines == {'person': '100.00', 'car': '-', 'sky': '0.00', 'road': '0.00', 'things': '100.00', 'stuff': '0.00', 'all': '33.33'}
+    lines = {
+        line.split('│')[1].strip(): line.split('│')[2].strip() for line in logged[0].splitlines() if line.count('│') > 3
+    }
+    assert lines == {
+        'person': '100.00',
+        'car': '-',
+        'sky': '0.00',
+        'road': '0.00',
+        'things': '100.00',
+        'stuff': '0.00',
+        'all': '33.33',
+    }
 
 
 def test_through_the_evaluator_with_data_elements() -> None:
@@ -262,13 +302,19 @@ def test_sums_of_two_halves_equal_those_of_all() -> None:
     parts = []
     for seed in range(6):
         one = random_sample(seed)
-        parts.append(sums_of(one['pred_panoptic_seg']['sem_seg'][0], one['gt_panoptic_seg']['sem_seg'][0], one['gt_segments_info']))
+        parts.append(
+            sums_of(
+                one['pred_panoptic_seg']['sem_seg'][0], one['gt_panoptic_seg']['sem_seg'][0], one['gt_segments_info']
+            )
+        )
     halves = reduce(add, parts[::2]) + reduce(add, parts[1::2])
     np.testing.assert_allclose(as_table(halves), as_table(reduce(add, parts, PanopticSums.zero(4))), rtol=0, atol=1e-12)
 
 
 def test_two_ranks_equal_one_and_count_a_padded_image_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The ranks run one after the other, rank 0 last as it gathers; what they send and how it is put together is mmengine's."""
+    """The ranks run one after the other, rank 0 last as it gathers; what they send and how it is put together is
+    mmengine's.
+    """
     samples = [random_sample(seed) for seed in range(5)]
     options: dict[str, Any] = dict(metric=['PQ', 'mIoU', 'AP'], classwise=True)
     alone = evaluate(samples, **options)
@@ -293,24 +339,36 @@ def test_what_is_gathered_is_small() -> None:
     assert len(metric.results) == 1 and len(pickle.dumps(metric.results)) < 2000
 
 
-# AP ------------------------------------------------------------------------------------------------------------------------------
+# AP -------------------------------------------------------------------------------------------------------------------
 
 
 def instances(ids: list[int], scores: list[float]) -> dict[str, torch.Tensor]:
-    return dict(labels=torch.tensor(ids, dtype=torch.int64) % 1000, scores=torch.tensor(scores), panoptic_ids=torch.tensor(ids, dtype=torch.int64))
+    return dict(
+        labels=torch.tensor(ids, dtype=torch.int64) % 1000,
+        scores=torch.tensor(scores),
+        panoptic_ids=torch.tensor(ids, dtype=torch.int64),
+    )
 
 
-def ap(pred: list[int], gt: list[int], infos: Sequence[dict[str, Any]], pred_instances: dict[str, torch.Tensor]) -> tuple[float, float]:
+def ap(
+    pred: list[int], gt: list[int], infos: Sequence[dict[str, Any]], pred_instances: dict[str, torch.Tensor]
+) -> tuple[float, float]:
     values = evaluate([sample([pred], [gt], infos, pred_instances=pred_instances)], metric=['AP'])
     return values['AP'], values['AP50']
 
 
 def test_ap_by_hand() -> None:
-    assert ap([A] * 62 + [VOID] * 38, [1] * 100, [info(1, PERSON)], instances([A], [0.9])) == pytest.approx((30, 100))  # 0.50, 0.55, 0.60 of ten
+    assert ap([A] * 62 + [VOID] * 38, [1] * 100, [info(1, PERSON)], instances([A], [0.9])) == pytest.approx(
+        (30, 100)
+    )  # 0.50, 0.55, 0.60 of ten
     assert ap([VOID] * 4, [1] * 4, [info(1, PERSON)], instances([], [])) == (0, 0)
     half = {**instances([A], [0.9]), 'scores': torch.tensor([0.9], dtype=torch.bfloat16)}
     assert ap([A], [1], [info(1, PERSON)], half) == pytest.approx((100, 100))
-    two, good_first, bad_first = [info(1, PERSON), info(7, ROAD)], instances([A, B], [0.9, 0.1]), instances([A, B], [0.1, 0.9])
+    two, good_first, bad_first = (
+        [info(1, PERSON), info(7, ROAD)],
+        instances([A, B], [0.9, 0.1]),
+        instances([A, B], [0.1, 0.9]),
+    )
     assert ap([A, B], [1, 7], two, good_first) == pytest.approx((100, 100))
     assert ap([A, B], [1, 7], two, bad_first) == pytest.approx((50, 50))
 
@@ -326,7 +384,9 @@ def test_ap_of_masks_equals_ap_of_the_ids_they_are_cut_from() -> None:
     with_ids, with_masks = [random_sample(seed) for seed in range(4)], [random_sample(seed) for seed in range(4)]
     for one in with_masks:
         ids = one['pred_instances'].pop('panoptic_ids')
-        one['pred_instances']['masks'] = one['pred_panoptic_seg']['sem_seg'] == ids[:, None, None]  # (1, H, W), (N, 1, 1) -> (N, H, W)
+        one['pred_instances']['masks'] = (
+            one['pred_panoptic_seg']['sem_seg'] == ids[:, None, None]
+        )  # (1, H, W), (N, 1, 1) -> (N, H, W)
     values = evaluate(with_ids, metric=['AP'])
     assert values == evaluate(with_masks, metric=['AP']) and 0 < values['AP'] < values['AP50']
 
@@ -363,12 +423,17 @@ def test_ap_without_pycocotools_says_what_to_install(monkeypatch: pytest.MonkeyP
 )
 def test_bad_instances(change: dict[str, Any], message: str) -> None:
     entry = {**instances([A], [0.5]), **{k: None if v is None else torch.tensor(v) for k, v in change.items()}}
-    one = sample([[A, ROAD]], [[1, 2]], [info(1, PERSON), info(2, ROAD)], pred_instances={k: v for k, v in entry.items() if v is not None})
+    one = sample(
+        [[A, ROAD]],
+        [[1, 2]],
+        [info(1, PERSON), info(2, ROAD)],
+        pred_instances={k: v for k, v in entry.items() if v is not None},
+    )
     with pytest.raises(ValueError, match=f'image street.png: .*{message}'):
         evaluate([one], metric=['AP'])
 
 
-# Defined ends --------------------------------------------------------------------------------------------------------------------
+# Defined ends ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_empty_prediction_misses_everything() -> None:
@@ -391,7 +456,7 @@ def test_an_image_of_nothing_but_void() -> None:
     assert evaluate([nothing, full])['PQ'] == 100
 
 
-# Refused -------------------------------------------------------------------------------------------------------------------------
+# Refused --------------------------------------------------------------------------------------------------------------
 
 GOOD_INFOS = [info(1, PERSON), info(2, ROAD)]
 
@@ -403,20 +468,35 @@ def without(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ('bad', 'message'),
     [
-        (sample([[A, ROAD, ROAD]], [[1, 7, 9]], GOOD_INFOS[:1]), r'ids \[7, 9\] are in the ground-truth map and not in segments_info'),
+        (
+            sample([[A, ROAD, ROAD]], [[1, 7, 9]], GOOD_INFOS[:1]),
+            r'ids \[7, 9\] are in the ground-truth map and not in segments_info',
+        ),
         (sample([[A, ROAD]], [[1, 1]], GOOD_INFOS), r'ids \[2\] are in segments_info and have no pixel'),
         (sample([[A, ROAD]], [[1, 2]], [*GOOD_INFOS, info(2, SKY)]), r'ids \[2\] are in segments_info more than once'),
         (sample([[A], [A]], [[1, 2]], GOOD_INFOS), r'prediction is 2x1 \(height x width\) and the ground truth 1x2'),
         (sample([[A, 5]], [[1, 2]], GOOD_INFOS), r'labels \[5\], expected 0 to 3 or 4 for void'),
         (sample([[A, 3000 + 999]], [[1, 2]], GOOD_INFOS), r'labels \[999\], expected 0 to 3'),
         (sample([[A, -1]], [[1, 2]], GOOD_INFOS), r'negative values \[-1\]'),
-        (sample([[A, ROAD]], [[1, 2]], [GOOD_INFOS[0], info(2, 4, is_thing=False)]), 'segment 2 has category 4, .* from 0 to 3'),
+        (
+            sample([[A, ROAD]], [[1, 2]], [GOOD_INFOS[0], info(2, 4, is_thing=False)]),
+            'segment 2 has category 4, .* from 0 to 3',
+        ),
         (sample([[A, ROAD]], [[1, 2]], [GOOD_INFOS[0], info(2, -1, is_thing=False)]), 'segment 2 has category -1'),
-        (sample([[A, ROAD]], [[1, 2]], [GOOD_INFOS[0], info(2, ROAD, is_thing=True)]), 'segment 2 has is_thing=True, .* is a stuff class'),
+        (
+            sample([[A, ROAD]], [[1, 2]], [GOOD_INFOS[0], info(2, ROAD, is_thing=True)]),
+            'segment 2 has is_thing=True, .* is a stuff class',
+        ),
         (sample([[A, ROAD]], [[1, 2]], [GOOD_INFOS[0], info(0, ROAD)]), 'has the id 0; ids must be above 0'),
         (sample([[A, ROAD]], [[1, 2]], [dict(id=1, category=0)]), r"lacks \['is_thing', 'iscrowd'\]"),
-        ({**without(''), 'pred_panoptic_seg': dict(sem_seg=torch.zeros(1, 1, 2))}, 'pred_panoptic_seg is of type torch.float32, expected integers'),
-        ({**without(''), 'pred_panoptic_seg': dict(sem_seg=torch.zeros(1, 2).int())}, r'of shape \(1, 2\), expected \(1, height, width\)'),
+        (
+            {**without(''), 'pred_panoptic_seg': dict(sem_seg=torch.zeros(1, 1, 2))},
+            'pred_panoptic_seg is of type torch.float32, expected integers',
+        ),
+        (
+            {**without(''), 'pred_panoptic_seg': dict(sem_seg=torch.zeros(1, 2).int())},
+            r'of shape \(1, 2\), expected \(1, height, width\)',
+        ),
         ({**without(''), 'gt_panoptic_seg': dict(masks=0)}, r"gt_panoptic_seg lacks 'sem_seg', has \['masks'\]"),
         (without('pred_panoptic_seg'), "lacks 'pred_panoptic_seg', has .*'gt_panoptic_seg'"),
         (without('gt_panoptic_seg'), "lacks 'gt_panoptic_seg'"),
@@ -451,7 +531,10 @@ def test_unknown_metrics_name_the_known(metrics: Any) -> None:
         (dict(classes=('a',), thing_classes=('a',), stuff_classes=('a',)), 'in one of thing_classes and stuff_classes'),
         (dict(classes=('a', 'a'), thing_classes=('a', 'a'), stuff_classes=()), 'once'),
         (dict(classes=(), thing_classes=(), stuff_classes=()), '0 classes'),
-        (dict(classes=tuple(map(str, range(1000))), thing_classes=tuple(map(str, range(1000))), stuff_classes=()), '1000 classes'),
+        (
+            dict(classes=tuple(map(str, range(1000))), thing_classes=tuple(map(str, range(1000))), stuff_classes=()),
+            '1000 classes',
+        ),
     ],
 )
 def test_bad_dataset_meta(meta: Any, message: str) -> None:
@@ -467,7 +550,7 @@ def test_the_encoding_is_that_of_mmdet() -> None:
     assert theirs.INSTANCE_OFFSET == INSTANCE_OFFSET == OFFSET_OF_OVERLAYS == post_processing.INSTANCE_OFFSET
 
 
-# Real images ---------------------------------------------------------------------------------------------------------------------
+# Real images ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')

@@ -103,7 +103,10 @@ def test_a_config_names_an_op_of_ones_own() -> None:
 
 
 def test_fasterseg_has_the_published_parameters() -> None:
-    """Its student has 3,454,643 at inference. All but its head (3x3 and 1x1 convolution) and the norms of its fusion's gate is ours too."""
+    """Its student has 3,454,643 at inference.
+
+    All but its head (3x3 and 1x1 convolution) and the norms of its fusion's gate is ours too.
+    """
     from hyctas_mm.costs import count_params
     from hyctas_mm.models import HyCTASBackbone, HyCTASHead
 
@@ -111,7 +114,10 @@ def test_fasterseg_has_the_published_parameters() -> None:
     aggregation = HyCTASHead(arch=arch, base_channels=12, num_classes=19, aux_weight=0).aggregation
     head = 128 * 128 * 9 + 2 * 128 + 128 * 19 + 19
     gate_norms = 2 * 2 * 128
-    assert count_params(HyCTASBackbone(arch=arch, base_channels=12)) + count_params(aggregation) - gate_norms + head == 3_454_643
+    assert (
+        count_params(HyCTASBackbone(arch=arch, base_channels=12)) + count_params(aggregation) - gate_norms + head
+        == 3_454_643
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Attention by blocks of queries equals its definition, forward and backward, in any layout, and takes little memory."""
+"""Attention by blocks of queries equals its definition, forward and backward, in any layout, and takes little
+memory.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def inputs(batch: int, positions: int, width: int, channels: int, channels_last:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 70), st.integers(1, 4), st.integers(1, 9), st.booleans(), st.integers(1, 6000))
-def test_equals_its_definition(batch: int, positions: int, width: int, channels: int, channels_last: bool, block: int) -> None:
+def test_equals_its_definition(
+    batch: int, positions: int, width: int, channels: int, channels_last: bool, block: int
+) -> None:
     tensors = inputs(batch, positions, width, channels, channels_last)
     before, module.BLOCK = module.BLOCK, block
     try:
@@ -61,7 +65,9 @@ def test_all_ways_of_a_layer_agree(memory_format: torch.memory_format, monkeypat
     found = {}
     for way in ('small_attention', 'blockwise_attention', '_fused_attention'):
         monkeypatch.setattr(layers, 'SMALL', 99 if way == 'small_attention' else 98)
-        monkeypatch.setattr(layers, 'is_faster_by_blocks', lambda positions, channels, way=way: way == 'blockwise_attention')
+        monkeypatch.setattr(
+            layers, 'is_faster_by_blocks', lambda positions, channels, way=way: way == 'blockwise_attention'
+        )
         called = Mock(side_effect=getattr(layers, way))
         monkeypatch.setattr(layers, way, called)
         found[way] = layer(x)

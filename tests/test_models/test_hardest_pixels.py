@@ -30,7 +30,9 @@ def test_ignored_pixels_cost_nothing_but_count() -> None:
     label = torch.full((1, 1, 10), 255)
     assert HardestPixelsCELoss(0.2)(logits, label).item() == 0
     label[..., 0] = 1
-    assert HardestPixelsCELoss(0.2)(logits, label).item() == pytest.approx(0.6931471805599453 / 2)  # 2 of 10 pixels, one of them ignored
+    assert HardestPixelsCELoss(0.2)(logits, label).item() == pytest.approx(
+        0.6931471805599453 / 2
+    )  # 2 of 10 pixels, one of them ignored
 
 
 def test_gradients_reach_the_hardest_only() -> None:
@@ -47,7 +49,11 @@ def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
 
 def test_the_fraction_shrinks_from_all_pixels() -> None:
     """By the Runner's step, so that accumulation, several heads in a step and a resumed training do not matter."""
-    loss, logits, label = HardestPixelsCELoss(0.2, anneal_steps=10), torch.randn(1, 3, 4, 5), torch.randint(0, 3, (1, 4, 5))
+    loss, logits, label = (
+        HardestPixelsCELoss(0.2, anneal_steps=10),
+        torch.randn(1, 3, 4, 5),
+        torch.randint(0, 3, (1, 4, 5)),
+    )
     losses = F.cross_entropy(logits, label, reduction='none').flatten().sort(descending=True).values
     hub = MessageHub.get_instance('annealed')
     assert loss.current_fraction() == 0.2, 'without a step it is the last one'

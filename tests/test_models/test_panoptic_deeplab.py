@@ -1,4 +1,6 @@
-"""The panoptic detector: what it is trained with, what it predicts, and that a subnet cut out of the supernet computes the same."""
+"""The panoptic detector: what it is trained with, what it predicts, and that a subnet cut out of the supernet computes
+the same.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,14 @@ def detector_cfg(test_cfg: dict[str, Any] | None = None, aux_weight: float = 0.2
         data_preprocessor=dict(type='mmdet.DetDataPreprocessor', mean=[128.0] * 3, std=[64.0] * 3, pad_size_divisor=32),
         backbone=dict(type='HyCTASBackbone', outputs='branches', **network),
         panoptic_head=dict(
-            type='HyCTASPanopticHead', num_things_classes=THINGS, num_stuff_classes=STUFF, aux_weight=aux_weight, **network
+            type='HyCTASPanopticHead',
+            num_things_classes=THINGS,
+            num_stuff_classes=STUFF,
+            aux_weight=aux_weight,
+            **network,
         ),
         test_cfg=dict(stuff_area=0) | (test_cfg or {}),
-    )  # fmt: skip
+    )
 
 
 def build(arch: str | dict[str, Any] = 'hyctas-s', **options: Any) -> nn.Module:
@@ -77,7 +83,7 @@ def losses(model: nn.Module, samples: Sequence[DetDataSample]) -> dict[str, Tens
     return model(**data, mode='loss')
 
 
-# Training ---------------------------------------------------------------------------------------------------------------------
+# Training -------------------------------------------------------------------------------------------------------------
 
 MAIN = {'loss_semantic', 'loss_center', 'loss_offset'}
 
@@ -91,7 +97,9 @@ def test_losses_reach_every_parameter(arch: str) -> None:
     total, _ = model.parse_losses(found)
     assert float(total) == pytest.approx(sum(float(v) for v in found.values()), rel=1e-5)
     total.backward()
-    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any() or not p.grad.isfinite().all()]
+    silent = [
+        n for n, p in model.named_parameters() if p.grad is None or not p.grad.any() or not p.grad.isfinite().all()
+    ]
     # the softmax over keys does not change with their bias, so its gradient may vanish
     assert [n for n in silent if not n.endswith('key.bias')] == []
 
@@ -123,7 +131,7 @@ def test_mmdets_cross_entropy_leaves_void_out() -> None:
     torch.testing.assert_close(loss(logits, labels, weight=weight), each.sum() / (labels != 255).sum())
 
 
-# Predicting -------------------------------------------------------------------------------------------------------------------
+# Predicting -----------------------------------------------------------------------------------------------------------
 
 
 def known_maps(height: int, width: int, centers: Sequence[tuple[int, int]], label: int = 1) -> PanopticMaps:
@@ -141,7 +149,9 @@ def known_maps(height: int, width: int, centers: Sequence[tuple[int, int]], labe
     return PanopticMaps(semantic, center, offset)
 
 
-def predict_known(maps: PanopticMaps, info: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **options: Any) -> DetDataSample:
+def predict_known(
+    maps: PanopticMaps, info: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> DetDataSample:
     model = build().eval()
     monkeypatch.setattr(model, 'predict_maps', lambda _: maps)
     return model.predict(torch.zeros(1, 3, *maps.center.shape[2:]), [DetDataSample(metainfo=info)], **options)[0]
@@ -157,7 +167,10 @@ def test_predictions_are_in_mmdets_encoding(monkeypatch: pytest.MonkeyPatch) -> 
     assert sorted((found.panoptic_ids // INSTANCE_OFFSET).tolist()) == [1, 2, 3]
     assert all((panoptic == value).sum() == 81 for value in found.panoptic_ids)
     assert panoptic[0, 20, 20] != panoptic[0, 20, 32] and ((found.scores > 0) & (found.scores <= 1)).all()
-    assert sample.pred_sem_seg.sem_seg.shape == (1, 64, 96) and set(sample.pred_sem_seg.sem_seg.unique().tolist()) == {1, VOID - 1}
+    assert sample.pred_sem_seg.sem_seg.shape == (1, 64, 96) and set(sample.pred_sem_seg.sem_seg.unique().tolist()) == {
+        1,
+        VOID - 1,
+    }
 
 
 def test_padding_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +186,9 @@ def test_padding_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize('ori_shape', [(128, 288), (32, 96), (64, 96)])
 def test_offsets_are_pixels_of_the_original_image(ori_shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neighbouring squares stay apart at the original size, which takes offsets that are scaled by each direction's own ratio."""
+    """Neighbouring squares stay apart at the original size, which takes offsets that are scaled by each direction's
+    own ratio.
+    """
     centers = [(20, 20), (20, 32), (32, 20), (50, 80)]
     sample = predict_known(known_maps(64, 96, centers), meta((64, 96), ori_shape), monkeypatch)
     panoptic = sample.pred_panoptic_seg.sem_seg[0]
@@ -215,7 +230,10 @@ def test_a_batch_of_images_of_different_sizes() -> None:
     """From uint8 images to what the metric scores; each image is predicted at its own size."""
     model = build().eval()
     shapes = [(40, 70), (64, 33)]
-    data = dict(inputs=[images(1, *shape)[0] for shape in shapes], data_samples=[DetDataSample(metainfo=meta(shape)) for shape in shapes])
+    data = dict(
+        inputs=[images(1, *shape)[0] for shape in shapes],
+        data_samples=[DetDataSample(metainfo=meta(shape)) for shape in shapes],
+    )
     found = model.test_step(data)
     for sample, shape in zip(found, shapes):
         panoptic = sample.pred_panoptic_seg.sem_seg
@@ -225,7 +243,7 @@ def test_a_batch_of_images_of_different_sizes() -> None:
         assert 0 <= score(sample, *random_scene(np.random.default_rng(0), shape, 4))['PQ'] <= 100
 
 
-# Several sizes and mirrored ---------------------------------------------------------------------------------------------------
+# Several sizes and mirrored -------------------------------------------------------------------------------------------
 
 
 def mirrored(maps: PanopticMaps) -> PanopticMaps:
@@ -252,7 +270,10 @@ def test_flipping_makes_predictions_symmetric() -> None:
 
 @torch.no_grad()
 def test_flipping_changes_nothing_for_a_symmetric_network() -> None:
-    """Kernels are their own mirror images, nothing points right. Strided kernels are symmetric on odd widths only, so no cell goes down."""
+    """Kernels are their own mirror images, nothing points right.
+
+    Strided kernels are symmetric on odd widths only, so no cell goes down.
+    """
     cells = [dict(op=op, width=12, down=False) for op in ('lite_conv_2x', 'attention', 'conv')]
     model = build(dict(branches=[cells], low_level='s4s8')).eval()
     for module in model.modules():
@@ -280,12 +301,14 @@ def test_several_sizes_are_averaged() -> None:
     model.scales = (0.5, 1.0)
     both = model.predict_maps(image)
     assert both.offset.shape == (1, 2, HEIGHT, WIDTH)
-    torch.testing.assert_close(both.semantic.exp(), (single[0].semantic.softmax(1) + single[1].semantic.softmax(1)) / 2, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(
+        both.semantic.exp(), (single[0].semantic.softmax(1) + single[1].semantic.softmax(1)) / 2, rtol=1e-3, atol=1e-5
+    )
     torch.testing.assert_close(both.center, (single[0].center + single[1].center) / 2)
     torch.testing.assert_close(both.offset, (single[0].offset + single[1].offset) / 2)
 
 
-# The supernet -----------------------------------------------------------------------------------------------------------------
+# The supernet ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
@@ -333,7 +356,7 @@ def test_losses_equal_the_supernets(supernet: nn.Module, wide_space: SearchSpace
         assert math.isfinite(ours[name]) and float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-4)
 
 
-# What a user gets wrong, and what mmdet's inference asks for ---------------------------------------------------------------------
+# What a user gets wrong, and what mmdet's inference asks for ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -353,13 +376,22 @@ def test_a_wrong_test_cfg_is_refused_before_training(test_cfg: dict, message: st
 def small_cfg(**options: Any) -> dict[str, Any]:
     shared = dict(arch='hyctas-s', base_channels=2)
     head = dict(type='HyCTASPanopticHead', num_things_classes=2, num_stuff_classes=3, **shared)
-    return dict(type='PanopticDeepLab', backbone=dict(type='HyCTASBackbone', outputs='branches', **shared), panoptic_head=head, **options)
+    return dict(
+        type='PanopticDeepLab',
+        backbone=dict(type='HyCTASBackbone', outputs='branches', **shared),
+        panoptic_head=head,
+        **options,
+    )
 
 
 def test_images_and_labels_of_different_sizes_are_refused() -> None:
     net = MODELS.build(ConfigDict(small_cfg()))
-    sample = DetDataSample(gt_sem_seg=PixelData(sem_seg=torch.zeros(1, 100, 100, dtype=torch.long)), metainfo=dict(img_path='a.png'))
-    with pytest.raises(ValueError, match=r'images are \(128, 128\) after padding, but the labels of a.png are \(100, 100\)'):
+    sample = DetDataSample(
+        gt_sem_seg=PixelData(sem_seg=torch.zeros(1, 100, 100, dtype=torch.long)), metainfo=dict(img_path='a.png')
+    )
+    with pytest.raises(
+        ValueError, match=r'images are \(128, 128\) after padding, but the labels of a.png are \(100, 100\)'
+    ):
         net.loss(torch.zeros(2, 3, 128, 128), [sample, sample])
 
 
@@ -379,8 +411,12 @@ def test_scaled_images_give_offsets_of_the_same_pixels(offset_scale: str) -> Non
     head = MODELS.build(ConfigDict(cfg)).panoptic_head
     for scale in (0.75, 1.0, 1.25, 1.5, 1.75):
         height, width = round(1024 * scale), round(2048 * scale)
-        raw = dict(semantic=torch.zeros(1, 5, height // 8, width // 8), center=torch.zeros(1, 1, height // 8, width // 8))
-        raw['offset'] = torch.full((1, 2, height // 8, width // 8), scale)  # a tenth of the raw unit grows with the image
+        raw = dict(
+            semantic=torch.zeros(1, 5, height // 8, width // 8), center=torch.zeros(1, 1, height // 8, width // 8)
+        )
+        raw['offset'] = torch.full(
+            (1, 2, height // 8, width // 8), scale
+        )  # a tenth of the raw unit grows with the image
         down, right = head.upsample(raw, (1024, 2048), (height, width)).offset[0, :, 0, 0].tolist()
         assert down == pytest.approx(8.0) and right == pytest.approx(8.0)
 

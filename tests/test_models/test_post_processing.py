@@ -12,7 +12,14 @@ from torch import Tensor
 
 from hyctas_mm.datasets.panoptic import build_targets
 from hyctas_mm.models import post_processing
-from hyctas_mm.models.post_processing import MAX_INSTANCES, PanopticMaps, PanopticResult, average_maps, find_centers, panoptic_from_maps
+from hyctas_mm.models.post_processing import (
+    MAX_INSTANCES,
+    PanopticMaps,
+    PanopticResult,
+    average_maps,
+    find_centers,
+    panoptic_from_maps,
+)
 from tests.test_datasets.panoptic_fixtures import perfect_logits, random_scene, segment
 
 
@@ -25,7 +32,16 @@ def random_maps(seed: int, classes: int, height: int, width: int) -> tuple[Tenso
     )
 
 
-def brute_force(semantic: Tensor, center: Tensor, offset: Tensor, num_things: int, threshold: float, kernel: int, top_k: int, area: float) -> Tensor:
+def brute_force(
+    semantic: Tensor,
+    center: Tensor,
+    offset: Tensor,
+    num_things: int,
+    threshold: float,
+    kernel: int,
+    top_k: int,
+    area: float,
+) -> Tensor:
     """The map of panoptic_from_maps, pixel by pixel, for heatmaps without ties."""
     classes, height, width = semantic.shape
     labels, reach, heatmap = semantic.argmax(0), kernel // 2, center[0]
@@ -44,7 +60,9 @@ def brute_force(semantic: Tensor, center: Tensor, offset: Tensor, num_things: in
                 panoptic[row, column] = label if (labels == label).sum() >= area else classes
             elif peaks:
                 point = offset[:, row, column].double() + torch.tensor([row, column])
-                members[min(range(len(peaks)), key=lambda k: float((point - torch.tensor(peaks[k][1:])).square().sum()))].append((row, column))
+                members[
+                    min(range(len(peaks)), key=lambda k: float((point - torch.tensor(peaks[k][1:])).square().sum()))
+                ].append((row, column))
     number = 0
     for pixels in members:
         if pixels:
@@ -55,8 +73,17 @@ def brute_force(semantic: Tensor, center: Tensor, offset: Tensor, num_things: in
     return panoptic
 
 
-@given(st.integers(0, 2**31), st.integers(1, 10), st.integers(1, 12), st.sampled_from([3, 5, 7]), st.integers(1, 6), st.sampled_from([0.1, 0.9]))
-def test_grouping_is_that_of_brute_force(seed: int, height: int, width: int, kernel: int, top_k: int, threshold: float) -> None:
+@given(
+    st.integers(0, 2**31),
+    st.integers(1, 10),
+    st.integers(1, 12),
+    st.sampled_from([3, 5, 7]),
+    st.integers(1, 6),
+    st.sampled_from([0.1, 0.9]),
+)
+def test_grouping_is_that_of_brute_force(
+    seed: int, height: int, width: int, kernel: int, top_k: int, threshold: float
+) -> None:
     maps = random_maps(seed, 5, height, width)
     result = panoptic_from_maps(*maps, num_things=3, threshold=threshold, nms_kernel=kernel, top_k=top_k, stuff_area=8)
     expected = brute_force(*maps, 3, threshold, kernel, top_k, 8)
@@ -73,7 +100,11 @@ def check_result(result: PanopticResult, maps: tuple[Tensor, Tensor, Tensor], nu
     semantic, center, _ = maps
     count = len(result.labels)
     assert result.panoptic.dtype == result.instance_ids.dtype == result.labels.dtype == torch.int64
-    assert result.panoptic.shape == semantic.shape[1:] and result.centers.shape == (count, 2) and result.scores.shape == (count,)
+    assert (
+        result.panoptic.shape == semantic.shape[1:]
+        and result.centers.shape == (count, 2)
+        and result.scores.shape == (count,)
+    )
     assert result.instance_ids.tolist() == [int(label) + 1000 * (k + 1) for k, label in enumerate(result.labels)]
     assert set(result.panoptic[result.panoptic >= 1000].tolist()) == set(result.instance_ids.tolist())
     assert (result.labels < num_things).all()
@@ -101,8 +132,17 @@ def test_perfect_maps_give_the_truth(seed: int, things: int) -> None:
     segments = [dict(one, iscrowd=False) for one in segments]
     maps = build_targets(ids, segments, sigma=2)
     peaks = np.argwhere(maps.center[0] == 1)
-    apart = len(peaks) == sum(one['is_thing'] for one in segments) and (np.abs(peaks[:, None] - peaks).max(-1) + 9 * np.eye(len(peaks)) > 1).all()
-    result = panoptic_from_maps(perfect_logits(maps, 4), torch.from_numpy(maps.center), torch.from_numpy(maps.offset), num_things=2, stuff_area=0)
+    apart = (
+        len(peaks) == sum(one['is_thing'] for one in segments)
+        and (np.abs(peaks[:, None] - peaks).max(-1) + 9 * np.eye(len(peaks)) > 1).all()
+    )
+    result = panoptic_from_maps(
+        perfect_logits(maps, 4),
+        torch.from_numpy(maps.center),
+        torch.from_numpy(maps.offset),
+        num_things=2,
+        stuff_area=0,
+    )
     if not apart:
         return  # centres that coincide or touch cannot be told apart
     panoptic = result.panoptic.numpy()
@@ -154,7 +194,9 @@ def heatmap(rows: list[str]) -> Tensor:
 )
 def test_centres(rows: list[str], centers: list[list[float]]) -> None:
     places, heights = find_centers(heatmap(rows), 0.1, 7, 10)
-    assert torch.allclose(places, torch.tensor(centers, dtype=torch.float32).view(-1, 2)) and len(heights) == len(centers)
+    assert torch.allclose(places, torch.tensor(centers, dtype=torch.float32).view(-1, 2)) and len(heights) == len(
+        centers
+    )
     assert torch.equal(heights, heights.sort(descending=True).values)
 
 
@@ -223,7 +265,10 @@ def test_half_precision_maps() -> None:
     ids[:, 1000:] = 6
     maps = build_targets(ids, segments)
     result = panoptic_from_maps(
-        perfect_logits(maps, 2).half(), torch.from_numpy(maps.center).half(), torch.from_numpy(maps.offset).half(), num_things=1
+        perfect_logits(maps, 2).half(),
+        torch.from_numpy(maps.center).half(),
+        torch.from_numpy(maps.offset).half(),
+        num_things=1,
     )
     assert np.array_equal(result.panoptic.unique(), [1000, 2000]) and np.array_equal(result.panoptic == 2000, ids == 6)
 
@@ -278,7 +323,9 @@ def test_mirrored_offsets_point_to_the_same_centre() -> None:
     ids[1:5, 1:4] = 3
     one, other = (build_targets(part, [segment(3, 0)]) for part in (ids, np.ascontiguousarray(ids[:, ::-1])))
     semantic = torch.zeros(1, 1, 6, 9)
-    straight, turned = (PanopticMaps(semantic, *(torch.from_numpy(m)[None] for m in (t.center, t.offset))) for t in (one, other))
+    straight, turned = (
+        PanopticMaps(semantic, *(torch.from_numpy(m)[None] for m in (t.center, t.offset))) for t in (one, other)
+    )
     average = average_maps([(turned, True)])
     assert torch.allclose(average.offset, straight.offset) and torch.allclose(average.center, straight.center)
 
@@ -296,9 +343,13 @@ def test_averaging_scales_offsets_with_the_size() -> None:
 def test_averaging_averages_probabilities() -> None:
     one, other = batch(1, 5, 5), batch(2, 5, 5)
     average = average_maps([(one, False), (other, False)])
-    assert torch.allclose(average.semantic.softmax(1), (one.semantic.softmax(1) + other.semantic.softmax(1)) / 2, atol=1e-6)
+    assert torch.allclose(
+        average.semantic.softmax(1), (one.semantic.softmax(1) + other.semantic.softmax(1)) / 2, atol=1e-6
+    )
     assert torch.allclose(average.offset, (one.offset + other.offset) / 2)
-    certain = PanopticMaps(torch.tensor([200.0, -200.0]).view(1, 2, 1, 1), torch.zeros(1, 1, 1, 1), torch.zeros(1, 2, 1, 1))
+    certain = PanopticMaps(
+        torch.tensor([200.0, -200.0]).view(1, 2, 1, 1), torch.zeros(1, 1, 1, 1), torch.zeros(1, 2, 1, 1)
+    )
     assert average_maps([(certain, False)]).semantic.isfinite().all()
 
 

@@ -53,14 +53,20 @@ def test_distillation_loss_against_its_definition() -> None:
 def test_one_step_is_the_average_of_the_networks_on_their_own() -> None:
     """Gradients of the joint graph against those of one network after another."""
     archs, data = archs_of(), batch()
-    model, plain = build().double(), build('EncoderDecoder').double()  # in float the gradients that are nearly 0 are noise
+    model, plain = (
+        build().double(),
+        build('EncoderDecoder').double(),
+    )  # in float the gradients that are nearly 0 are noise
     data['inputs'] = data['inputs'].double()
     assert plain.load_state_dict(model.state_dict()).missing_keys == [], 'a checkpoint serves both'
     model.step_archs = archs
     losses = model(**data, mode='loss')
     total, log = model.parse_losses(losses)
     total.backward()
-    assert set(losses) >= {'largest.decode.loss_ce', 'student0.loss_distill', 'student1.loss_distill'} and 'largest.decode.acc_seg' in log
+    assert (
+        set(losses) >= {'largest.decode.loss_ce', 'student0.loss_distill', 'student1.loss_distill'}
+        and 'largest.decode.acc_seg' in log
+    )
 
     set_arch(plain, archs[0])
     own, _ = plain.parse_losses(plain(**data, mode='loss'))
@@ -74,7 +80,9 @@ def test_one_step_is_the_average_of_the_networks_on_their_own() -> None:
     found = gradients(model)
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
-        torch.testing.assert_close(gradient * 3, expected[name], rtol=0, atol=1e-4 * float(expected[name].abs().max()) + 1e-12, msg=name)
+        torch.testing.assert_close(
+            gradient * 3, expected[name], rtol=0, atol=1e-4 * float(expected[name].abs().max()) + 1e-12, msg=name
+        )
 
 
 def test_spaces_with_everything() -> None:

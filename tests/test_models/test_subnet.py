@@ -42,7 +42,10 @@ def supernet() -> nn.Module:
 
 def batches(count: int = 2) -> list[dict]:
     generator = torch.Generator().manual_seed(1)
-    return [dict(inputs=[torch.randint(0, 256, (3, 35, 67), dtype=torch.uint8, generator=generator) for _ in range(2)]) for _ in range(count)]
+    return [
+        dict(inputs=[torch.randint(0, 256, (3, 35, 67), dtype=torch.uint8, generator=generator) for _ in range(2)])
+        for _ in range(count)
+    ]
 
 
 def relative_error(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -52,7 +55,9 @@ def relative_error(a: torch.Tensor, b: torch.Tensor) -> float:
 @torch.no_grad()
 @pytest.mark.parametrize('nodes', [False, True])
 def test_fifty_subnets_equal_the_supernet(supernet: nn.Module, wide_space: SearchSpace, nodes: bool) -> None:
-    """Every output combination, op and kind of gate, odd sizes, in eval mode and after batch norm recalibration of either."""
+    """Every output combination, op and kind of gate, odd sizes, in eval mode and after batch norm recalibration of
+    either.
+    """
     rng = np.random.default_rng(0)
     cfg = supernet_cfg(GATED if nodes else WIDE)
     if nodes:

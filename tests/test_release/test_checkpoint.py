@@ -16,27 +16,24 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import ArchitectureError, SearchSpace, load_arch
-from hyctas_mm.release.checkpoint import (
-    ReleaseCheckpointError,
-    ReleaseNetwork,
-    convert_state,
-    infer_network,
-    model_cfg,
-    read_release_checkpoint,
-    write_converted,
-)
+from hyctas_mm.release.checkpoint import convert_state, model_cfg, read_release_checkpoint, write_converted
 from hyctas_mm.release.genotypes import RELEASE_OPS, ReleaseGenotype, read_release
+from hyctas_mm.release.network import ReleaseCheckpointError, ReleaseNetwork, infer_network
 from hyctas_mm.release.weights import aliases, release_name
 from tests.conftest import ROOT, run_script
 from tests.goldens import LOW_LEVELS, tensors
 from tests.release_genotypes import write_release
 from tests.tiny_jobs import config, run
 
-SPACE = SearchSpace(layers=7, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=(8, 12), head_widths=(6, 12), low_levels=LOW_LEVELS)
+SPACE = SearchSpace(
+    layers=7, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=(8, 12), head_widths=(6, 12), low_levels=LOW_LEVELS
+)
 
 
 def released(network: ReleaseNetwork, seed: int = 0) -> tuple[dict[str, Tensor], torch.nn.Module]:
-    """A state dict as the release would have written it, and our network with those weights; 19 classes of things first."""
+    """A state dict as the release would have written it, and our network with those weights; 19 classes of things
+    first.
+    """
     torch.manual_seed(seed)
     net = MODELS.build(model_cfg(network)).eval()
     state = {release_name(key, network.genotype): tensor.clone() for key, tensor in net.state_dict().items()}
@@ -83,7 +80,9 @@ def test_a_golden_checkpoint_computes_the_golden_logits(
     image = tensors('train_M_F2_mt1_panoptic_aux.npz', 'input')['']
     maps = net.train().decode_head.predict_maps(net.backbone(image))
     for name, key in (('main', 'sem_head/0'), ('aux16', 'sem_head_aux16/0'), ('aux32', 'sem_head_aux32/0')):
-        torch.testing.assert_close(maps[name]['semantic'], golden[key], rtol=0, atol=1e-3 * golden[key].abs().max().item())
+        torch.testing.assert_close(
+            maps[name]['semantic'], golden[key], rtol=0, atol=1e-3 * golden[key].abs().max().item()
+        )
     assert cfg.test_dataloader and cfg.train_cfg and cfg.custom_imports.imports == ['hyctas_mm.register']
 
 
@@ -104,7 +103,9 @@ def test_fusions_of_absent_auxiliary_heads_are_listed() -> None:
     network = infer_network(without, write_release(load_arch('hyctas-s')))
     assert not network.auxiliary
     _, unused = convert_state(without, network, model_cfg(network))
-    assert unused and all(k.startswith(('backbone.ffm16.', 'backbone.ffm32.')) and 'auxiliary' in why for k, why in unused.items())
+    assert unused and all(
+        k.startswith(('backbone.ffm16.', 'backbone.ffm32.')) and 'auxiliary' in why for k, why in unused.items()
+    )
 
 
 def test_panoptic_classes_with_instances_come_first() -> None:
@@ -138,7 +139,14 @@ def test_the_config_is_what_the_release_trains_with() -> None:
     assert cfg.decode_head == head
     panoptic = model_cfg(ReleaseNetwork(network.genotype, 3, 133, True, False), align_corners=True)
     assert panoptic.data_preprocessor == dict(type='mmdet.DetDataPreprocessor', pad_size_divisor=32, **pixels)
-    expected = dict(aux_weight=0, align_corners=True, loss_semantic=loss, offset_scale='release', num_things_classes=80, num_stuff_classes=53)
+    expected = dict(
+        aux_weight=0,
+        align_corners=True,
+        loss_semantic=loss,
+        offset_scale='release',
+        num_things_classes=80,
+        num_stuff_classes=53,
+    )
     assert {key: panoptic.panoptic_head[key] for key in expected} == expected
 
 
@@ -155,13 +163,15 @@ def test_a_converted_network_trains(tmp_path: Path, toy_root: Path) -> None:
     assert base.model.decode_head.base_channels != 2, 'the config given is left as it is'
 
 
-# Bad input --------------------------------------------------------------------------------------------------------------------
+# Bad input ------------------------------------------------------------------------------------------------------------
 
 
 def refused(state: dict[str, Tensor], genotype: Any, folder: Path, match: str) -> None:
     with pytest.raises((ReleaseCheckpointError, ArchitectureError), match=match):
         network = infer_network(state, genotype, 'src.pth')
-        write_converted(state, network, Config.fromfile(ROOT / 'configs' / 'default_runtime.py'), folder / 'dst.pth', 'src.pth')
+        write_converted(
+            state, network, Config.fromfile(ROOT / 'configs' / 'default_runtime.py'), folder / 'dst.pth', 'src.pth'
+        )
     assert not list(folder.iterdir())
 
 
@@ -171,10 +181,25 @@ def test_missing_extra_and_misshapen_tensors_are_named(tmp_path: Path) -> None:
     cell = 'backbone.cells.3-0._op._op.0.downsample.norm.bias'
     cell = cell if cell in state else next(k for k in state if 'cells.3-0' in k and k.endswith('norm.bias'))
     refused({k: v for k, v in state.items() if k != cell}, genotype, tmp_path, rf'src.pth: {cell} .*is missing')
-    refused(state | {'backbone.cells.99-0.x': torch.zeros(1)}, genotype, tmp_path, 'backbone.cells.99-0.x belongs to nothing')
+    refused(
+        state | {'backbone.cells.99-0.x': torch.zeros(1)},
+        genotype,
+        tmp_path,
+        'backbone.cells.99-0.x belongs to nothing',
+    )
     refused(state | {cell: torch.zeros(3)}, genotype, tmp_path, r'1 tensors differ in shape.*\(3,\) there')
-    refused({k: v for k, v in state.items() if 'stem' not in k}, genotype, tmp_path, 'has no convolution backbone.stem1.0.weight')
-    refused(state | {'sem_head.predictor.weight': torch.tensor(1.0)}, genotype, tmp_path, 'has no convolution sem_head.predictor.weight')
+    refused(
+        {k: v for k, v in state.items() if 'stem' not in k},
+        genotype,
+        tmp_path,
+        'has no convolution backbone.stem1.0.weight',
+    )
+    refused(
+        state | {'sem_head.predictor.weight': torch.tensor(1.0)},
+        genotype,
+        tmp_path,
+        'has no convolution sem_head.predictor.weight',
+    )
 
 
 def test_missing_copies_of_shared_cells_are_named(tmp_path: Path) -> None:
@@ -182,7 +207,9 @@ def test_missing_copies_of_shared_cells_are_named(tmp_path: Path) -> None:
     genotype = write_release(load_arch('hyctas-l'))
     copy = 'backbone.cells.0-1._op._op.0.conv.weight'
     refused({k: v for k, v in state.items() if k != copy}, genotype, tmp_path, rf'{copy} is missing, one of 1 tensors')
-    refused({k: v for k, v in state.items() if 'cells.0-1.' not in k}, genotype, tmp_path, 'cells.0-1.*one of 6 tensors')
+    refused(
+        {k: v for k, v in state.items() if 'cells.0-1.' not in k}, genotype, tmp_path, 'cells.0-1.*one of 6 tensors'
+    )
 
 
 def test_destinations_that_cannot_be(tmp_path: Path) -> None:
@@ -229,7 +256,9 @@ def test_a_truncated_checkpoint(tmp_path: Path, zipped: bool, kept: float) -> No
 
 def test_what_training_code_puts_beside_the_weights(tmp_path: Path) -> None:
     weights = dict(weight=torch.zeros(2))
-    torch.save(dict(model=weights, epoch=3, best_miou=np.float64(71.5), optimizer=dict(state={})), tmp_path / 'usual.pth')
+    torch.save(
+        dict(model=weights, epoch=3, best_miou=np.float64(71.5), optimizer=dict(state={})), tmp_path / 'usual.pth'
+    )
     assert read_release_checkpoint(tmp_path / 'usual.pth').keys() == weights.keys()
     torch.save(dict(state_dict=weights, args=Namespace(lr=0.1)), tmp_path / 'foreign.pth')
     with pytest.raises(ReleaseCheckpointError, match=r'an object of argparse\.Namespace.*save its state_dict alone'):
@@ -240,7 +269,11 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     (tmp_path / 'text.pth').write_text('no checkpoint')
     torch.save(dict(a=1), tmp_path / 'other.pth')
     torch.save({1: torch.zeros(1)}, tmp_path / 'numbers.pth')
-    for name, message in (('text', 'is it complete'), ('other', 'expected tensors by name'), ('numbers', 'expected tensors by name')):
+    for name, message in (
+        ('text', 'is it complete'),
+        ('other', 'expected tensors by name'),
+        ('numbers', 'expected tensors by name'),
+    ):
         with pytest.raises(ReleaseCheckpointError, match=message):
             read_release_checkpoint(tmp_path / f'{name}.pth')
     with pytest.raises(FileNotFoundError):
@@ -251,11 +284,22 @@ def test_the_command_leaves_nothing_behind_after_an_error(tmp_path: Path, capsys
     torch.save(released(small())[0], tmp_path / 'src.pth')
     (tmp_path / 'm.json').write_text(json.dumps(write_release(load_arch('hyctas-m'))))
     (tmp_path / 'bad.json').write_text('{')
-    spec = importlib.util.spec_from_file_location('hyctas2mmseg', ROOT / 'tools' / 'model_converters' / 'hyctas2mmseg.py')
+    spec = importlib.util.spec_from_file_location(
+        'hyctas2mmseg', ROOT / 'tools' / 'model_converters' / 'hyctas2mmseg.py'
+    )
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    for name, message in (('m.json', 'not of this genotype'), ('bad.json', 'not a JSON file'), ('none.json', 'No such file')):
-        assert tool.main([str(tmp_path / 'src.pth'), str(tmp_path / 'out' / 'dst.pth'), '--genotype', str(tmp_path / name)]) == 2
+    for name, message in (
+        ('m.json', 'not of this genotype'),
+        ('bad.json', 'not a JSON file'),
+        ('none.json', 'No such file'),
+    ):
+        assert (
+            tool.main(
+                [str(tmp_path / 'src.pth'), str(tmp_path / 'out' / 'dst.pth'), '--genotype', str(tmp_path / name)]
+            )
+            == 2
+        )
         said = capsys.readouterr().err
         assert said.startswith('error: ') and message in said
     assert not (tmp_path / 'out').exists()

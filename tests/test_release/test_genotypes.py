@@ -39,7 +39,9 @@ def test_any_architecture_in_any_order_of_branches(seed: int, branches: int, dat
 
 def genotype(**changes: Any) -> dict[str, Any]:
     """A branch of four cells that goes down in its second."""
-    plain: dict[str, Any] = dict(ops=[[1, 2, 3, 4]], paths=[[0, 0, 1, 1]], downs=[[0, 1, 0, 0]], widths=[[0.5, 0.5, 1.0]], lasts=[1])
+    plain: dict[str, Any] = dict(
+        ops=[[1, 2, 3, 4]], paths=[[0, 0, 1, 1]], downs=[[0, 1, 0, 0]], widths=[[0.5, 0.5, 1.0]], lasts=[1]
+    )
     return plain | changes
 
 

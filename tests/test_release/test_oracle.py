@@ -1,4 +1,6 @@
-"""Configurations of the release that no golden file covers, through the converter, against the release written down once more."""
+"""Configurations of the release that no golden file covers, through the converter, against the release written down
+once more.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.release.checkpoint import ReleaseNetwork, convert_state, infer_network, model_cfg
+from hyctas_mm.release.checkpoint import convert_state, model_cfg
 from hyctas_mm.release.genotypes import RELEASE_OPS, ReleaseGenotype, read_release
+from hyctas_mm.release.network import ReleaseNetwork, infer_network
 from hyctas_mm.release.weights import aliases, release_name
 from tests.goldens import LOW_LEVELS, golden_file
 from tests.release_genotypes import write_release
@@ -24,7 +27,9 @@ from tests.release_oracle import Oracle
 pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
 
 WIDTHS = (4, 6, 8, 10, 12)
-SPACE = SearchSpace(layers=6, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=WIDTHS, head_widths=WIDTHS, low_levels=LOW_LEVELS)
+SPACE = SearchSpace(
+    layers=6, ops=[*RELEASE_OPS[1:], 'skip'], stem_widths=WIDTHS, head_widths=WIDTHS, low_levels=LOW_LEVELS
+)
 THINGS_FIRST = [*range(11, 19), *range(11)]
 
 
@@ -33,11 +38,16 @@ def random_network(seed: int) -> tuple[ReleaseNetwork, bool]:
     rng = np.random.default_rng(100 + seed)  # with these seeds everything occurs, see below
     arch = SPACE.sample(rng, 1 + seed % 3)
     if seed % 4 == 0:  # what the release calls skip stands at equal stride
-        cells = [[replace(c, op='conv_1x1') if not c.down and rng.random() < 0.4 else c for c in b] for b in arch.branches[:1]]
+        cells = [
+            [replace(c, op='conv_1x1') if not c.down and rng.random() < 0.4 else c for c in b]
+            for b in arch.branches[:1]
+        ]
         arch = replace(arch, branches=(tuple(cells[0]), *arch.branches[1:])) if len(arch.branches) == 1 else arch
     order = tuple(rng.permutation(len(arch.branches)).tolist())
     auxiliary = bool(seed // 2 % 2) and arch.output_strides != (8,)
-    return ReleaseNetwork(ReleaseGenotype(arch, order), 2 + seed % 4, 19, bool(seed % 2), auxiliary), bool(seed // 3 % 2)
+    return ReleaseNetwork(ReleaseGenotype(arch, order), 2 + seed % 4, 19, bool(seed % 2), auxiliary), bool(
+        seed // 3 % 2
+    )
 
 
 def random_state(network: ReleaseNetwork) -> dict[str, Tensor]:
@@ -85,7 +95,15 @@ def check(network: ReleaseNetwork, corners: bool, seed: int) -> None:
     double = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     image = torch.randn(3, 3, 64, 128, dtype=torch.double)
     for training in (True, False):
-        oracle = Oracle(double, genotype, LOW_LEVELS.index(network.genotype.arch.low_level), corners, training, network.panoptic, network.auxiliary)
+        oracle = Oracle(
+            double,
+            genotype,
+            LOW_LEVELS.index(network.genotype.arch.low_level),
+            corners,
+            training,
+            network.panoptic,
+            network.auxiliary,
+        )
         net.train(training)
         net.load_state_dict(convert_state(double, inferred, cfg)[0])
         with torch.no_grad():

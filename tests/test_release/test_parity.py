@@ -29,7 +29,14 @@ from hyctas_mm.release.weights import (
 from tests.goldens import LOW_LEVELS, assert_golden, golden_file, load, tensors
 
 BN = dict(type='BN')
-OPS = dict(skip='conv_1x1', conv='conv', conv_downup='lite_conv', conv_2x='conv_2x', conv_2x_downup='lite_conv_2x', sa='attention')
+OPS = dict(
+    skip='conv_1x1',
+    conv='conv',
+    conv_downup='lite_conv',
+    conv_2x='conv_2x',
+    conv_2x_downup='lite_conv_2x',
+    sa='attention',
+)
 HEADS = dict(semantic=dict(semantic=19), instance=dict(center=1, offset=2))
 
 
@@ -92,7 +99,7 @@ def test_a_head_above_256_channels_is_halved() -> None:
     check_unit('HRTSemHeadLight/264', trunk, convert_trunk_name, 'head_wide.npz')
 
 
-# Whole networks ---------------------------------------------------------------------------------------------------------------
+# Whole networks -------------------------------------------------------------------------------------------------------
 
 
 def genotype_of(name: str, low_level: str) -> ReleaseGenotype:
@@ -106,14 +113,20 @@ def network(genotype: ReleaseGenotype, base_channels: int, panoptic: bool, aux: 
     if panoptic:
         head.update(type='HyCTASPanopticHead', num_things_classes=8, num_stuff_classes=11, offset_scale='release')
         return MODELS.build(ConfigDict(type='PanopticDeepLab', backbone=backbone, panoptic_head=head))
-    return MODELS.build(ConfigDict(type='EncoderDecoder', backbone=backbone, decode_head=dict(type='HyCTASHead', num_classes=19, **head)))
+    return MODELS.build(
+        ConfigDict(
+            type='EncoderDecoder', backbone=backbone, decode_head=dict(type='HyCTASHead', num_classes=19, **head)
+        )
+    )
 
 
 @pytest.mark.parametrize('file', ['net_S_F4_mt0.npz', 'net_M_F4_mt1_panoptic.npz'])
 def test_evaluation(file: str) -> None:
     arrays, meta = load(file)
     genotype = genotype_of(meta['genotype'], LOW_LEVELS[meta['model_type']])
-    net = network(genotype, meta['Fch'], not meta['sem_only'], True).eval()  # with what feeds auxiliary heads: the release always has it
+    net = network(
+        genotype, meta['Fch'], not meta['sem_only'], True
+    ).eval()  # with what feeds auxiliary heads: the release always has it
     keys = [key for key in net.state_dict() if '_head.aux.' not in key]
     net.load_state_dict(from_release(tensors(file, 'sd/'), genotype, keys), strict=False)
     cells: dict[str, Tensor] = {}
@@ -184,7 +197,10 @@ def samples(target: dict[str, Tensor]) -> list[Any]:
 
 def totals(losses: dict[str, Tensor]) -> dict[str, float]:
     """The release's losses: each with its auxiliary ones."""
-    out = {name: sum(v for key, v in losses.items() if key.endswith(name)).item() for name in ('semantic', 'center', 'offset')}
+    out = {
+        name: sum(v for key, v in losses.items() if key.endswith(name)).item()
+        for name in ('semantic', 'center', 'offset')
+    }
     return out | dict(total=sum(out.values()))
 
 
@@ -222,7 +238,11 @@ def test_maps_of_training(trained: Any) -> None:
     seen = 0
     for name, raw in trained[2].items():
         suffix = '' if name == 'main' else f'_{name}'
-        for key, tensor in ((f'sem_head{suffix}/0', 'semantic'), (f'ins_head{suffix}/0', 'center'), (f'ins_head{suffix}/1', 'offset')):
+        for key, tensor in (
+            (f'sem_head{suffix}/0', 'semantic'),
+            (f'ins_head{suffix}/0', 'center'),
+            (f'ins_head{suffix}/1', 'offset'),
+        ):
             assert_golden(raw[tensor].float(), arrays[f'head/{key}'], key)
             seen += 1
     assert seen == 9
@@ -255,7 +275,7 @@ def test_batch_norm_statistics_after_a_training_step(trained: Any) -> None:
         assert_golden(value.float(), arrays[f'after/{name}'], name)
 
 
-# Names and shapes of every variant --------------------------------------------------------------------------------------------
+# Names and shapes of every variant ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('name', ['S', 'M', 'L'])

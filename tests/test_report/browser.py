@@ -1,4 +1,6 @@
-"""A real browser for the tests of the page: Chromium without a window, spoken to over a pipe (the DevTools protocol), without any package."""
+"""A real browser for the tests of the page: Chromium without a window, spoken to over a pipe (the DevTools protocol),
+without any package.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,18 @@ from PIL import Image
 
 _NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 _FLAGS = (
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage', '--no-first-run', '--disable-sync',
-    '--disable-background-networking', '--disable-component-update', '--hide-scrollbars', '--remote-debugging-pipe',
-)  # fmt: skip
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--disable-dev-shm-usage',
+    '--no-first-run',
+    '--disable-sync',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--hide-scrollbars',
+    '--remote-debugging-pipe',
+)
 _PATIENCE = 60.0
 """Seconds after which a browser that says nothing has failed."""
 
@@ -48,7 +59,8 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
-        # Chromium reads commands from descriptor 3 and answers on 4; moved up first, so that neither overwrites the other
+        # Chromium reads commands from descriptor 3 and answers on 4; moved up first, so that neither overwrites the
+        # other
         theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (theirs_in, theirs_out)]
         script = f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}'
         command = ['bash', '-c', script, 'bash', program, *_FLAGS, f'--user-data-dir={profile}', 'about:blank']
@@ -67,7 +79,9 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._out)  # Chromium ends when its pipe does
         try:
             self._process.wait(10)
@@ -79,7 +93,9 @@ class Browser:
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Sends one command and returns its result; what happens meanwhile is kept in ``events``."""
         number = next(self._numbers)
-        message = {'id': number, 'method': method, 'params': params} | ({'sessionId': self._session} if self._session else {})
+        message = {'id': number, 'method': method, 'params': params} | (
+            {'sessionId': self._session} if self._session else {}
+        )
         os.write(self._out, json.dumps(message).encode() + b'\0')
         while (answer := self._receive(method)).get('id') != number:
             self.events.append(answer)
@@ -91,7 +107,10 @@ class Browser:
     def open(self, page: Path, width: int = 1400, height: int = 1000, dark: bool = False, script: bool = True) -> None:
         """Opens a file and waits until it is loaded."""
         self.call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=False)
-        self.call('Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}])
+        self.call(
+            'Emulation.setEmulatedMedia',
+            features=[{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}],
+        )
         self.call('Emulation.setScriptExecutionDisabled', value=not script)
         self.call('Page.navigate', url='about:blank')  # else another fragment of the same file would not load it again
         self.events.clear()
@@ -124,7 +143,13 @@ class Browser:
         codes = {'Enter': 13, 'Escape': 27, 'ArrowRight': 39, 'ArrowLeft': 37, 'Home': 36, 'End': 35, 'Tab': 9}
         for key in keys:
             # Enter presses a focused button only with the text that the key writes
-            self.call('Input.dispatchKeyEvent', type='keyDown', key=key, windowsVirtualKeyCode=codes[key], text='\r' if key == 'Enter' else '')
+            self.call(
+                'Input.dispatchKeyEvent',
+                type='keyDown',
+                key=key,
+                windowsVirtualKeyCode=codes[key],
+                text='\r' if key == 'Enter' else '',
+            )
             self.call('Input.dispatchKeyEvent', type='keyUp', key=key, windowsVirtualKeyCode=codes[key])
 
     def screenshot(self, whole: bool = False) -> Image.Image:
@@ -144,8 +169,15 @@ class Browser:
     def complaints(self) -> list[str]:
         """Errors and warnings since the last :meth:`open`."""
         self.evaluate('0')
-        found = [json.dumps(e['params']) for e in self.events if e.get('method') in ('Runtime.exceptionThrown', 'Log.entryAdded')]
-        return [*found, *(json.dumps(e['params']) for e in self.events if e.get('method') == 'Runtime.consoleAPICalled')]
+        found = [
+            json.dumps(e['params'])
+            for e in self.events
+            if e.get('method') in ('Runtime.exceptionThrown', 'Log.entryAdded')
+        ]
+        return [
+            *found,
+            *(json.dumps(e['params']) for e in self.events if e.get('method') == 'Runtime.consoleAPICalled'),
+        ]
 
     def _receive(self, waiting_for: str) -> dict[str, Any]:
         end = time.monotonic() + _PATIENCE
@@ -153,7 +185,10 @@ class Browser:
             ready, _, _ = select.select([self._in], [], [], max(0.0, end - time.monotonic()))
             chunk = os.read(self._in, 1 << 20) if ready else b''
             if not chunk:
-                raise RuntimeError(f'the browser did not answer {waiting_for} within {_PATIENCE:.0f} s (exit status {self._process.poll()})')
+                raise RuntimeError(
+                    f'the browser did not answer {waiting_for} within {_PATIENCE:.0f} s (exit status '
+                    f'{self._process.poll()})'
+                )
             self._rest += chunk
         message, self._rest = self._rest.split(b'\0', 1)
         answer: dict[str, Any] = json.loads(message)

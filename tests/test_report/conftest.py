@@ -23,7 +23,9 @@ OBJECTIVES = [
 
 COLORS = {
     scheme: dict(re.findall(r'--(\w+): (#\w{6})', block))
-    for scheme, block in zip(('light', 'dark'), re.findall(r':root \{(.*?)\}', asset('report.css'), re.DOTALL), strict=True)
+    for scheme, block in zip(
+        ('light', 'dark'), re.findall(r':root \{(.*?)\}', asset('report.css'), re.DOTALL), strict=True
+    )
 }
 """The page's colours by name, for light and dark readers."""
 
@@ -70,9 +72,19 @@ def write_search(root: Path, num: int = 60, num_chosen: int = 3) -> Path:
     (folder / 'archive.jsonl').write_text(''.join(json.dumps(r) + '\n' for r in [*records, rejected]))
     chosen = [front[i] for i in np.linspace(0, len(front) - 1, num_chosen).astype(int)]
     data = {
-        'dataset': 'Toy Streets', 'device': 'cpu', 'input_hw': [128, 256], 'objectives': OBJECTIVES, 'front': front, 'fronts_by_track': fronts,
-        'chosen': list(dict.fromkeys(chosen)), 'num_evaluated': num + 1, 'num_infeasible': 1, 'seconds': 1234.5, 'base_channels': 8, 'seed': 0,
-    }  # fmt: skip
+        'dataset': 'Toy Streets',
+        'device': 'cpu',
+        'input_hw': [128, 256],
+        'objectives': OBJECTIVES,
+        'front': front,
+        'fronts_by_track': fronts,
+        'chosen': list(dict.fromkeys(chosen)),
+        'num_evaluated': num + 1,
+        'num_infeasible': 1,
+        'seconds': 1234.5,
+        'base_channels': 8,
+        'seed': 0,
+    }
     (folder / 'front.json').write_text(json.dumps(data))
     return folder
 

@@ -1,4 +1,6 @@
-"""The page in a real browser: pointed at, clicked, typed to, narrow and wide, light and dark, and without its script."""
+"""The page in a real browser: pointed at, clicked, typed to, narrow and wide, light and dark, and without its
+script.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_pointing_shows_the_architecture(browser: Browser, page: Path, result: S
     browser.move(x + 3, y - 2)
     assert visible(browser, '.tip') and visible(browser, '.ring')
     text = text_of(browser, '.tip')
-    assert archid in text and f'Latency {result.by_id[archid].value("latency_ms"):.2f} ms' in text and 'Parameters' in text
+    assert (
+        archid in text and f'Latency {result.by_id[archid].value("latency_ms"):.2f} ms' in text and 'Parameters' in text
+    )
     assert count(browser, '.tip .sketch .in') == len(result.by_id[archid].arch.cells)
     browser.move(3, 3)
     assert not visible(browser, '.tip') and not visible(browser, '.ring')
@@ -132,7 +136,10 @@ def test_keyboard(browser: Browser, page: Path, result: SearchResult) -> None:
 
 def test_winding_back(browser: Browser, page: Path, result: SearchResult) -> None:
     browser.open(page)
-    wind = '(to => { const slider = document.querySelector(".wind input"); slider.value = to; slider.dispatchEvent(new Event("input")); })'
+    wind = (
+        '(to => { const slider = document.querySelector(".wind input"); slider.value = to; '
+        'slider.dispatchEvent(new Event("input")); })'
+    )
     browser.evaluate(f'{wind}(1)')
     assert count(browser, '.front [data-id].later') == sum(c.generation > 1 for c in result.scored)
     assert count(browser, '.past') == len(result.tracks) and not visible(browser, '[id="pareto-front-1"]')
@@ -173,7 +180,9 @@ def test_looks(browser: Browser, page: Path, tmp_path: Path, width: int, dark: b
     picture.save(tmp_path / f'{width}-{"dark" if dark else "light"}.png')
     ground = tuple(bytes.fromhex(COLORS['dark' if dark else 'light']['bg'][1:]))
     assert picture.width == width and picture.height > 2000
-    assert {picture.getpixel((x, y)) for x in (1, width - 2) for y in (1, picture.height // 2, picture.height - 2)} == {ground}
+    assert {picture.getpixel((x, y)) for x in (1, width - 2) for y in (1, picture.height // 2, picture.height - 2)} == {
+        ground
+    }
     pixels = np.asarray(picture).reshape(-1, 3)
     assert 0.05 < (pixels != ground).any(axis=1).mean() < 0.8, 'an empty or overfull page'
     assert browser.evaluate('document.documentElement.scrollWidth') == width, 'the page scrolls sideways'
@@ -182,12 +191,18 @@ def test_looks(browser: Browser, page: Path, tmp_path: Path, width: int, dark: b
     assert all(url.startswith(('file:', 'data:')) for url in browser.requests())
 
 
-def test_without_script_it_is_the_same_picture(browser: Browser, page: Path, result: SearchResult, tmp_path: Path) -> None:
+def test_without_script_it_is_the_same_picture(
+    browser: Browser, page: Path, result: SearchResult, tmp_path: Path
+) -> None:
     browser.open(page, script=False)
     browser.screenshot(whole=True).save(tmp_path / 'static.png')
     assert not count(browser, 'button') and not count(browser, '.wind'), 'controls that do nothing'
     assert count(browser, '.front [data-id] > title') == len(result.scored)
-    assert visible(browser, '.front svg.fig') and visible(browser, f'[id="{result.chosen[0]}"] svg.ha') and visible(browser, 'pre.copy')
+    assert (
+        visible(browser, '.front svg.fig')
+        and visible(browser, f'[id="{result.chosen[0]}"] svg.ha')
+        and visible(browser, 'pre.copy')
+    )
 
 
 def test_files_of_a_search_cannot_run_scripts(browser: Browser, page: Path, tmp_path: Path) -> None:

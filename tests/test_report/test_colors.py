@@ -17,9 +17,15 @@ OPS = ('conv', 'conv_2x', 'lite_conv', 'lite_conv_2x', 'attention')
 # linear RGB as seen without one kind of cone (Machado, Oliveira and Fernandes 2009, severity 1)
 EYES = {
     'all cones': np.eye(3),
-    'no red cones': np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    'no green cones': np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    'no blue cones': np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    'no red cones': np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    'no green cones': np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    'no blue cones': np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
 }
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 Vector = npt.NDArray[np.float64]
@@ -44,7 +50,9 @@ def contrast(first: str, second: str) -> float:
 
 
 @pytest.mark.parametrize('eyes', EYES)
-@pytest.mark.parametrize(('colors', 'least'), [([op_color(op) for op in OPS], 20), ([track_style(t).color for t in (1, 2, 3)], 14)])
+@pytest.mark.parametrize(
+    ('colors', 'least'), [([op_color(op) for op in OPS], 20), ([track_style(t).color for t in (1, 2, 3)], 14)]
+)
 def test_told_apart(eyes: str, colors: list[str], least: float) -> None:
     seen = [lab(EYES[eyes] @ linear(color)) for color in colors]
     assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)) > least

@@ -16,7 +16,13 @@ from hyctas_mm.report.draw_arch import draw_arch, draw_arch_file
 from hyctas_mm.report.ops import op_color, op_short, sort_ops
 
 SVG = '{http://www.w3.org/2000/svg}'
-WIDE = SearchSpace(layers=20, stem_widths=(6, 12), head_widths=(8, 12), low_levels=('none', 's4', 's4s8'), head_attentions=(True, False))
+WIDE = SearchSpace(
+    layers=20,
+    stem_widths=(6, 12),
+    head_widths=(8, 12),
+    low_levels=('none', 's4', 's4s8'),
+    head_attentions=(True, False),
+)
 
 
 def sample_archs() -> list[Architecture]:
@@ -36,7 +42,9 @@ def check(arch: Architecture) -> None:
     assert len({(x, y) for x, y, _, _ in cells}) == len(cells), 'two cells at one place'
     lanes = boxes(root, 'lane')
     for x, y, w, h in cells:
-        assert any(ly < y and y + h < ly + lh and lx < x and x + w < lx + lw for lx, ly, lw, lh in lanes), 'a cell outside the lanes'
+        assert any(ly < y and y + h < ly + lh and lx < x and x + w < lx + lw for lx, ly, lw, lh in lanes), (
+            'a cell outside the lanes'
+        )
     width, height = float(root.get('width', 0)), float(root.get('height', 0))
     assert all(x + w <= width and y + h <= height for x, y, w, h in boxes(root, 'block'))
     legend = {e.text for e in root.iter(f'{SVG}text') if e.get('class') == 'legend'}
@@ -74,7 +82,9 @@ def test_shared_cells_are_drawn_once_and_say_so() -> None:
 
 
 def test_channels_and_head() -> None:
-    arch = Architecture(((Cell('conv', 6), Cell('lite_conv', 8, True), Cell('attention', 12)),), head_attention=False, low_level='s4s8')
+    arch = Architecture(
+        ((Cell('conv', 6), Cell('lite_conv', 8, True), Cell('attention', 12)),), head_attention=False, low_level='s4s8'
+    )
     drawing = draw_arch(arch, base_channels=8)
     assert 'layer 0: conv at 1/8, 64 to 32 channels, width 6/12' in drawing
     assert 'layer 1: lite_conv 1/8 to 1/16, 32 to 85 channels, width 8/12' in drawing
@@ -105,7 +115,9 @@ def test_base_channels_must_be_positive() -> None:
 
 
 def test_nothing_large_is_loaded_for_it() -> None:
-    """Neither by importing any module of the report nor by drawing a network; what imports them may load what it likes."""
+    """Neither by importing any module of the report nor by drawing a network; what imports them may load what it
+    likes.
+    """
     code = """
 import importlib, pkgutil, sys, types
 package = types.ModuleType('hyctas_mm')
@@ -129,8 +141,15 @@ def test_gates_are_drawn_and_explained() -> None:
     space = SearchSpace(layers=10, nodes=True, gate_prob=0.35)
     arch = space.sample(np.random.default_rng(4), 3)
     with_gates, without = draw_arch(arch), draw_arch(arch.with_gates(()))
-    assert arch.gates and with_gates.count('class="node"') == len(arch.gates) + 1 and 'gate: a map added to another' in with_gates
+    assert (
+        arch.gates
+        and with_gates.count('class="node"') == len(arch.gates) + 1
+        and 'gate: a map added to another' in with_gates
+    )
     assert 'class="node"' not in without and 'gate:' not in without
     first = arch.gates[0]
-    strides = [next(c.stride_out for c in arch.cells if c.layer == first.layer and b in c.branches) for b in (first.source, first.target)]
+    strides = [
+        next(c.stride_out for c in arch.cells if c.layer == first.layer and b in c.branches)
+        for b in (first.source, first.target)
+    ]
     assert f'after layer {first.layer}: the map at 1/{strides[0]} is added to that at 1/{strides[1]}' in with_gates

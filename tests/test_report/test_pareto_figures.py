@@ -53,7 +53,9 @@ def test_front_figure(search_dir: Path) -> None:
     assert all(f'<title>{c.archid}: mIoU' in svg for c in result.scored)
     assert all(f'>{archid[:6]}</text>' in svg for archid in result.chosen)
     points = [e for e in ElementTree.fromstring(svg).iter() if e.get('data-id')]
-    assert sorted((e.get('data-id'), e.get('data-generation')) for e in points) == sorted((c.archid, str(c.generation)) for c in result.scored)
+    assert sorted((e.get('data-id'), e.get('data-generation')) for e in points) == sorted(
+        (c.archid, str(c.generation)) for c in result.scored
+    )
     assert all(f'id="pareto-front-{track}"' in svg for track in (1, 2, 3))
     assert 'currentColor' in svg and '#010203' not in svg and '#000000' not in svg
     assert svg == pareto_svg(result), 'differs from run to run'
@@ -92,7 +94,11 @@ def test_hypervolume_ends_at_that_of_the_front(search_dir: Path) -> None:
     expected = hypervolume((points - best) / (worst - best), (1, 1))
     root = ElementTree.fromstring(hypervolume_svg(result))
     dashed = next(e for e in root.iter() if 'stroke-dasharray' in e.get('style', '') and len(e.get('d', '')) > 60)
-    ticks = {e.text: float(re.findall(r'[\d.]+', e.get('transform', '') or f'0 {e.get("y")}')[-1]) for e in root.iter() if e.text in ('0.0', '1.0')}
+    ticks = {
+        e.text: float(re.findall(r'[\d.]+', e.get('transform', '') or f'0 {e.get("y")}')[-1])
+        for e in root.iter()
+        if e.text in ('0.0', '1.0')
+    }
     assert ticks['0.0'] > ticks['1.0']
     last = float(re.findall(r'[\d.]+', dashed.get('d', ''))[-1])
     assert (ticks['0.0'] - last) / (ticks['0.0'] - ticks['1.0']) == pytest.approx(expected, abs=0.02)
@@ -110,7 +116,9 @@ def test_axes_follow_the_directions(edit_front: Callable[..., Path]) -> None:
 
 def test_joint_search(search_dir: Path, edit_front: Callable[..., Path]) -> None:
     path = search_dir / 'archive.jsonl'
-    path.write_text(''.join(json.dumps(json.loads(line) | {'track': None}) + '\n' for line in path.read_text().splitlines()))
+    path.write_text(
+        ''.join(json.dumps(json.loads(line) | {'track': None}) + '\n' for line in path.read_text().splitlines())
+    )
     result = load_search(edit_front(fronts_by_track=None))
     assert result.tracks == [None]
     assert 'points-None' in pareto_svg(result)

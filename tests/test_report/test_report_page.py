@@ -212,7 +212,10 @@ def test_networks_of_little_worth_are_told_of(search_dir: Path, fill_search: Fil
     scores = {'inherited': {'mIoU': 31.0}, 'retrained': {'mIoU': 2.5}, 'inherit': True, 'never_predicted': ['<b>car']}
     path.write_text(json.dumps(scores))
     text = read(write_report(search_dir))
-    assert '<p class="warning">These networks may be of little worth' in text and f'(e.g. {archid}: mIoU 2.5, before 31.0)' in text
+    assert (
+        '<p class="warning">These networks may be of little worth' in text
+        and f'(e.g. {archid}: mIoU 2.5, before 31.0)' in text
+    )
     assert 'some network never predicts &lt;b&gt;car.' in text
     assert f'--checkpoint subnets/{archid}/weights.pth' in text and 'trained alone on from the supernet' in text
 

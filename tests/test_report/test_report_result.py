@@ -65,14 +65,22 @@ def test_wrong_record_is_named(search_dir: Path, change: Callable[[dict], object
 
 
 def test_wrong_architecture_names_the_line(search_dir: Path) -> None:
-    change_line(search_dir, 3, lambda line: json.dumps(json.loads(line) | {'arch': {'branches': [[{'op': 'conv', 'width': 13}]]}}) + '\n')
+    change_line(
+        search_dir,
+        3,
+        lambda line: json.dumps(json.loads(line) | {'arch': {'branches': [[{'op': 'conv', 'width': 13}]]}}) + '\n',
+    )
     with pytest.raises(ArchitectureError, match=r'line 3: .*width 13'):
         load_search(search_dir)
 
 
 def test_ops_of_the_user_are_read(search_dir: Path) -> None:
     arch = {'branches': [[{'op': 'op_of_somebody', 'width': 12}]]}
-    change_line(search_dir, 61, lambda line: json.dumps({k: v for k, v in json.loads(line).items() if k != 'archid'} | {'arch': arch}) + '\n')
+    change_line(
+        search_dir,
+        61,
+        lambda line: json.dumps({k: v for k, v in json.loads(line).items() if k != 'archid'} | {'arch': arch}) + '\n',
+    )
     assert load_search(search_dir).candidates[-1].arch.branches[0][0].op == 'op_of_somebody'
     assert 'op_of_somebody' not in known_ops(), 'reading registers nothing'
 
@@ -109,7 +117,10 @@ def test_empty_archive(search_dir: Path) -> None:
     [
         ({'objectives': None}, '"objectives" must list at least two'),
         ({'objectives': [{'name': 'mIoU', 'direction': 'up'}] * 2}, 'direction'),
-        ({'objectives': [{'name': 'mIoU', 'direction': 'max'}, {'name': 'joules', 'direction': 'min'}]}, "objective 'joules'.*latency_ms"),
+        (
+            {'objectives': [{'name': 'mIoU', 'direction': 'max'}, {'name': 'joules', 'direction': 'min'}]},
+            "objective 'joules'.*latency_ms",
+        ),
         ({'front': 'abc'}, '"front" must be a list'),
         ({'chosen': [1]}, '"chosen" must be a list of archids'),
         ({'chosen': ['0123456789ab']}, '0123456789ab, which archive.jsonl does not hold'),

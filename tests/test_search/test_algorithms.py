@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.search.algorithms import NSGA2, Algorithm, RandomSearch, RegularisedEvolution, SearchProblem, build_algorithm
+from hyctas_mm.search.algorithms import (
+    NSGA2,
+    Algorithm,
+    RandomSearch,
+    RegularisedEvolution,
+    SearchProblem,
+    build_algorithm,
+)
 from hyctas_mm.search.hypervolume import Frame
 from tests.test_archs.test_search_space import spaces
 from tests.test_search.test_search import cost, score
@@ -24,7 +31,9 @@ def problem(branches: int | None = 2, space: SearchSpace = SPACE, **options) -> 
     return SearchProblem(space, branches, (1, 1), **options)
 
 
-def run(method: Callable[..., Algorithm], count: int, branches: int | None = 2, space: SearchSpace = SPACE, **options) -> list[Architecture]:
+def run(
+    method: Callable[..., Algorithm], count: int, branches: int | None = 2, space: SearchSpace = SPACE, **options
+) -> list[Architecture]:
     search = method(problem(branches, space, **options))
     found: list[Architecture] = []
     while len(found) < count and (archs := search.ask()):
@@ -35,9 +44,13 @@ def run(method: Callable[..., Algorithm], count: int, branches: int | None = 2, 
 
 @NEVER_TWICE
 @given(spaces, st.integers(0, 2**16), st.sampled_from([1, None]))
-def test_candidates_are_new_and_in_the_space(method: Callable, space: SearchSpace, seed: int, branches: int | None) -> None:
+def test_candidates_are_new_and_in_the_space(
+    method: Callable, space: SearchSpace, seed: int, branches: int | None
+) -> None:
     archs = run(method, 20, branches, space, population=6, seed=seed)
-    assert len({a.archid for a in archs}) == len(archs) >= min(20, space.size(branches) // 2)  # mutations miss some of a dozen
+    assert (
+        len({a.archid for a in archs}) == len(archs) >= min(20, space.size(branches) // 2)
+    )  # mutations miss some of a dozen
     assert not any(space.violations(a) for a in archs)
     assert branches is None or {len(a.branches) for a in archs} == {branches}
 
@@ -54,7 +67,9 @@ def few_meet(branches: int | None, share: float) -> float:
     return float(np.quantile([cost(SPACE.sample(rng, branches)) for _ in range(2000)], share))
 
 
-@pytest.mark.parametrize(('branches', 'share'), [(1, 1.0), (3, 1.0), (None, 1.0), (1, 0.02), (2, 0.002), (3, 0.002), (None, 0.02)])
+@pytest.mark.parametrize(
+    ('branches', 'share'), [(1, 1.0), (3, 1.0), (None, 1.0), (1, 0.02), (2, 0.002), (3, 0.002), (None, 0.02)]
+)
 def test_all_begin_with_the_same_population_which_tight_bounds_make_smaller(branches: int | None, share: float) -> None:
     bound = few_meet(branches, share) if share < 1 else np.inf
     first = []
@@ -122,7 +137,10 @@ def test_parents_meet_the_bounds_where_any_does() -> None:
 def test_evolution_beats_random_sampling() -> None:
     frame = Frame((-80.0, 0.0), (0.0, 200.0))
     volumes = [
-        [frame.volumes(np.array([[-score(a), cost(a)] for a in run(method, 400, population=20, seed=s)]))[399] for s in range(3)]
+        [
+            frame.volumes(np.array([[-score(a), cost(a)] for a in run(method, 400, population=20, seed=s)]))[399]
+            for s in range(3)
+        ]
         for method in (RegularisedEvolution, RandomSearch)
     ]
     assert min(volumes[0]) > max(volumes[1])
@@ -139,7 +157,9 @@ def test_tell_without_ask(method: Callable) -> None:
 def test_algorithms_of_a_config() -> None:
     found = build_algorithm(dict(type='RegularisedEvolution', tournament=3), problem(1, population=4))
     assert isinstance(found, RegularisedEvolution) and found._tournament == 3
-    with pytest.raises(ValueError, match=r"type='Annealing'; expected one of NSGA2, RandomSearch, RegularisedEvolution"):
+    with pytest.raises(
+        ValueError, match=r"type='Annealing'; expected one of NSGA2, RandomSearch, RegularisedEvolution"
+    ):
         build_algorithm(dict(type='Annealing'), problem())
     with pytest.raises(ValueError, match="NSGA2: got an unexpected keyword argument 'mutation'"):
         build_algorithm(dict(type='NSGA2', mutation=0.1), problem())

@@ -16,7 +16,16 @@ SPACE = SearchSpace(layers=4)
 
 def candidate(index: int) -> Candidate:
     arch = SPACE.sample(np.random.default_rng(index))
-    return Candidate(index, index // 4, len(arch.branches), arch, dict(mIoU=30.5 + index), dict(macs_g=0.1 * index), ('too slow',) * (index % 2), 1.5)
+    return Candidate(
+        index,
+        index // 4,
+        len(arch.branches),
+        arch,
+        dict(mIoU=30.5 + index),
+        dict(macs_g=0.1 * index),
+        ('too slow',) * (index % 2),
+        1.5,
+    )
 
 
 def fill(path: Path, count: int = 6) -> list[Candidate]:

@@ -12,7 +12,9 @@ from tests.front_reference import hypervolume
 
 
 def grid(columns: int) -> st.SearchStrategy[np.ndarray]:
-    return st.lists(st.tuples(*[st.integers(0, 6)] * columns), min_size=1, max_size=12).map(lambda p: np.array(p, dtype=float))
+    return st.lists(st.tuples(*[st.integers(0, 6)] * columns), min_size=1, max_size=12).map(
+        lambda p: np.array(p, dtype=float)
+    )
 
 
 def brute_force(points: np.ndarray, side: int) -> float:

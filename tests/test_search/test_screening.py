@@ -36,7 +36,8 @@ def evaluated(count: int = MIN_PAIRS, gap: float = 1.0) -> list[Candidate]:
 
 
 def test_limit_by_hand() -> None:
-    # at cost 5.5 the best that is no dearer has 34; 34 - 1 - 3 * 0.5 is the least score on part of the images that leaves doubt
+    # at cost 5.5 the best that is no dearer has 34; 34 - 1 - 3 * 0.5 is the least score on part of the images that
+    # leaves doubt
     limit = rule().limit(dict(macs_g=5.5), evaluated())
     assert limit.worst == pytest.approx(-31.5)
     assert limit.gives_up(dict(mIoU=31.4)) and not limit.gives_up(dict(mIoU=31.6))
@@ -55,7 +56,9 @@ def test_never(candidates: list[Candidate], cost: float) -> None:
 def test_infeasible_and_given_up_candidates_do_not_count() -> None:
     given_up = Candidate(20, 0, None, ARCHS[20], {'mIoU' + PART: 99.0}, dict(macs_g=0.1), ('given up',))
     infeasible = scored(21, 98.0, 99.0, 0.1, ('params_m 9; demanded at most 1',))
-    assert rule().limit(dict(macs_g=5.5), [*evaluated(), given_up, infeasible]) == rule().limit(dict(macs_g=5.5), evaluated())
+    assert rule().limit(dict(macs_g=5.5), [*evaluated(), given_up, infeasible]) == rule().limit(
+        dict(macs_g=5.5), evaluated()
+    )
 
 
 def test_a_score_that_is_no_number_is_not_given_up() -> None:
@@ -64,14 +67,26 @@ def test_a_score_that_is_no_number_is_not_given_up() -> None:
 
 def test_given_up_in_words() -> None:
     metrics = {'mIoU' + PART: 31.4159}
-    assert rule().was_given_up(metrics) and not rule().was_given_up(metrics | dict(mIoU=30.0)) and not rule().was_given_up({})
-    assert rule().reason(metrics) == 'given up after 8 images: mIoU 31.42 there; a candidate that costs no more has a better one'
+    assert (
+        rule().was_given_up(metrics)
+        and not rule().was_given_up(metrics | dict(mIoU=30.0))
+        and not rule().was_given_up({})
+    )
+    assert (
+        rule().reason(metrics)
+        == 'given up after 8 images: mIoU 31.42 there; a candidate that costs no more has a better one'
+    )
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 100), st.floats(-4, 4), st.floats(0.1, 10)), min_size=MIN_PAIRS, max_size=40), st.data())
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.floats(-4, 4), st.floats(0.1, 10)), min_size=MIN_PAIRS, max_size=40),
+    st.data(),
+)
 def test_whoever_is_given_up_is_dominated(rows: list[tuple[float, float, float]], data: st.DataObject) -> None:
-    """A candidate whose two scores differ no more than those known (by the deviations asked for) is given up only if it is dominated."""
+    """A candidate whose two scores differ no more than those known (by the deviations asked for) is given up only if
+    it is dominated.
+    """
     known = [scored(i, full - gap, full, macs) for i, (full, gap, macs) in enumerate(rows)]
     gaps = [gap for _, gap, _ in rows]
     full, macs = data.draw(st.floats(0, 100)), data.draw(st.floats(0.1, 10))

@@ -26,7 +26,9 @@ def score(arch: Architecture) -> float:
     return float(sum({'attention': 3, 'conv': 2}.get(c.cell.op, 1.5) * c.cell.width**0.5 for c in arch.cells))
 
 
-def evolve(generations: int = 8, branches: int | None = 2, accept: Callable = lambda a: True, seed: int = 0) -> list[list[Architecture]]:
+def evolve(
+    generations: int = 8, branches: int | None = 2, accept: Callable = lambda a: True, seed: int = 0
+) -> list[list[Architecture]]:
     search = NSGA2(SearchProblem(SPACE, branches, (1, 1), population=10, seed=seed, accept=accept))
     history = []
     for _ in range(generations):
@@ -70,7 +72,9 @@ def test_violations_rank_last() -> None:
     assert sum(cost(a) <= 8 for a in survivors) >= 9
 
 
-points = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=30).map(lambda p: np.array(p, dtype=float))
+points = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=30).map(
+    lambda p: np.array(p, dtype=float)
+)
 
 
 @given(points)

@@ -30,20 +30,28 @@ def training(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
     return asked
 
 
-def test_random_networks_of_like_cost(fast_search: Path, training: list, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_random_networks_of_like_cost(
+    fast_search: Path, training: list, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.setattr(FinishedSearch, 'costs', lambda self: synthetic_costs)  # drawing prices thousands
     assert evidence.main(['random_baseline', str(fast_search), '--per-track', '2', '--seeds', '0', '1']) == 0
     result = json.loads((fast_search / 'evidence' / 'random_baseline.json').read_text())
     search = FinishedSearch(fast_search)
-    assert result['matched_cost'] == 'macs_g' and [t['branches'] for t in result['tracks']] == sorted(networks_by_branches(search))
+    assert result['matched_cost'] == 'macs_g' and [t['branches'] for t in result['tracks']] == sorted(
+        networks_by_branches(search)
+    )
     for track in result['tracks']:
         searched, drawn = track['searched']['networks'], track['random']['networks']
         assert len(drawn) == 2 and {n['archid'] for n in drawn}.isdisjoint(search.result.chosen)
         for number, network in enumerate(drawn):
-            assert network['costs']['macs_g'] == pytest.approx(searched[number % len(searched)]['costs']['macs_g'], rel=0.051)
+            assert network['costs']['macs_g'] == pytest.approx(
+                searched[number % len(searched)]['costs']['macs_g'], rel=0.051
+            )
             assert network['score'] == int(network['archid'][:2], 16) / 4 + 0.5
     folders = {folder.name: folder for folder, _ in training}
-    assert all(folders[archid].parent == fast_search / 'search' / 'subnets' for archid in search.result.chosen), 'trained once for all'
+    assert all(folders[archid].parent == fast_search / 'search' / 'subnets' for archid in search.result.chosen), (
+        'trained once for all'
+    )
     assert f'random-{result["tracks"][0]["branches"]}' in capsys.readouterr().out
     monkeypatch.setattr(random_baseline, 'random_twin', None)  # what was drawn is kept
     assert json.loads(json.dumps(measure_random_baseline(search, 2, seeds=[0, 1]))) == result
@@ -53,7 +61,9 @@ def test_a_track_without_a_chosen_network_has_its_best(fast_search: Path) -> Non
     search = FinishedSearch(fast_search)
     path = fast_search / 'search' / 'front.json'
     front = json.loads(path.read_text())
-    chosen = [i for i in front['chosen'] if len(search.result.by_id[i].arch.branches) == 1] or front['fronts_by_track']['1'][:1]
+    chosen = [i for i in front['chosen'] if len(search.result.by_id[i].arch.branches) == 1] or front['fronts_by_track'][
+        '1'
+    ][:1]
     path.write_text(json.dumps(front | dict(chosen=chosen)))
     found = networks_by_branches(FinishedSearch(fast_search))
     best = max(front['fronts_by_track']['2'], key=lambda i: search.result.by_id[i].metrics['mIoU'])
@@ -62,15 +72,23 @@ def test_a_track_without_a_chosen_network_has_its_best(fast_search: Path) -> Non
 
 def test_distorted_networks(fast_search: Path, training: list, capsys: pytest.CaptureFixture) -> None:
     search = FinishedSearch(fast_search)
-    archid = next(c.archid for c in search.result.candidates if any(cell.op == 'attention' for cell in c.arch.branches[0]) and len(c.arch.cells) > 2)
+    archid = next(
+        c.archid
+        for c in search.result.candidates
+        if any(cell.op == 'attention' for cell in c.arch.branches[0]) and len(c.arch.cells) > 2
+    )
     assert evidence.main(['perturb', str(fast_search), '--arch', archid, '--iters', '1', '--seeds', '0', '1']) == 0
     result = json.loads((fast_search / 'evidence' / f'perturb_{archid}.json').read_text())
     original, *variants = result['variants']
-    assert (original['name'], original['archid'], original['difference']) == ('searched', archid, 0) and len(variants) == 4
+    assert (original['name'], original['archid'], original['difference']) == ('searched', archid, 0) and len(
+        variants
+    ) == 4
     for variant in variants:
         if 'score' in variant:
             expected = int(variant['archid'][:2], 16) / 4 + 0.5
-            assert variant['score']['mean'] == expected and variant['difference'] == expected - original['score']['mean']
+            assert (
+                variant['score']['mean'] == expected and variant['difference'] == expected - original['score']['mean']
+            )
             assert variant['score']['std'] == pytest.approx(0.5**0.5)
         else:
             assert variant['note']

@@ -52,7 +52,9 @@ class Formula:
 def searches(folder: Path, score=synthetic_score, bounds=(), space: SearchSpace = SPACE) -> Callable[..., SearchDriver]:
     demands = Demands(synthetic_objectives(), tuple(bounds))
     archive = Archive(folder / ARCHIVE)
-    return partial(SearchDriver, space=space, evaluator=Formula(score), prices=synthetic_costs, demands=demands, archive=archive)
+    return partial(
+        SearchDriver, space=space, evaluator=Formula(score), prices=synthetic_costs, demands=demands, archive=archive
+    )
 
 
 def test_nsga2_finds_more_than_random_search(tmp_path: Path) -> None:
@@ -72,7 +74,9 @@ def test_nsga2_finds_more_than_random_search(tmp_path: Path) -> None:
     ends = {name: method['mean'][-1] for name, method in result['methods'].items()}
     assert ends['NSGA-II'] > ends['random search'] and ends['regularised evolution'] > ends['random search']
     for method in result['methods'].values():
-        assert (np.diff(method['mean']) >= 0).all() and method['low'][-1] <= method['mean'][-1] <= method['high'][-1] <= 1
+        assert (np.diff(method['mean']) >= 0).all() and method['low'][-1] <= method['mean'][-1] <= method['high'][
+            -1
+        ] <= 1
     assert result['frame']['ideal']['mIoU'] > result['frame']['reference']['mIoU']
     assert result['frame']['ideal']['macs_g'] < result['frame']['reference']['macs_g']
 
@@ -137,11 +141,16 @@ def test_an_unknown_cost(tmp_path: Path) -> None:
 
 
 def test_finished_searches_are_compared(searched: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    runs, objectives = read_runs([f'a={searched}', f'a={searched / "search" / "archive.jsonl"}', str(searched / 'search')])
+    runs, objectives = read_runs(
+        [f'a={searched}', f'a={searched / "search" / "archive.jsonl"}', str(searched / 'search')]
+    )
     assert [len(by_path) for by_path in runs.values()] == [2, 1] and [o.name for o in objectives] == ['mIoU', 'macs_g']
     out = tmp_path / 'figure.png'
     assert evidence.main(['hypervolume', f'a={searched}', '--reference', 'mIoU=0', '--out', str(out)]) == 0
-    assert out.read_bytes()[:4] == b'\x89PNG' and json.loads(out.with_suffix('.json').read_text())['frame']['reference']['mIoU'] == 0
+    assert (
+        out.read_bytes()[:4] == b'\x89PNG'
+        and json.loads(out.with_suffix('.json').read_text())['frame']['reference']['mIoU'] == 0
+    )
     assert 'after 50%' in capsys.readouterr().out
     assert evidence.main(['hypervolume', str(tmp_path)]) == 2
     assert 'no search config and no archive' in capsys.readouterr().err
@@ -161,4 +170,6 @@ def test_on_a_supernet(toy_root: Path, supernet: Path, tmp_path: Path, monkeypat
     assert again == runs
     other = config('search', toy_root, tmp_path, **{'val_dataloader.dataset.indices': 7})
     with pytest.raises(SearchError, match='holds another search: evaluator.images_sha1 is'):
-        hypervolume.compare_on_supernet(OpenSearch(other, tmp_path / 'logs'), str(supernet), tmp_path / 'hypervolume', [0], 18, 3)
+        hypervolume.compare_on_supernet(
+            OpenSearch(other, tmp_path / 'logs'), str(supernet), tmp_path / 'hypervolume', [0], 18, 3
+        )

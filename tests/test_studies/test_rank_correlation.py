@@ -22,20 +22,43 @@ SPACE = SearchSpace(layers=6)
 
 
 def test_one_folder_serves_several_supernets(
-    toy_root: Path, supernet: Path, fast_training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    toy_root: Path,
+    supernet: Path,
+    fast_training: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     """Killed after the second training, continued, then compared with another supernet without training anything."""
-    cfg = config('search', toy_root, tmp_path / 'unused', **{'train_cfg.subnet_config': str(fast_training), 'train_cfg.supernet': str(supernet)})
+    cfg = config(
+        'search',
+        toy_root,
+        tmp_path / 'unused',
+        **{'train_cfg.subnet_config': str(fast_training), 'train_cfg.supernet': str(supernet)},
+    )
     cfg.pop('work_dir')
     cfg.dump(str(tmp_path / 'search.py'))
     other = tmp_path / 'other.pth'
     state = torch.load(supernet, weights_only=False)
-    state['state_dict'] = {key: value * 0.9 if value.is_floating_point() else value for key, value in state['state_dict'].items()}
+    state['state_dict'] = {
+        key: value * 0.9 if value.is_floating_point() else value for key, value in state['state_dict'].items()
+    }
     torch.save(state, other)
     work = tmp_path / 'work'
-    arguments = ['rank_correlation', str(tmp_path / 'search.py'), '--work-dir', str(work), '--archs', '3', '--iters', '1']
+    arguments = [
+        'rank_correlation',
+        str(tmp_path / 'search.py'),
+        '--work-dir',
+        str(work),
+        '--archs',
+        '3',
+        '--iters',
+        '1',
+    ]
     opened = functools.cache(lambda path, folder: OpenSearch(Config.fromfile(path), folder))
-    monkeypatch.setattr(open_search, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder))  # once for all commands
+    monkeypatch.setattr(
+        open_search, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder)
+    )  # once for all commands
     trained: list[tuple[str, int]] = []
     original = trained_networks.retrain
 
@@ -64,7 +87,9 @@ def test_one_folder_serves_several_supernets(
     assert evidence.main([*arguments, '--supernet', str(supernet), str(other)]) == 0
     both = json.loads((work / 'rank_correlation' / 'rank_correlation.json').read_text())
     assert both['archs'] == first['archs'] and both['supernets'][0] == first['supernets'][0]
-    assert both['supernets'][1]['scores'] != both['supernets'][0]['scores'] and 'better_than_first' in both['supernets'][1]
+    assert (
+        both['supernets'][1]['scores'] != both['supernets'][0]['scores'] and 'better_than_first' in both['supernets'][1]
+    )
     printed = capsys.readouterr().out
     assert 'less the first' in printed and 'mmengine - INFO' not in printed
 
@@ -100,7 +125,9 @@ def test_the_summary() -> None:
     assert result['between_seeds'] == pytest.approx(dict(kendall_tau=1, pearson_rho=1, spearman_rho=1))
     assert [a['accuracy'] for a in result['archs']] == pytest.approx(truth.tolist())
     flat = summarise(archs, accuracy, {'flat': dict.fromkeys(accuracy, 1.0)}, lambda arch: {})
-    assert flat['supernets'][0]['correlation']['kendall_tau'] == dict(value=None, low=None, high=None) and json.dumps(flat, allow_nan=False)
+    assert flat['supernets'][0]['correlation']['kendall_tau'] == dict(value=None, low=None, high=None) and json.dumps(
+        flat, allow_nan=False
+    )
 
 
 def test_another_experiment_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,11 @@ def test_names_are_inside_their_segments_and_apart() -> None:
     for name in names:
         middle = panoptic[name.bottom - name.height // 2, name.left + name.width // 2]
         assert ['cat', 'dog', 'meadow'][middle % INSTANCE_OFFSET] == name.text
-        assert name.left >= 0 and name.left + name.width <= panoptic.shape[1] and name.height <= name.bottom <= panoptic.shape[0]
+        assert (
+            name.left >= 0
+            and name.left + name.width <= panoptic.shape[1]
+            and name.height <= name.bottom <= panoptic.shape[0]
+        )
     assert not any(a.overlaps(b) for n, a in enumerate(names) for b in names[:n])
     assert names[0].overlaps(names[0])
 
@@ -75,7 +79,9 @@ def test_small_segments_and_crowded_ones_have_no_name() -> None:
 
 def test_names_are_written() -> None:
     image = np.zeros((60, 90, 3), np.uint8)
-    assert (panoptic_overlay(image, scene(), PALETTE, ['cat', 'dog', 'sky']) != panoptic_overlay(image, scene(), PALETTE)).any()
+    assert (
+        panoptic_overlay(image, scene(), PALETTE, ['cat', 'dog', 'sky']) != panoptic_overlay(image, scene(), PALETTE)
+    ).any()
     assert not image.any(), 'the image itself is left alone'
 
 
@@ -99,4 +105,6 @@ def test_truth_in_the_encoding_of_predictions() -> None:
 @pytest.mark.parametrize('size', [1, 19, 133, 150])
 def test_made_up_colours_differ(size: int) -> None:
     colours = default_palette(size)
-    assert len({tuple(colour) for colour in colours}) == size and all(0 <= part <= 255 for colour in colours for part in colour)
+    assert len({tuple(colour) for colour in colours}) == size and all(
+        0 <= part <= 255 for colour in colours for part in colour
+    )

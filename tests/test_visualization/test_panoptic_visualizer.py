@@ -41,11 +41,15 @@ def sample(truth: bool = True, prediction: bool = True) -> DetDataSample:
         panoptic[:, 10:30, 20:50] = 1000
         out.pred_panoptic_seg = PixelData(sem_seg=panoptic)
         out.pred_sem_seg = PixelData(sem_seg=panoptic % 1000)
-        out.pred_instances = InstanceData(labels=torch.tensor([0]), scores=torch.tensor([0.1]), panoptic_ids=torch.tensor([1000]))
+        out.pred_instances = InstanceData(
+            labels=torch.tensor([0]), scores=torch.tensor([0.1]), panoptic_ids=torch.tensor([1000])
+        )
     return out
 
 
-def picture(visualizer: PanopticVisualizer, data_sample: Any, path: Path, image: np.ndarray | None = None, **options: Any) -> np.ndarray:
+def picture(
+    visualizer: PanopticVisualizer, data_sample: Any, path: Path, image: np.ndarray | None = None, **options: Any
+) -> np.ndarray:
     """What is drawn (RGB), read back from the file."""
     image = np.full((40, 60, 3), (90, 60, 30), np.uint8) if image is None else image
     visualizer.add_datasample('name', image, data_sample, out_file=str(path / 'picture.png'), **options)
@@ -76,7 +80,12 @@ def test_without_a_prediction_the_image_is_shown(visualizer: PanopticVisualizer,
 
 
 def test_backends_get_the_picture(tmp_path: Path) -> None:
-    cfg = dict(type='PanopticVisualizer', name=str(tmp_path), vis_backends=[dict(type='LocalVisBackend')], save_dir=str(tmp_path))
+    cfg = dict(
+        type='PanopticVisualizer',
+        name=str(tmp_path),
+        vis_backends=[dict(type='LocalVisBackend')],
+        save_dir=str(tmp_path),
+    )
     visualizer = VISUALIZERS.build(cfg)
     visualizer.dataset_meta = dict(META, palette=None)
     visualizer.add_datasample('street', np.zeros((40, 60, 3), np.uint8), sample(), step=7)
@@ -94,9 +103,25 @@ def test_the_test_command_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     cfg = Config.fromfile(CONFIG)
     with DefaultScope.overwrite_default_scope('mmdet'):
         torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'weights.pth')
-    options = ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False', 'test_dataloader.batch_size=2']
-    folders = ('--data-root', root, '--work-dir', tmp_path / 'work', '--show-dir', tmp_path / 'pictures', '--out', tmp_path / 'metrics.json')
-    assert run_script(monkeypatch, 'tools/test.py', CONFIG, tmp_path / 'weights.pth', *folders, '--cfg-options', *options) == 0
+    options = [
+        'test_dataloader.num_workers=0',
+        'test_dataloader.persistent_workers=False',
+        'test_dataloader.batch_size=2',
+    ]
+    folders = (
+        '--data-root',
+        root,
+        '--work-dir',
+        tmp_path / 'work',
+        '--show-dir',
+        tmp_path / 'pictures',
+        '--out',
+        tmp_path / 'metrics.json',
+    )
+    assert (
+        run_script(monkeypatch, 'tools/test.py', CONFIG, tmp_path / 'weights.pth', *folders, '--cfg-options', *options)
+        == 0
+    )
     pictures = sorted((tmp_path / 'pictures').iterdir())
     assert [p.name for p in pictures] == [p.name for p in sorted((root / 'leftImg8bit' / 'val').rglob('*.png'))]
     assert all(mmcv.imread(str(p)).shape == (64, 256, 3) for p in pictures)

@@ -48,7 +48,11 @@ def refused(root: Path, **options: Any) -> str:
     [
         ('images/{}/{}.jpg', 'labels/{}/{}.png', ('.jpg', '.png')),
         ('images/{}ing/{}.jpg', 'annotations/{}ing/{}.png', ('.jpg', '.png')),
-        ('leftImg8bit/{}/city/{}_leftImg8bit.png', 'gtFine/{}/city/{}_gtFine_labelTrainIds.png', ('_leftImg8bit.png', '_gtFine_labelTrainIds.png')),
+        (
+            'leftImg8bit/{}/city/{}_leftImg8bit.png',
+            'gtFine/{}/city/{}_gtFine_labelTrainIds.png',
+            ('_leftImg8bit.png', '_gtFine_labelTrainIds.png'),
+        ),
         ('img_dir/{}/{}.png', 'ann_dir/{}/{}.png', ('.png', '.png')),
         ('{}/images/{}.JPG', '{}/masks/{}_mask.png', ('.JPG', '_mask.png')),
     ],
@@ -84,7 +88,11 @@ def test_flat_folders_and_folders_that_are_named(tmp_path: Path) -> None:
 def test_images_without_labels(tmp_path: Path) -> None:
     folder(tmp_path)
     (tmp_path / 'labels' / 'train' / 'i3.png').unlink()
-    assert '1 of 20 images have no label' in refused(tmp_path) and 'i3.jpg' in refused(tmp_path) and '--skip-unpaired' in refused(tmp_path)
+    assert (
+        '1 of 20 images have no label' in refused(tmp_path)
+        and 'i3.jpg' in refused(tmp_path)
+        and '--skip-unpaired' in refused(tmp_path)
+    )
     data = look_at_semantic(tmp_path, CLASSES, skip_unpaired=True)
     assert 'i3' not in data.split.train and any('left out' in note for note in data.notes)
 
@@ -205,9 +213,13 @@ def coco_panoptic(root: Path, count: int = 20, hw: tuple[int, int] = (64, 96)) -
             images.append(dict(id=index, file_name=f'{stem}.jpg', height=height, width=width))
             ground = dict(id=2, category_id=7, area=height * width - 64, bbox=[0, 0, width, height])
             segments = [ground, dict(id=3, category_id=5, area=64, bbox=[0, 0, 8, 8])]
-            annotations.append(dict(image_id=index, file_name=f'{stem}.png', segments_info=[dict(s, iscrowd=0) for s in segments]))
+            annotations.append(
+                dict(image_id=index, file_name=f'{stem}.png', segments_info=[dict(s, iscrowd=0) for s in segments])
+            )
         categories = [dict(id=7, name='ground', isthing=0), dict(id=5, name='blob', isthing=1)]
-        (root / f'panoptic_{split}.json').write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))
+        (root / f'panoptic_{split}.json').write_text(
+            json.dumps(dict(images=images, annotations=annotations, categories=categories))
+        )
     return root
 
 

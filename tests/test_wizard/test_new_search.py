@@ -43,7 +43,9 @@ from tests.tiny_jobs import run
 ROOT = Path(__file__).parents[2]
 BASES = ROOT / 'configs'
 CPU = Machine(torch.device('cpu'), memory_gb=8.0, cores=2)
-TINY = Lengths(steps=2, subnet_steps=2, population=2, generations=1, calibration_images=8, num_chosen=1, latency_seconds=0.001)
+TINY = Lengths(
+    steps=2, subnet_steps=2, population=2, generations=1, calibration_images=8, num_chosen=1, latency_seconds=0.001
+)
 
 
 def tool(name: str) -> types.ModuleType:
@@ -64,7 +66,9 @@ def base_model() -> dict[str, Any]:
     return Config.fromfile(BASES / '_base_' / 'models' / 'hyctas_supernet.py').model.to_dict()
 
 
-def written(work_dir: Path, data: Any, like: str | None = None, space: SearchSpace | None = None, **options: Any) -> Path:
+def written(
+    work_dir: Path, data: Any, like: str | None = None, space: SearchSpace | None = None, **options: Any
+) -> Path:
     """Configs of a tiny search on the CPU."""
     geometry = choose_geometry(data.sizes, 'cpu', like)
     plan = sizing.Plan(geometry, space or SearchSpace(layers=4, base_channels=4), 4, 0.1)
@@ -112,10 +116,16 @@ def test_memory_decides_batch_and_space(data: SemanticData) -> None:
     geometry = choose_geometry(Sizes((360, 480), True), 'cpu')
 
     def plan(memory_gb: float, largest_space: int | None = None) -> sizing.Plan:
-        return choose_plan(data, geometry, Machine(torch.device('cpu'), memory_gb, 2), base_model(), largest_space=largest_space)
+        return choose_plan(
+            data, geometry, Machine(torch.device('cpu'), memory_gb, 2), base_model(), largest_space=largest_space
+        )
 
     plans = {8.0: plan(8.0), 0.5: plan(0.5), 0.3: plan(0.3, 3)}
-    assert [(p.space.layers, p.space.base_channels, p.batch) for p in plans.values()] == [(8, 6, 8), (6, 4, 8), (6, 4, 2)]
+    assert [(p.space.layers, p.space.base_channels, p.batch) for p in plans.values()] == [
+        (8, 6, 8),
+        (6, 4, 8),
+        (6, 4, 2),
+    ]
     assert all(found.memory_gb <= 0.8 * gb for gb, found in plans.items())
     with pytest.raises(SizingError, match='0.0 GB of memory do not hold a batch of two crops of 224x320; give --size'):
         plan(0.01, 3)
@@ -130,18 +140,29 @@ def test_the_latency_budget_decides_the_space(data: SemanticData) -> None:
         return choose_plan(data, choose_geometry(data.sizes, 'cpu'), CPU, base_model(), budget, measure=measure)
 
     assert plan(12).space.base_channels == 6 and plan(12).latency_ms == (7.5, 15.0)
-    assert plan(5.5).space.base_channels == 4, 'half of the larger networks would be too slow, and there is no smaller space'
-    with pytest.raises(SizingError, match=r'the smallest network takes 5.0 ms at 32x48 on cpu; --latency-ms 4 was asked for.*larger --latency-ms'):
+    assert plan(5.5).space.base_channels == 4, (
+        'half of the larger networks would be too slow, and there is no smaller space'
+    )
+    with pytest.raises(
+        SizingError,
+        match=r'the smallest network takes 5.0 ms at 32x48 on cpu; --latency-ms 4 was asked for.*larger --latency-ms',
+    ):
         plan(4)
 
 
 def test_the_wide_space_is_asked_for(tmp_path: Path, data: SemanticData) -> None:
     geometry = choose_geometry(data.sizes, 'cpu')
-    usual, wide = (choose_plan(data, geometry, CPU, base_model(), largest_space=3, wide=wide).space for wide in (False, True))
+    usual, wide = (
+        choose_plan(data, geometry, CPU, base_model(), largest_space=3, wide=wide).space for wide in (False, True)
+    )
     assert wide.size() == 36 * usual.size() and (wide.layers, wide.base_channels) == (usual.layers, usual.base_channels)
     assert {name: getattr(wide, name) for name in sizing.WIDE} == sizing.WIDE
     cfg = Config.fromfile(written(tmp_path, data, space=wide) / 'search.py')
-    assert SearchSpace.from_dict(cfg.model.backbone.search_space) == SearchSpace.from_dict(cfg.model.decode_head.search_space) == wide
+    assert (
+        SearchSpace.from_dict(cfg.model.backbone.search_space)
+        == SearchSpace.from_dict(cfg.model.decode_head.search_space)
+        == wide
+    )
 
 
 def test_hours_decide_the_lengths() -> None:
@@ -192,11 +213,25 @@ def test_no_image_is_used_twice(tmp_path: Path, data: SemanticData, like: str | 
 
 def test_options_reach_every_place(tmp_path: Path) -> None:
     root = folder(tmp_path / 'data', values=(0, 1, 2, 3))
-    void = Config.fromfile(written(tmp_path / 'a', look_at_semantic(root, CLASSES, ignore_index=3), latency_ms=20.0) / 'search.py')
+    void = Config.fromfile(
+        written(tmp_path / 'a', look_at_semantic(root, CLASSES, ignore_index=3), latency_ms=20.0) / 'search.py'
+    )
     assert void.train_cfg.bounds == dict(latency_ms=dict(max=20))
-    assert void.model.decode_head.ignore_index == void.model.data_preprocessor.seg_pad_val == void.val_evaluator.ignore_index == 3
-    assert all(t.ignore_index == 3 for name in ('train', 'test') for t in void[f'{name}_pipeline'] if t.type in ('CheckLabels', 'RandomCrop'))
-    shifted = Config.fromfile(written(tmp_path / 'b', look_at_semantic(root, CLASSES, reduce_zero_label=True)) / 'supernet.py')
+    assert (
+        void.model.decode_head.ignore_index
+        == void.model.data_preprocessor.seg_pad_val
+        == void.val_evaluator.ignore_index
+        == 3
+    )
+    assert all(
+        t.ignore_index == 3
+        for name in ('train', 'test')
+        for t in void[f'{name}_pipeline']
+        if t.type in ('CheckLabels', 'RandomCrop')
+    )
+    shifted = Config.fromfile(
+        written(tmp_path / 'b', look_at_semantic(root, CLASSES, reduce_zero_label=True)) / 'supernet.py'
+    )
     use_scope(shifted)
     labels = DATASETS.build(shifted.val_dataloader.dataset)[0]['data_samples'].gt_sem_seg.data
     assert sorted(labels.unique().tolist()) == [0, 1, 2, 255]
@@ -238,7 +273,11 @@ def test_panoptic_configs_run(tmp_path: Path) -> None:
     use_scope(cfgs['supernet'])
     sets = {name: image_paths(DATASETS.build(cfg.train_dataloader.dataset)) for name, cfg in cfgs.items()}
     select = image_paths(DATASETS.build(cfgs['search'].val_dataloader.dataset))
-    assert sets['supernet'] == sets['search'] and not sets['supernet'] & select and sets['supernet'] | select == sets['subnet']
+    assert (
+        sets['supernet'] == sets['search']
+        and not sets['supernet'] & select
+        and sets['supernet'] | select == sets['subnet']
+    )
     assert cfgs['search'].train_cfg.objectives == ['PQ', 'latency_ms']
     assert measure_speed(configs, torch.device('cpu')).image > 0
 
@@ -276,17 +315,36 @@ def test_a_folder_in_use_is_kept(tmp_path: Path, data: SemanticData) -> None:
         check_free(tmp_path, overwrite=True)
 
 
-def test_the_command(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_the_command(
+    toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     """Toy streets have Cityscapes' layout, labels and nineteen classes, of which eleven occur."""
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     new_search = tool('new_search')
-    argv = ['--data-root', str(toy_root), '--like', 'cityscapes', '--device', 'cpu', '--quick', '--work-dir', str(tmp_path / 'work')]
+    argv = [
+        '--data-root',
+        str(toy_root),
+        '--like',
+        'cityscapes',
+        '--device',
+        'cpu',
+        '--quick',
+        '--work-dir',
+        str(tmp_path / 'work'),
+    ]
     assert new_search.main(argv) == 0
     said = capsys.readouterr().out
-    assert '24 training and 8 validation images' in said and '19 classes' in said and '8 of 19 classes occur in none' in said
+    assert (
+        '24 training and 8 validation images' in said
+        and '19 classes' in said
+        and '8 of 19 classes occur in none' in said
+    )
     assert 'run_all.py' in said and 'supernet' in said
     assert new_search.main(argv) == 2
-    assert capsys.readouterr().err.startswith('error: ') and Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.generations == 2
+    assert (
+        capsys.readouterr().err.startswith('error: ')
+        and Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.generations == 2
+    )
     for wrong, problem in (
         (['--device', 'tpu'], '--device tpu; expected'),
         (['--classes', 'a', 'b'], 'holds'),
@@ -299,7 +357,9 @@ def test_the_command(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert 'tool_new_search' not in sys.modules
 
 
-def test_short_hours_make_images_smaller(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_hours_make_images_smaller(
+    toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     new_search = tool('new_search')
 
@@ -308,12 +368,28 @@ def test_short_hours_make_images_smaller(toy_root: Path, tmp_path: Path, monkeyp
         return Speed(step=2e-4 * height * width, calibration_image=1e-6, image=1e-6)
 
     monkeypatch.setattr('hyctas_mm.wizard.measure.measure_speed', measure)
-    argv = ['--data-root', str(toy_root), '--like', 'cityscapes', '--device', 'cpu', '--hours', '0.1', '--work-dir', str(tmp_path / 'work')]
-    assert new_search.main(argv) == 2 and 'a smaller --size' in capsys.readouterr().err, 'toy streets are too small to be made smaller'
+    argv = [
+        '--data-root',
+        str(toy_root),
+        '--like',
+        'cityscapes',
+        '--device',
+        'cpu',
+        '--hours',
+        '0.1',
+        '--work-dir',
+        str(tmp_path / 'work'),
+    ]
+    assert new_search.main(argv) == 2 and 'a smaller --size' in capsys.readouterr().err, (
+        'toy streets are too small to be made smaller'
+    )
     monkeypatch.setattr('hyctas_mm.wizard.sizing.LEAST_SIDE', 32)
     assert new_search.main([*argv, '--overwrite']) == 0
     assert 'images are made smaller; for the size above give --hours' in capsys.readouterr().out
-    before, after = (Sizes((64, 128), True).typical_hw, Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.input_hw)
+    before, after = (
+        Sizes((64, 128), True).typical_hw,
+        Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.input_hw,
+    )
     assert 32 <= after[0] < before[0]
     assert new_search.main([*argv, '--overwrite', '--size', '64', '128']) == 2, 'a size that was asked for is kept'
 

@@ -45,7 +45,9 @@ def configs(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
-def test_everything_in_one_call_and_once_only(toy_root: Path, configs: Path, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+def test_everything_in_one_call_and_once_only(
+    toy_root: Path, configs: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
     work = tmp_path / 'work'
     job = Job(str(configs / 'supernet.py'), str(configs / 'search.py'), work, str(toy_root), subnet_options=FAST)
     report = run_pipeline(job)
@@ -67,7 +69,16 @@ def test_mim_trains_a_search_config_and_tests_what_it_exports(configs: Path, tmp
     subnet = next((tmp_path / 'found' / 'search' / 'subnets').iterdir())
     options = ('--cfg-options', 'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False')
     printed = command(
-        'mim', 'test', 'mmseg', subnet / 'config.py', '--checkpoint', subnet / 'weights.pth', '--work-dir', tmp_path / 't', *options, cwd=tmp_path
+        'mim',
+        'test',
+        'mmseg',
+        subnet / 'config.py',
+        '--checkpoint',
+        subnet / 'weights.pth',
+        '--work-dir',
+        tmp_path / 't',
+        *options,
+        cwd=tmp_path,
     )
     assert 'mIoU' in printed
 
@@ -79,8 +90,18 @@ def test_a_subnet_is_cut_out_by_command(
     (tmp_path / 'arch.json').write_text(json.dumps(arch.to_dict()))
     out = tmp_path / 'subnet'
     options = ('--out', out, '--calibrate', 2)
-    assert run_script(monkeypatch, 'tools/export_subnet.py', configs / 'supernet.py', supernet, tmp_path / 'arch.json', *options) == 0
-    assert arch.archid in capsys.readouterr().out and {p.name for p in out.iterdir()} == {'arch.json', 'config.py', 'weights.pth', 'arch.svg'}
+    assert (
+        run_script(
+            monkeypatch, 'tools/export_subnet.py', configs / 'supernet.py', supernet, tmp_path / 'arch.json', *options
+        )
+        == 0
+    )
+    assert arch.archid in capsys.readouterr().out and {p.name for p in out.iterdir()} == {
+        'arch.json',
+        'config.py',
+        'weights.pth',
+        'arch.svg',
+    }
     fast = ('--shape', 32, 64, '--seconds', 0.05, '--rounds', 2, '--device', 'cpu')
     assert run_script(monkeypatch, 'tools/benchmark.py', out / 'config.py', *fast) == 0
     assert 'latency' in capsys.readouterr().out
@@ -96,10 +117,24 @@ def test_from_a_search_to_a_network(fast_search: Path, tmp_path: Path, monkeypat
     assert run_script(monkeypatch, 'tools/report.py', fast_search) == 0
     assert 'retrained' in (fast_search / 'search' / 'report.html').read_text()
     network = (folders[0] / 'config.py', folders[0] / 'retrained.pth')
-    assert run_script(monkeypatch, 'tools/test.py', *network, '--work-dir', tmp_path / 'tested', '--out', tmp_path / 'metrics.json') == 0
+    assert (
+        run_script(
+            monkeypatch,
+            'tools/test.py',
+            *network,
+            '--work-dir',
+            tmp_path / 'tested',
+            '--out',
+            tmp_path / 'metrics.json',
+        )
+        == 0
+    )
     results = json.loads((folders[0] / 'results.json').read_text())['retrained']
     assert json.loads((tmp_path / 'metrics.json').read_text())['mIoU'] == results['mIoU']
-    assert run_script(monkeypatch, 'tools/export_onnx.py', *network, '--shape', 64, 128, '--out', tmp_path / 'net.onnx') == 0
+    assert (
+        run_script(monkeypatch, 'tools/export_onnx.py', *network, '--shape', 64, 128, '--out', tmp_path / 'net.onnx')
+        == 0
+    )
     assert (tmp_path / 'net.onnx').stat().st_size > 10_000
 
 
@@ -116,7 +151,9 @@ def test_a_subnet_is_cut_out_without_images(
 
 
 @pytest.mark.parametrize('tool', sorted(p.name for p in (ROOT / 'tools').glob('*.py')))
-def test_every_tool_explains_itself(tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_tool_explains_itself(
+    tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_script(monkeypatch, f'tools/{tool}', '--help') == 0
     assert f'usage: {tool}' in capsys.readouterr().out
 
@@ -124,7 +161,11 @@ def test_every_tool_explains_itself(tool: str, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize('name', ['idd_lite', 'camvid'])
 def test_real_images_from_supernet_to_front(name: str, real_data: Path, tmp_path: Path) -> None:
     """The quickstart's configs as they are, but for their length and the size at which latency is measured."""
-    loaders = {f'{k}_dataloader.{o}': v for k in ('train', 'val') for o, v in (('num_workers', 0), ('persistent_workers', False), ('batch_size', 2))}
+    loaders = {
+        f'{k}_dataloader.{o}': v
+        for k in ('train', 'val')
+        for o, v in (('num_workers', 0), ('persistent_workers', False), ('batch_size', 2))
+    }
     folder = ROOT / 'configs' / 'quickstart'
     supernet = Config.fromfile(folder / f'{name}_supernet.py')
     search = Config.fromfile(folder / f'{name}_search.py')
@@ -133,9 +174,18 @@ def test_real_images_from_supernet_to_front(name: str, real_data: Path, tmp_path
         cfg.merge_from_dict(loaders | dict(work_dir=str(tmp_path / part)))
     supernet.merge_from_dict({'train_cfg.max_iters': 3, 'train_cfg.val_begin': 99, 'param_scheduler': None})
     run(supernet)
-    search.merge_from_dict({'train_cfg.branches': (3,), 'train_cfg.population': 2, 'train_cfg.generations': 1, 'train_cfg.latency_seconds': 0.001})
+    search.merge_from_dict(
+        {
+            'train_cfg.branches': (3,),
+            'train_cfg.population': 2,
+            'train_cfg.generations': 1,
+            'train_cfg.latency_seconds': 0.001,
+        }
+    )
     search.merge_from_dict({'train_cfg.input_hw': (64, 96), 'train_cfg.num_chosen': 1})
-    search.merge_from_dict({'train_cfg.supernet': str(tmp_path / 'supernet' / 'iter_3.pth'), 'val_dataloader.dataset.indices': 6})
+    search.merge_from_dict(
+        {'train_cfg.supernet': str(tmp_path / 'supernet' / 'iter_3.pth'), 'val_dataloader.dataset.indices': 6}
+    )
     run(search)
     found = read_archive(tmp_path / 'search' / 'archive.jsonl')
     assert len(found) == 2 and all(0 <= c.metrics['mIoU'] <= 100 and c.costs['latency_ms'] > 0 for c in found)

@@ -27,7 +27,9 @@ def run_all() -> Any:
 
 @pytest.fixture
 def work(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A work dir as new_search writes it, with a supernet of four steps, a search of twelve candidates and retrainings of four steps."""
+    """A work dir as new_search writes it, with a supernet of four steps, a search of twelve candidates and retrainings
+    of four steps.
+    """
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     folder = tmp_path / 'work' / 'configs'
     folder.mkdir(parents=True)
@@ -40,7 +42,9 @@ def work(toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder.parent
 
 
-def test_an_interrupted_job_goes_on(work: Path, run_all: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_an_interrupted_job_goes_on(
+    work: Path, run_all: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     """Stopped while the second network is retrained: what was done before stays as it is."""
     retrain, seen = pipeline.retrain, []
 
@@ -61,7 +65,9 @@ def test_an_interrupted_job_goes_on(work: Path, run_all: Any, monkeypatch: pytes
     monkeypatch.setattr(pipeline, 'retrain', retrain)
     assert run_all.main([str(work), '--device', 'cpu']) == 0
     caught = capsys.readouterr()
-    assert [path.stat().st_mtime_ns for path in kept] == before and (work / 'search' / 'archive.jsonl').read_bytes() == archive
+    assert [path.stat().st_mtime_ns for path in kept] == before and (
+        work / 'search' / 'archive.jsonl'
+    ).read_bytes() == archive
     assert 'supernet steps' not in caught.out and 'retraining steps 8/8' in caught.out
     assert all(name in caught.out for name in seen) and 'mIoU' in caught.out and 'report.html' in caught.out
     assert len(read_archive(work / 'search' / 'archive.jsonl')) == 12
@@ -72,7 +78,9 @@ def test_an_interrupted_job_goes_on(work: Path, run_all: Any, monkeypatch: pytes
     assert 'may be of little worth' in (work / 'search' / 'report.html').read_text()
 
 
-def test_seeds_and_random_networks(work: Path, run_all: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_seeds_and_random_networks(
+    work: Path, run_all: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.setattr(retraining, 'RANDOM_TRIES', 5)
     assert run_all.main([str(work), '--device', 'cpu', '--seeds', '0', '1', '--random', '1']) == 0
     results = [read_json(path) for path in (work / 'search' / 'subnets').glob('*/results.json')]
@@ -91,13 +99,19 @@ def test_errors_are_one_line(work: Path, run_all: Any, capsys: pytest.CaptureFix
     search.write_text(search.read_text().replace("'mIoU',", "'nIoU',"))
     assert run_all.main([str(work), '--device', 'cpu']) == 1
     said = capsys.readouterr().err
-    assert "error in the step 'search': train_cfg.objectives: 'nIoU' is unknown" in said and 'nIoU' in said and said.count('\n') == 1
+    assert (
+        "error in the step 'search': train_cfg.objectives: 'nIoU' is unknown" in said
+        and 'nIoU' in said
+        and said.count('\n') == 1
+    )
     assert 'Traceback' in (work / 'run_all_error.log').read_text()
     with pytest.raises(SystemExit):
         run_all.main([str(work / 'nowhere')])
     assert 'write it with tools/new_search.py' in capsys.readouterr().err
     assert 'smaller --memory-gb' in run_all.in_one_line(RuntimeError('CUDA out of memory. Tried to allocate'))
-    assert run_all.in_one_line(ZeroDivisionError('division by zero')).startswith('ZeroDivisionError: division by zero; mend it')
+    assert run_all.in_one_line(ZeroDivisionError('division by zero')).startswith(
+        'ZeroDivisionError: division by zero; mend it'
+    )
 
 
 def test_bars_show_all_steps_at_once() -> None:

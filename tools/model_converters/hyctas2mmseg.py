@@ -1,4 +1,6 @@
-"""Convert a checkpoint of the published HyCTAS release: SRC.pth -> DST.pth in mmengine's layout, and beside it DST.py, a complete config."""
+"""Convert a checkpoint of the published HyCTAS release: SRC.pth -> DST.pth in mmengine's layout, and beside it DST.py,
+a complete config.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from hyctas_mm.cli import tells_mistakes
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from hyctas_mm.release.checkpoint import ReleaseNetwork
+    from hyctas_mm.release.network import ReleaseNetwork
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BASES = {
@@ -32,9 +34,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('source', help="the release's .pth")
     parser.add_argument('destination', help='the .pth to write')
     parser.add_argument('--genotype', required=True, help="the release's JSON of the architecture")
-    parser.add_argument('--base', help='config whose data, schedule and runtime the new config takes; default by task and number of classes')
-    parser.add_argument('--num-things', type=int, help='panoptic: the first so many classes have instances; known for 19 (Cityscapes) and 133 (COCO)')
-    parser.add_argument('--align-corners', action='store_true', help="the release's flag of that name, which leaves no trace in a checkpoint")
+    parser.add_argument(
+        '--base',
+        help='config whose data, schedule and runtime the new config takes; default by task and number of classes',
+    )
+    parser.add_argument(
+        '--num-things',
+        type=int,
+        help='panoptic: the first so many classes have instances; known for 19 (Cityscapes) and 133 (COCO)',
+    )
+    parser.add_argument(
+        '--align-corners',
+        action='store_true',
+        help="the release's flag of that name, which leaves no trace in a checkpoint",
+    )
     return parser.parse_args(argv)
 
 
@@ -51,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     register_all_modules()
     from hyctas_mm.engine.configs import use_scope
-    from hyctas_mm.release.checkpoint import infer_network, read_genotype, read_release_checkpoint, write_converted
+    from hyctas_mm.release.checkpoint import read_release_checkpoint, write_converted
+    from hyctas_mm.release.network import infer_network, read_genotype
 
     genotype, state = read_genotype(args.genotype), read_release_checkpoint(args.source)
     network = infer_network(state, genotype, args.source)
@@ -61,12 +75,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     arch = network.genotype.arch
     heads = 'semantic and instance' if network.panoptic else 'semantic'
     print(arch.describe())
-    print(f'base channels {network.base_channels}, {network.num_classes} classes, {heads} head{", auxiliary heads" * network.auxiliary}')
+    print(
+        f'base channels {network.base_channels}, {network.num_classes} classes, {heads} '
+        f'head{", auxiliary heads" * network.auxiliary}'
+    )
     for reason, count in Counter(unused.values()).items():
         print(f'{count} tensors not converted, {reason}:')
         print('  ' + ' '.join(name for name, why in unused.items() if why == reason))
     if not base.get('test_dataloader'):
-        print(f'no config here has data of {network.num_classes} classes: the new one is without; --base CONFIG adds them')
+        print(
+            f'no config here has data of {network.num_classes} classes: the new one is without; --base CONFIG adds them'
+        )
     print(f'wrote {args.destination} and {Path(args.destination).with_suffix(".py")}')
 
 

@@ -1,4 +1,5 @@
-# ADE20K for supernet training and search: half the sides of the 640x640 training, as the paper does with Cityscapes (256x512 for 512x1024).
+# ADE20K for supernet training and search: half the sides of the 640x640 training, as the paper does with Cityscapes
+# (256x512 for 512x1024).
 _base_ = './ade20k_640x640.py'
 num_classes = 150
 crop_size = (320, 320)

@@ -1,5 +1,5 @@
-# ADE20K panoptic, 100 thing and 50 stuff classes, as mmdet's ade20k2coco.py writes it: mmseg's sizes of the short side, crops of 640x640. Padding has
-# the colour of the mean.
+# ADE20K panoptic, 100 thing and 50 stuff classes, as mmdet's ade20k2coco.py writes it: mmseg's sizes of the short side,
+# crops of 640x640. Padding has the colour of the mean.
 _base_ = './panoptic.py'
 dataset_name = 'ADE20K panoptic'  # for the report
 dataset_type = 'ADE20KPanoptic'
@@ -22,8 +22,12 @@ test_pipeline = [  # segments stay as large as they are: scores count the pixels
     dict(type='LoadPanoptic'),
     dict(type='PackPanopticInputs'),
 ]
-train_files = dict(ann_file='ade20k_panoptic_train.json', data_prefix=dict(img='images/training', seg='ade20k_panoptic_train'))
-val_files = dict(ann_file='ade20k_panoptic_val.json', data_prefix=dict(img='images/validation', seg='ade20k_panoptic_val'))
+train_files = dict(
+    ann_file='ade20k_panoptic_train.json', data_prefix=dict(img='images/training', seg='ade20k_panoptic_train')
+)
+val_files = dict(
+    ann_file='ade20k_panoptic_val.json', data_prefix=dict(img='images/validation', seg='ade20k_panoptic_val')
+)
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,

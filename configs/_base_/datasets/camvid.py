@@ -1,4 +1,5 @@
-# CamVid: 367 training images of 480x360, of which clip 0006R0 (101 frames) is held out to score candidates; 101 for the final test.
+# CamVid: 367 training images of 480x360, of which clip 0006R0 (101 frames) is held out to score candidates; 101 for the
+# final test.
 _base_ = './semantic.py'
 dataset_name = 'CamVid'  # for the report
 dataset_type = 'CamVidDataset'

@@ -1,4 +1,5 @@
-# Cityscapes for supernet training and search: images of 256x512, the paper's size (section 4.2): a quarter of their sides.
+# Cityscapes for supernet training and search: images of 256x512, the paper's size (section 4.2): a quarter of their
+# sides.
 _base_ = './cityscapes_512x1024.py'
 crop_size = (256, 512)
 load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='CheckLabels', num_classes=19)]

@@ -1,5 +1,6 @@
-# Cityscapes panoptic for supernet training and search: images at a quarter of their sides, as the paper's semantic supernet has them (section 4.2).
-# Objects are a quarter of their size too; sigma is 4 and not 2.5, as logits have a stride of 4 or 8. Predictions are scored at 1024x2048.
+# Cityscapes panoptic for supernet training and search: images at a quarter of their sides, as the paper's semantic
+# supernet has them (section 4.2). Objects are a quarter of their size too; sigma is 4 and not 2.5, as logits have a
+# stride of 4 or 8. Predictions are scored at 1024x2048.
 _base_ = './cityscapes_panoptic_512x1024.py'
 crop_wh = (512, 256)
 train_pipeline = [

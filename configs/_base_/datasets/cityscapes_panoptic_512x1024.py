@@ -1,5 +1,5 @@
-# Cityscapes panoptic for training a network: 8 thing and 11 stuff classes, crops of 512x1024, whole images of 1024x2048 in the test. mmdet's crop and pad
-# take (width, height). Padding has the colour of the mean.
+# Cityscapes panoptic for training a network: 8 thing and 11 stuff classes, crops of 512x1024, whole images of 1024x2048
+# in the test. mmdet's crop and pad take (width, height). Padding has the colour of the mean.
 _base_ = './panoptic.py'
 dataset_name = 'Cityscapes panoptic'  # for the report
 dataset_type = 'CityscapesPanoptic'

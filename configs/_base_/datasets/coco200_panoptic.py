@@ -1,5 +1,6 @@
-# 200 images of COCO with the 133 official panoptic categories, 100 to train and 100 to validate: for trying things out on real images. 100 images
-# prove nothing about accuracy. Crops of 320x320 of images whose longer side is 320 to 640; padding has the colour of the mean, as in the test.
+# 200 images of COCO with the 133 official panoptic categories, 100 to train and 100 to validate: for trying things out
+# on real images. 100 images prove nothing about accuracy. Crops of 320x320 of images whose longer side is 320 to 640;
+# padding has the colour of the mean, as in the test.
 _base_ = './panoptic.py'
 dataset_name = 'COCO-200 panoptic'  # for the report
 dataset_type = 'PanopticDataset'

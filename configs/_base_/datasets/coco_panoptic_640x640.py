@@ -1,5 +1,5 @@
-# COCO panoptic, 80 thing and 53 stuff classes, for training a network: the release's shortest edges from 320 to 960, crops of 640x640; in the test the
-# longer side is 640. Padding has the colour of the mean.
+# COCO panoptic, 80 thing and 53 stuff classes, for training a network: the release's shortest edges from 320 to 960,
+# crops of 640x640; in the test the longer side is 640. Padding has the colour of the mean.
 _base_ = './panoptic.py'
 dataset_name = 'COCO panoptic'  # for the report
 dataset_type = 'PanopticDataset'
@@ -23,8 +23,13 @@ test_pipeline = [  # segments stay as large as they are: scores count the pixels
     dict(type='LoadPanoptic'),
     dict(type='PackPanopticInputs'),
 ]
-train_files = dict(ann_file='annotations/panoptic_train2017.json', data_prefix=dict(img='train2017', seg='annotations/panoptic_train2017'))
-val_files = dict(ann_file='annotations/panoptic_val2017.json', data_prefix=dict(img='val2017', seg='annotations/panoptic_val2017'))
+train_files = dict(
+    ann_file='annotations/panoptic_train2017.json',
+    data_prefix=dict(img='train2017', seg='annotations/panoptic_train2017'),
+)
+val_files = dict(
+    ann_file='annotations/panoptic_val2017.json', data_prefix=dict(img='val2017', seg='annotations/panoptic_val2017')
+)
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,

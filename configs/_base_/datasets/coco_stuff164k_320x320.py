@@ -1,4 +1,5 @@
-# COCO-Stuff 164k for supernet training and search: half the sides of the 640x640 training, as the paper does with Cityscapes (256x512 for 512x1024).
+# COCO-Stuff 164k for supernet training and search: half the sides of the 640x640 training, as the paper does with
+# Cityscapes (256x512 for 512x1024).
 _base_ = './coco_stuff164k_640x640.py'
 num_classes = 171
 crop_size = (320, 320)

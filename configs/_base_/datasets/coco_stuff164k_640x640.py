@@ -1,4 +1,5 @@
-# COCO-Stuff 164k, 171 classes, for training a network: mmseg's folders and augmentation, at 640 in place of 512. Labels are *_labelTrainIds.png.
+# COCO-Stuff 164k, 171 classes, for training a network: mmseg's folders and augmentation, at 640 in place of 512. Labels
+# are *_labelTrainIds.png.
 _base_ = './semantic.py'
 dataset_name = 'COCO-Stuff 164k'  # for the report
 dataset_type = 'COCOStuffDataset'
@@ -10,7 +11,8 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     *annotations,
     dict(type='RandomResize', scale=(2560, 640), ratio_range=(0.5, 2.0), keep_ratio=True),
-    # NOTE(paper): it scales, crops and flips as Panoptic-DeepLab does; cat_max_ratio and PhotoMetricDistortion are mmseg's
+    # NOTE(paper): it scales, crops and flips as Panoptic-DeepLab does; cat_max_ratio and PhotoMetricDistortion are
+    # mmseg's
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),

@@ -1,4 +1,5 @@
-# IDD-Lite: 1403 training images of 320x227, of which about a tenth (whole drives) is held out to score candidates; 102 for the final test.
+# IDD-Lite: 1403 training images of 320x227, of which about a tenth (whole drives) is held out to score candidates; 102
+# for the final test.
 _base_ = './semantic.py'
 dataset_name = 'IDD-Lite'  # for the report
 dataset_type = 'IDDLiteDataset'

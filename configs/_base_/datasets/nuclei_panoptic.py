@@ -1,6 +1,6 @@
-# Nuclei (Data Science Bowl 2018) in COCO-panoptic form: one thing class and background. Nuclei are small, so the Gaussians are narrow (sigma 4). Of the
-# 502 training images the first 460 train; the search scores on the other 42 (names are hashes, so their order is random); the 162 validation images
-# judge the result only.
+# Nuclei (Data Science Bowl 2018) in COCO-panoptic form: one thing class and background. Nuclei are small, so the
+# Gaussians are narrow (sigma 4). Of the 502 training images the first 460 train; the search scores on the other 42
+# (names are hashes, so their order is random); the 162 validation images judge the result only.
 _base_ = './panoptic.py'
 dataset_name = 'nuclei'  # for the report
 dataset_type = 'PanopticDataset'
@@ -10,7 +10,10 @@ crop_size = (160, 160)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadPanoptic'),
-    dict(type='RandomChoice', transforms=[[dict(type='Resize', scale_factor=f, keep_ratio=True)] for f in (0.75, 1.0, 1.5)]),
+    dict(
+        type='RandomChoice',
+        transforms=[[dict(type='Resize', scale_factor=f, keep_ratio=True)] for f in (0.75, 1.0, 1.5)],
+    ),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCrop', crop_size=crop_size, allow_negative_crop=True),
     dict(type='Pad', size=crop_size),

@@ -5,7 +5,17 @@ dataset_name = 'toy streets'  # for the report
 dataset_type = 'CityscapesDataset'
 data_root = 'data/toy_streets'
 classes = (
-    'road', 'sidewalk', 'building', 'pole', 'traffic sign', 'vegetation', 'sky', 'person', 'rider', 'car', 'bicycle',
+    'road',
+    'sidewalk',
+    'building',
+    'pole',
+    'traffic sign',
+    'vegetation',
+    'sky',
+    'person',
+    'rider',
+    'car',
+    'bicycle',
 )
 num_classes = 11
 crop_size = (96, 192)
@@ -26,11 +36,20 @@ val_prefix = dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=train_prefix, metainfo=metainfo, indices=fit, pipeline=train_pipeline),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=train_prefix,
+        metainfo=metainfo,
+        indices=fit,
+        pipeline=train_pipeline,
+    ),
 )
 val_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    dataset=dict(type=dataset_type, data_root=data_root, data_prefix=val_prefix, metainfo=metainfo, pipeline=test_pipeline),
+    dataset=dict(
+        type=dataset_type, data_root=data_root, data_prefix=val_prefix, metainfo=metainfo, pipeline=test_pipeline
+    ),
 )
 test_dataloader = val_dataloader

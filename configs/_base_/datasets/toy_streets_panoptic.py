@@ -1,5 +1,6 @@
-# Toy streets in COCO-panoptic form (tools/dataset_converters/toy_streets_panoptic.py): 128x256, 4 thing and 7 stuff classes. Objects are small, so the
-# Gaussians are narrow (sigma 3). The first of three training cities (a third of the images, indices 0..31) is held out to score candidates.
+# Toy streets in COCO-panoptic form (tools/dataset_converters/toy_streets_panoptic.py): 128x256, 4 thing and 7 stuff
+# classes. Objects are small, so the Gaussians are narrow (sigma 3). The first of three training cities (a third of the
+# images, indices 0..31) is held out to score candidates.
 _base_ = './panoptic.py'
 dataset_name = 'toy streets panoptic'  # for the report
 dataset_type = 'PanopticDataset'

@@ -2,4 +2,6 @@
 _base_ = './segmentor.py'
 arch = 'hyctas-s'
 base_channels = 8
-model = dict(backbone=dict(arch=arch, base_channels=base_channels), decode_head=dict(arch=arch, base_channels=base_channels))
+model = dict(
+    backbone=dict(arch=arch, base_channels=base_channels), decode_head=dict(arch=arch, base_channels=base_channels)
+)

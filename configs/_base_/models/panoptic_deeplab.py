@@ -1,4 +1,5 @@
-# What the fixed network and the supernet share as mmdet panoptic detectors; hyctas_panoptic.py and hyctas_panoptic_supernet.py say which network.
+# What the fixed network and the supernet share as mmdet panoptic detectors; hyctas_panoptic.py and
+# hyctas_panoptic_supernet.py say which network.
 norm_cfg = dict(type='BN', momentum=0.1)
 model = dict(
     type='PanopticDeepLab',

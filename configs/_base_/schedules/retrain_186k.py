@@ -1,4 +1,5 @@
-# The paper's retraining (section 4.2): SGD 0.005, momentum 0.9, weight decay 5e-4, poly 0.9 over 186k steps, scheduled drop path up to 0.2 (Table 9).
+# The paper's retraining (section 4.2): SGD 0.005, momentum 0.9, weight decay 5e-4, poly 0.9 over 186k steps, scheduled
+# drop path up to 0.2 (Table 9).
 _base_ = './common.py'
 max_iters = 186000
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=5e-4))

@@ -1,4 +1,5 @@
-# SGD with a short warm-up and polynomial decay over `max_iters`; configs override the three places that name the length.
+# SGD with a short warm-up and polynomial decay over `max_iters`; configs override the three places that name the
+# length.
 _base_ = './common.py'
 optim_wrapper = dict(
     type='OptimWrapper',

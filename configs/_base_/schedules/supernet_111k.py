@@ -1,6 +1,6 @@
-# The paper's supernet training (section 4.2) for data sets other than Cityscapes: SGD 0.02, momentum 0.9, weight decay 5e-4. Its decay of 0.992 an
-# epoch is spread over the 185 steps of an epoch of Cityscapes, so that data sets of any size take the steps and the learning rates of our
-# Cityscapes supernet.
+# The paper's supernet training (section 4.2) for data sets other than Cityscapes: SGD 0.02, momentum 0.9, weight decay
+# 5e-4. Its decay of 0.992 an epoch is spread over the 185 steps of an epoch of Cityscapes, so that data sets of any
+# size take the steps and the learning rates of our Cityscapes supernet.
 _base_ = './common.py'
 max_iters = 111000
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4))

@@ -1,5 +1,5 @@
-# The paper's search (section 4.2): population 40, 20 generations, each number of branches by itself, 2400 candidates in all; batch norm
-# recalculated on about 1000 training images. Nothing is trained.
+# The paper's search (section 4.2): population 40, 20 generations, each number of branches by itself, 2400 candidates in
+# all; batch norm recalculated on about 1000 training images. Nothing is trained.
 _base_ = '../schedules/supernet_111k.py'
 train_cfg = dict(
     _delete_=True,

@@ -1,4 +1,5 @@
-# HyCTAS-S on ADE20K from scratch with the paper's optimiser; crop, batch 16 and 160k steps are mmseg's, as the paper gives none.
+# HyCTAS-S on ADE20K from scratch with the paper's optimiser; crop, batch 16 and 160k steps are mmseg's, as the paper
+# gives none.
 _base_ = [
     '../../default_runtime.py',
     '../../_base_/datasets/ade20k_640x640.py',

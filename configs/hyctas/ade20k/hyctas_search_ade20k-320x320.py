@@ -6,7 +6,9 @@ _base_ = [
     '../../_base_/searches/paper.py',
 ]
 model = dict(data_preprocessor=dict(size={{_base_.crop_size}}), decode_head=dict(num_classes={{_base_.num_classes}}))
-train_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(pipeline={{_base_.calibration_pipeline}}))
+train_dataloader = dict(
+    sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(pipeline={{_base_.calibration_pipeline}})
+)
 train_cfg = dict(
     supernet='work_dirs/hyctas_supernet_1xb16-111k_ade20k-320x320/iter_111000.pth',
     subnet_config='hyctas-s_4xb4-160k_ade20k-640x640.py',

@@ -1,4 +1,5 @@
-# A supernet on ADE20K with the settings of our Cityscapes supernet. The paper trains a supernet on Cityscapes only and moves the networks it finds.
+# A supernet on ADE20K with the settings of our Cityscapes supernet. The paper trains a supernet on Cityscapes only and
+# moves the networks it finds.
 _base_ = [
     '../../default_runtime.py',
     '../../_base_/datasets/ade20k_320x320.py',

@@ -1,6 +1,7 @@
-# The one training recipe that the release holds, for a network that the paper does not print: the architecture of HyCTAS-S, but filter multiplier
-# 16 and output stride 4. 4000 epochs of 186 steps of 16 images; SGD 0.05 with weight decay 1e-4, where the paper says 0.005 and 5e-4. Left out: the
-# triple weight of instances below 4096 pixels (labels of classes do not tell instances) and the drop path, which drops nothing there.
+# The one training recipe that the release holds, for a network that the paper does not print: the architecture of
+# HyCTAS-S, but filter multiplier 16 and output stride 4. 4000 epochs of 186 steps of 16 images; SGD 0.05 with weight
+# decay 1e-4, where the paper says 0.005 and 5e-4. Left out: the triple weight of instances below 4096 pixels (labels of
+# classes do not tell instances) and the drop path, which drops nothing there.
 _base_ = [
     '../../default_runtime.py',
     '../../_base_/datasets/cityscapes_512x1024.py',
@@ -37,7 +38,24 @@ model = dict(
     backbone=dict(arch=dict(**arch), base_channels=16),
     decode_head=dict(arch=dict(**arch), base_channels=16),
 )
-sizes = [512, 640, 704, 832, 896, 1024, 1152, 1216, 1344, 1408, 1536, 1664, 1728, 1856, 1920, 2048]  # a list: mmcv takes a tuple for one size
+sizes = [
+    512,
+    640,
+    704,
+    832,
+    896,
+    1024,
+    1152,
+    1216,
+    1344,
+    1408,
+    1536,
+    1664,
+    1728,
+    1856,
+    1920,
+    2048,
+]  # a list: mmcv takes a tuple for one size
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -48,9 +66,9 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
-# The learning rate of step i is 5e-6 * (0.05 / 5e-6) ** (i / 1000) up to step 1000, then 0.05 * (1 - (i - 1000) / (max_iters - 1000)) ** 0.9.
-# mmengine's ExponentialLR has no target, so the optimiser starts at 5e-6 and it multiplies a thousand times; both schedulers stop one step before
-# their `end`.
+# The learning rate of step i is 5e-6 * (0.05 / 5e-6) ** (i / 1000) up to step 1000, then 0.05 * (1 - (i - 1000) /
+# (max_iters - 1000)) ** 0.9. mmengine's ExponentialLR has no target, so the optimiser starts at 5e-6 and it multiplies
+# a thousand times; both schedulers stop one step before their `end`.
 optim_wrapper = dict(optimizer=dict(lr=5e-6, weight_decay=1e-4), clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type='ExponentialLR', gamma=(0.05 / 5e-6) ** (1 / 1000), by_epoch=False, begin=0, end=1001),

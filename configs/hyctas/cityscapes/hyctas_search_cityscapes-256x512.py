@@ -1,4 +1,5 @@
-# The paper's search, for the latency of whole images; candidates are scored on the validation images, as the paper does.
+# The paper's search, for the latency of whole images; candidates are scored on the validation images, as the paper
+# does.
 _base_ = [
     '../../default_runtime.py',
     '../../_base_/datasets/cityscapes_256x512.py',

@@ -1,6 +1,7 @@
-# The paper's supernet (section 4.2): 64 initial channels (base_channels=8), 256x512, batch 16, SGD 0.02, momentum 0.9, weight decay 5e-4, learning
-# rate times 0.992 after each epoch. Layers and epochs are ours: the paper gives neither. 20 layers are as many as the longest
-# published network has. Of the three the space holds S only: M and L fuse the stem's map at stride 4, and here low_levels is ('none',).
+# The paper's supernet (section 4.2): 64 initial channels (base_channels=8), 256x512, batch 16, SGD 0.02, momentum 0.9,
+# weight decay 5e-4, learning rate times 0.992 after each epoch. Layers and epochs are ours: the paper gives neither. 20
+# layers are as many as the longest published network has. Of the three the space holds S only: M and L fuse the stem's
+# map at stride 4, and here low_levels is ('none',).
 _base_ = [
     '../../default_runtime.py',
     '../../_base_/datasets/cityscapes_256x512.py',

@@ -1,5 +1,5 @@
-# A supernet on COCO-Stuff with the settings of our Cityscapes supernet. The paper trains a supernet on Cityscapes only and moves the networks it
-# finds.
+# A supernet on COCO-Stuff with the settings of our Cityscapes supernet. The paper trains a supernet on Cityscapes only
+# and moves the networks it finds.
 _base_ = [
     '../../default_runtime.py',
     '../../_base_/datasets/coco_stuff164k_320x320.py',

@@ -1,4 +1,5 @@
-# NSGA-II over the supernet. Candidates are scored on training drives held out from the weights; the 102 validation images stay for the end.
+# NSGA-II over the supernet. Candidates are scored on training drives held out from the weights; the 102 validation
+# images stay for the end.
 _base_ = './hyctas_supernet_1xb8-4k_idd-lite-160x224.py'
 train_dataloader = dict(  # recalibrates the batch norm
     batch_size=16,

@@ -1,5 +1,5 @@
-# Panoptic HyCTAS-L on ADE20K from scratch with the paper's optimiser; batch 16 and 160k steps are mmseg's for ADE20K, the settings of the test those for
-# COCO. The paper has no panoptic result on ADE20K.
+# Panoptic HyCTAS-L on ADE20K from scratch with the paper's optimiser; batch 16 and 160k steps are mmseg's for ADE20K,
+# the settings of the test those for COCO. The paper has no panoptic result on ADE20K.
 _base_ = [
     '../../panoptic_runtime.py',
     '../../_base_/datasets/ade20k_panoptic_640x640.py',

@@ -1,5 +1,6 @@
-# Panoptic HyCTAS-S from scratch with the paper's retraining (section 4.2): crops of 512x1024, batch 32, 186k steps, the hardest fifth of the pixels; what
-# the search exports takes this data and schedule. The paper has panoptic results of L only.
+# Panoptic HyCTAS-S from scratch with the paper's retraining (section 4.2): crops of 512x1024, batch 32, 186k steps, the
+# hardest fifth of the pixels; what the search exports takes this data and schedule. The paper has panoptic results of L
+# only.
 _base_ = [
     '../../panoptic_runtime.py',
     '../../_base_/datasets/cityscapes_panoptic_512x1024.py',

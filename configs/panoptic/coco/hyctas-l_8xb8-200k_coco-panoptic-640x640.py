@@ -1,5 +1,6 @@
-# Panoptic HyCTAS-L on COCO from scratch with the paper's optimiser (section 4.4, Table 6). Length, batch 64 and the settings of the test are
-# Panoptic-DeepLab's for COCO (detectron2), as the paper gives none; plain cross entropy as in the release.
+# Panoptic HyCTAS-L on COCO from scratch with the paper's optimiser (section 4.4, Table 6). Length, batch 64 and the
+# settings of the test are Panoptic-DeepLab's for COCO (detectron2), as the paper gives none; plain cross entropy as in
+# the release.
 _base_ = [
     '../../panoptic_runtime.py',
     '../../_base_/datasets/coco_panoptic_640x640.py',

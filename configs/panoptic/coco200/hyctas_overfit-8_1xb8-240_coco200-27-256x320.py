@@ -1,5 +1,6 @@
-# A check of the whole chain on real images: a small network learns eight images by heart and is tested on the same eight. No augmentation; every image
-# is resized to 256x320 whatever its shape. They are the first eight of the training images without crowds and without segments below 400 pixels.
+# A check of the whole chain on real images: a small network learns eight images by heart and is tested on the same
+# eight. No augmentation; every image is resized to 256x320 whatever its shape. They are the first eight of the training
+# images without crowds and without segments below 400 pixels.
 _base_ = [
     '../../panoptic_runtime.py',
     '../../_base_/datasets/coco200_panoptic.py',
@@ -11,7 +12,13 @@ images = [0, 1, 2, 3, 5, 12, 13, 14]
 size_wh = (320, 256)
 # Two branches that end at strides 8 and 32, logits at stride 4: op, output width in twelfths, whether it goes down.
 fine = [('lite_conv_2x', 12, False), ('lite_conv_2x', 12, False)]
-coarse = [('conv', 12, True), ('lite_conv_2x', 12, False), ('conv', 12, True), ('attention', 12, False), ('conv', 12, False)]
+coarse = [
+    ('conv', 12, True),
+    ('lite_conv_2x', 12, False),
+    ('conv', 12, True),
+    ('attention', 12, False),
+    ('conv', 12, False),
+]
 arch = dict(
     _delete_=True,
     format='hyctas_mm/arch-1',
@@ -32,7 +39,9 @@ model = dict(
     ),
     test_cfg=dict(nms_kernel=15, stuff_area=300, stuff_area_hw=(480, 640)),
 )
-dataset = dict(ann_file='panoptic27_train.json', data_prefix=dict(img='images/train', seg='panoptic27_train'), indices=images)
+dataset = dict(
+    ann_file='panoptic27_train.json', data_prefix=dict(img='images/train', seg='panoptic27_train'), indices=images
+)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadPanoptic'),
@@ -49,7 +58,9 @@ test_pipeline = [
 train_dataloader = dict(batch_size=8, dataset=dict(**dataset, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(**dataset, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3), clip_grad=dict(max_norm=5.0))
+optim_wrapper = dict(
+    _delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3), clip_grad=dict(max_norm=5.0)
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=20),
     dict(type='PolyLR', power=0.9, eta_min=1e-6, by_epoch=False, begin=20, end=max_iters),

@@ -1,5 +1,5 @@
-# NSGA-II over the panoptic supernet: panoptic quality against the latency of the whole network. Candidates are scored on training images held out
-# from the weights; the validation images stay for the end.
+# NSGA-II over the panoptic supernet: panoptic quality against the latency of the whole network. Candidates are scored
+# on training images held out from the weights; the validation images stay for the end.
 _base_ = './hyctas_supernet_1xb8-2k_nuclei-160x160.py'
 train_dataloader = dict(batch_size=16, sampler=dict(type='DefaultSampler', shuffle=True))  # recalibrates the batch norm
 val_dataloader = dict(

@@ -1,5 +1,6 @@
-# One fixed panoptic network from scratch, 300 steps: the schedule that exported networks take. Adam, not the SGD of the other configs: with so few steps
-# SGD reached PQ 8 to 56, depending on the network and its luck, where Adam reaches about 70 (docs/results/nuclei.md).
+# One fixed panoptic network from scratch, 300 steps: the schedule that exported networks take. Adam, not the SGD of the
+# other configs: with so few steps SGD reached PQ 8 to 56, depending on the network and its luck, where Adam reaches
+# about 70 (docs/results/nuclei.md).
 _base_ = [
     '../../panoptic_runtime.py',
     '../../_base_/datasets/nuclei_panoptic.py',
@@ -15,7 +16,9 @@ model = dict(
     test_cfg=dict(nms_kernel=5, top_k=400, stuff_area=0),
 )
 train_dataloader = dict(dataset=dict(indices=None))  # the weights that are judged may see every training image
-optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3), clip_grad=dict(max_norm=5.0))
+optim_wrapper = dict(
+    _delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3), clip_grad=dict(max_norm=5.0)
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
     dict(type='PolyLR', power=0.9, eta_min=1e-5, by_epoch=False, begin=50, end=max_iters),

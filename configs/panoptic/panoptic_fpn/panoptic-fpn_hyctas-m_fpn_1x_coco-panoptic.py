@@ -1,5 +1,6 @@
-# mmdet's Panoptic FPN with HyCTAS-M in the place of ResNet-50: a top-down panoptic network. Model and schedule are mmdet's but for the backbone and the
-# channels read from it. Data goes through our dataset and metric, as mmdet's need panopticapi.
+# mmdet's Panoptic FPN with HyCTAS-M in the place of ResNet-50: a top-down panoptic network. Model and schedule are
+# mmdet's but for the backbone and the channels read from it. Data goes through our dataset and metric, as mmdet's need
+# panopticapi.
 _base_ = 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py'
 custom_imports = dict(imports=['hyctas_mm.register'], allow_failed_imports=False)
 model = dict(

@@ -1,4 +1,5 @@
-# Panoptic quality against the latency of the whole network on toy streets: 32 candidates, scored on a training city held out from the weights.
+# Panoptic quality against the latency of the whole network on toy streets: 32 candidates, scored on a training city
+# held out from the weights.
 _base_ = './hyctas_supernet_1xb8-600_toy-streets-96x192.py'
 train_dataloader = dict(  # recalibrates the batch norm
     sampler=dict(type='DefaultSampler', shuffle=True),

@@ -7,7 +7,9 @@ _base_ = [
 ]
 max_iters = 200
 # So few steps leave clipped SGD little time.
-optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-3), clip_grad=dict(max_norm=5.0))
+optim_wrapper = dict(
+    _delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-3), clip_grad=dict(max_norm=5.0)
+)
 model = dict(
     backbone=dict(base_channels=4),
     panoptic_head=dict(

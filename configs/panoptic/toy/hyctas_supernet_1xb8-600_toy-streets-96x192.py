@@ -1,5 +1,5 @@
-# A panoptic supernet for minutes on two CPU cores: one branch of 6 layers, base channels 4, 600 steps of 8 crops of toy streets;
-# logits at stride 4, as objects are small.
+# A panoptic supernet for minutes on two CPU cores: one branch of 6 layers, base channels 4, 600 steps of 8 crops of toy
+# streets; logits at stride 4, as objects are small.
 _base_ = [
     '../../panoptic_runtime.py',
     '../../_base_/datasets/toy_streets_panoptic.py',
@@ -19,7 +19,9 @@ model = dict(
     test_cfg=dict(nms_kernel=5, stuff_area_hw=(1024, 2048)),
 )
 # So few steps leave clipped SGD little time.
-optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-3), clip_grad=dict(max_norm=5.0))
+optim_wrapper = dict(
+    _delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-3), clip_grad=dict(max_norm=5.0)
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
     dict(type='PolyLR', power=0.9, eta_min=1e-5, by_epoch=False, begin=50, end=max_iters),

@@ -11,6 +11,14 @@ from hyctas_mm.datasets.panoptic.targets import TargetMaps, build_targets
 from hyctas_mm.datasets.panoptic.toy_streets_panoptic import toy_streets_panoptic
 
 __all__ = [
-    'ADE20KPanoptic', 'CityscapesPanoptic', 'LoadPanoptic', 'PackPanopticInputs', 'PanopticDataset', 'PanopticInstances', 'PanopticTargets',
-    'TargetMaps', 'build_targets', 'toy_streets_panoptic',
-]  # fmt: skip
+    'ADE20KPanoptic',
+    'CityscapesPanoptic',
+    'LoadPanoptic',
+    'PackPanopticInputs',
+    'PanopticDataset',
+    'PanopticInstances',
+    'PanopticTargets',
+    'TargetMaps',
+    'build_targets',
+    'toy_streets_panoptic',
+]

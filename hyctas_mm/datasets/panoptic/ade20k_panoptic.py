@@ -12,8 +12,8 @@ from hyctas_mm.registry import DATASETS
 class ADE20KPanoptic(PanopticDataset):
     """ADE20K panoptic: 100 thing and 50 stuff classes, named as in mmdet.
 
-    A JSON with other names (Mask2Former's converter) or with wrong ``isthing`` (mmdet's older converters attach names to the wrong ids) is
-    refused; the first is read by ``PanopticDataset`` without ``metainfo``.
+    A JSON with other names (Mask2Former's converter) or with wrong ``isthing`` (mmdet's older converters attach names
+    to the wrong ids) is refused; the first is read by ``PanopticDataset`` without ``metainfo``.
     """
 
     METAINFO = ADE20KPanopticDataset.METAINFO

@@ -25,11 +25,13 @@ _META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'f
 class PackPanopticInputs(BaseTransform):
     """Packs ``inputs`` (C, H, W) and a ``DetDataSample``.
 
-    After ``PanopticTargets`` the sample has ``gt_sem_seg`` with ``sem_seg`` (1, H, W) int64, and ``gt_panoptic_maps`` with ``center`` (1, H, W),
-    ``offset`` (2, H, W), ``center_weight``, ``offset_weight`` and ``semantic_weight`` (1, H, W), float32: see :class:`TargetMaps`.
+    After ``PanopticTargets`` the sample has ``gt_sem_seg`` with ``sem_seg`` (1, H, W) int64, and ``gt_panoptic_maps``
+    with ``center`` (1, H, W), ``offset`` (2, H, W), ``center_weight``, ``offset_weight`` and ``semantic_weight`` (1, H,
+    W), float32: see :class:`TargetMaps`.
 
-    After ``LoadPanoptic`` alone, as for testing, it has ``gt_panoptic_seg`` with ``sem_seg`` (1, H, W) int64, the segment ids with 0 for void,
-    and in its metainfo ``gt_segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``.
+    After ``LoadPanoptic`` alone, as for testing, it has ``gt_panoptic_seg`` with ``sem_seg`` (1, H, W) int64, the
+    segment ids with 0 for void, and in its metainfo ``gt_segments_info``, a list of
+    ``dict(id, category, is_thing, iscrowd)``.
 
     After neither it has no ground truth.
     """

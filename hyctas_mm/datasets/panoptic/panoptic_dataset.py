@@ -16,7 +16,9 @@ from hyctas_mm.registry import DATASETS
 
 
 def missing_files(paths: Iterable[str]) -> list[str]:
-    """Those of the paths that are no files; every folder is listed once, as asking for each file takes minutes on network disks."""
+    """Those of the paths that are no files; every folder is listed once, as asking for each file takes minutes on
+    network disks.
+    """
     listings: dict[str, frozenset[str]] = {}
     missing = []
     for path in paths:
@@ -32,27 +34,31 @@ def missing_files(paths: Iterable[str]) -> list[str]:
 class PanopticDataset(CocoPanopticDataset):
     """COCO-panoptic data set: a JSON of segments and a folder of PNGs whose colours are segment ids.
 
-    Differs from mmdet's ``CocoPanopticDataset``: keeps ``iscrowd`` (without which crowd regions become false negatives), keeps every segment
-    however small, takes labels by category name and not by the order in the file, takes each PNG's name from its annotation, and checks the
-    files on loading.
+    Differs from mmdet's ``CocoPanopticDataset``: keeps ``iscrowd`` (without which crowd regions become false
+    negatives), keeps every segment however small, takes labels by category name and not by the order in the file, takes
+    each PNG's name from its annotation, and checks the files on loading.
 
-    Labels are contiguous with things first. Without ``metainfo`` (or with one that has no ``classes``) the classes are the JSON's categories, in
-    its order within things and within stuff; with ``lazy_init`` they are known after ``full_init()``.
+    Labels are contiguous with things first. Without ``metainfo`` (or with one that has no ``classes``) the classes are
+    the JSON's categories, in its order within things and within stuff; with ``lazy_init`` they are known after
+    ``full_init()``.
 
-    Every sample has ``img_path``, ``img_id``, ``height``, ``width``, ``seg_map_path`` (None without ``data_prefix['seg']``), ``instances`` as in
-    mmdet, and ``segments_info``, a list of ``dict(id, category, is_thing, iscrowd)``: ``category`` is the label, ``is_thing`` is that of the
-    category, crowd or not. ``class_counts`` are the numbers of thing and stuff classes, which the detector compares with its own.
+    Every sample has ``img_path``, ``img_id``, ``height``, ``width``, ``seg_map_path`` (None without
+    ``data_prefix['seg']``), ``instances`` as in mmdet, and ``segments_info``, a list of
+    ``dict(id, category, is_thing, iscrowd)``: ``category`` is the label, ``is_thing`` is that of the category, crowd or
+    not. ``class_counts`` are the numbers of thing and stuff classes, which the detector compares with its own.
 
     Args:
         **kwargs: See mmdet's ``CocoPanopticDataset``.
 
     Raises:
-        ValueError: If the file is no COCO-panoptic JSON, or its categories and metainfo do not fit; the categories are named.
+        ValueError: If the file is no COCO-panoptic JSON, or its categories and metainfo do not fit; the categories are
+            named.
         FileNotFoundError: If images or PNGs are missing (local files only), with an example and how many.
 
     Example:
         >>> dataset = PanopticDataset(
-        ...     data_root='data/nuclei', ann_file='panoptic_val.json', data_prefix=dict(img='images', seg='panoptic_val'), pipeline=[])
+        ...     data_root='data/nuclei', ann_file='panoptic_val.json', data_prefix=dict(img='images',
+        ...     seg='panoptic_val'), pipeline=[])
         >>> dataset.metainfo['thing_classes']
         ('nucleus',)
     """
@@ -68,7 +74,10 @@ class PanopticDataset(CocoPanopticDataset):
         self.cat_ids = list(self.cat2label)
         annotation_of = {annotation['image_id']: annotation for annotation in content.get('annotations', ())}
         self._check_segments(annotation_of.values())
-        samples = [self.parse_data_info(dict(raw_img_info=image, raw_ann_info=annotation_of.get(image['id'], {}))) for image in content['images']]
+        samples = [
+            self.parse_data_info(dict(raw_img_info=image, raw_ann_info=annotation_of.get(image['id'], {})))
+            for image in content['images']
+        ]
         self._check_files('image', 'img', [sample['img_path'] for sample in samples])
         self._check_files('PNG', 'seg', [sample['seg_map_path'] for sample in samples if sample['seg_map_path']])
         return samples
@@ -105,12 +114,16 @@ class PanopticDataset(CocoPanopticDataset):
 
     @staticmethod
     def _instances(raws: Sequence[dict[str, Any]], segments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Boxes (x1, y1, x2, y2) of the things in mmdet's form, for its detectors and samplers; crowd is left out as mmdet does."""
+        """Boxes (x1, y1, x2, y2) of the things in mmdet's form, for its detectors and samplers; crowd is left out as
+        mmdet does.
+        """
         instances = []
         for raw, segment in zip(raws, segments, strict=True):
             x, y, width, height = raw.get('bbox', (0, 0, 0, 0))
             if segment['is_thing'] and not segment['iscrowd'] and width >= 1 and height >= 1:
-                instances.append(dict(bbox=[x, y, x + width, y + height], bbox_label=segment['category'], ignore_flag=0))
+                instances.append(
+                    dict(bbox=[x, y, x + width, y + height], bbox_label=segment['category'], ignore_flag=0)
+                )
         return instances
 
     def _check_content(self, content: Any) -> None:
@@ -120,11 +133,17 @@ class PanopticDataset(CocoPanopticDataset):
             raise BadValue(f'{self.ann_file} has no {sorted(lacking)}; expected a COCO-panoptic JSON')
         if not self.data_prefix.get('seg'):
             return
-        images, annotated = ({entry[key] for entry in content[part]} for part, key in (('images', 'id'), ('annotations', 'image_id')))
-        for extra, what in ((images - annotated, 'images without an annotation'), (annotated - images, 'annotations without an image')):
+        images, annotated = (
+            {entry[key] for entry in content[part]} for part, key in (('images', 'id'), ('annotations', 'image_id'))
+        )
+        for extra, what in (
+            (images - annotated, 'images without an annotation'),
+            (annotated - images, 'annotations without an image'),
+        ):
             if extra:
                 raise BadValue(
-                    f'{self.ann_file}: {len(extra)} {what}, e.g. {sorted(map(str, extra))[0]}, among {len(images)} images; '
+                    f'{self.ann_file}: {len(extra)} {what}, e.g. {sorted(map(str, extra))[0]}, among {len(images)} '
+                    'images; '
                     "every image needs one annotation (without ground truth, leave data_prefix['seg'] out)"
                 )
 
@@ -142,7 +161,8 @@ class PanopticDataset(CocoPanopticDataset):
                     unknown[raw['category_id']] = annotation['image_id']
         if unknown:
             raise BadValue(
-                f'{self.ann_file}: segments have category ids {sorted(unknown)[:8]}, e.g. in image {next(iter(unknown.values()))}; '
+                f'{self.ann_file}: segments have category ids {sorted(unknown)[:8]}, e.g. in image '
+                f'{next(iter(unknown.values()))}; '
                 f"expected ids of the file's {len(self.cat2label)} categories"
             )
 

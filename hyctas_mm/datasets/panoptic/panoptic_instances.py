@@ -17,21 +17,24 @@ from hyctas_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class PanopticInstances(BaseTransform):
-    """Makes boxes, labels and masks of the things, and semantic labels; put it after all geometric transforms and before ``PackDetInputs``.
+    """Makes boxes, labels and masks of the things, and semantic labels; put it after all geometric transforms and
+    before ``PackDetInputs``.
 
-    In the place of mmdet's ``LoadPanopticAnnotations``, which needs panopticapi. Boxes are those of the visible masks, so they are right after any
-    crop. As there, crowd regions are no instances but keep their semantic label (``PanopticFPN`` merges all things into one class).
+    In the place of mmdet's ``LoadPanopticAnnotations``, which needs panopticapi. Boxes are those of the visible masks,
+    so they are right after any crop. As there, crowd regions are no instances but keep their semantic label
+    (``PanopticFPN`` merges all things into one class).
 
-    Required keys: ``gt_seg_map`` of ``LoadPanoptic``, ``segments_info``. Modified key: ``gt_seg_map`` (H, W) int64, now the semantic labels, 255 on
-    void. Added keys: ``gt_bboxes`` (N, 4) as (x1, y1, x2, y2) in pixels, ``gt_bboxes_labels`` (N,), ``gt_masks`` (N, H, W), ``gt_ignore_flags``
-    (N,), all False.
+    Required keys: ``gt_seg_map`` of ``LoadPanoptic``, ``segments_info``. Modified key: ``gt_seg_map`` (H, W) int64, now
+    the semantic labels, 255 on void. Added keys: ``gt_bboxes`` (N, 4) as (x1, y1, x2, y2) in pixels,
+    ``gt_bboxes_labels`` (N,), ``gt_masks`` (N, H, W), ``gt_ignore_flags`` (N,), all False.
 
     Raises:
         ValueError: For a ``gt_seg_map`` that is not from ``LoadPanoptic``.
 
     Example:
         >>> train_pipeline = [
-        ...     dict(type='LoadImageFromFile'), dict(type='LoadPanoptic'), dict(type='Resize', scale=(1333, 800), keep_ratio=True),
+        ...     dict(type='LoadImageFromFile'), dict(type='LoadPanoptic'), dict(type='Resize', scale=(1333, 800),
+        ...     keep_ratio=True),
         ...     dict(type='RandomFlip', prob=0.5), dict(type='PanopticInstances'), dict(type='PackDetInputs')]
     """
 

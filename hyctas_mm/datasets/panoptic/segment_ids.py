@@ -1,4 +1,6 @@
-"""Segment ids of COCO-panoptic PNGs: from colours and back, through mmdet's geometric transforms, and to segment numbers."""
+"""Segment ids of COCO-panoptic PNGs: from colours and back, through mmdet's geometric transforms, and to segment
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def rgb_from_ids(ids: NDArray[Any]) -> NDArray[np.uint8]:
 def seg_map_from_ids(ids: NDArray[np.int32]) -> NDArray[np.int32]:
     """The form in which ids (H, W) travel as ``gt_seg_map``: negated.
 
-    ``Pad`` fills with 255 by default, which is a valid segment id too; a negated id cannot be mistaken for any fill value from 0 up.
+    ``Pad`` fills with 255 by default, which is a valid segment id too; a negated id cannot be mistaken for any fill
+    value from 0 up.
     """
     return np.ascontiguousarray(-ids)
 
@@ -55,7 +58,8 @@ def ids_from_seg_map(seg_map: NDArray[Any]) -> NDArray[np.int32]:
     """
     if seg_map.ndim != 2 or seg_map.dtype != np.int32:
         raise BadValue(
-            f'gt_seg_map is {seg_map.dtype} {seg_map.shape}; expected int32 (H, W): load it with LoadPanoptic, and keep transforms that '
+            f'gt_seg_map is {seg_map.dtype} {seg_map.shape}; expected int32 (H, W): load it with LoadPanoptic, and '
+            'keep transforms that '
             'change its type out of the pipeline'
         )
     return np.maximum(-seg_map, VOID_ID)

@@ -1,4 +1,6 @@
-"""Training targets of Panoptic-DeepLab (https://arxiv.org/abs/1911.10194, section 3): semantic labels, centre heatmap, offsets, weights."""
+"""Training targets of Panoptic-DeepLab (https://arxiv.org/abs/1911.10194, section 3): semantic labels, centre heatmap,
+offsets, weights.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ class TargetMaps:
 
 
 def draw_centers(height: int, width: int, rows: NDArray[np.int64], columns: NDArray[np.int64], sigma: float) -> Floats:
-    """Draws a Gaussian of height 1 around each of N pixels, in windows of 3 sigma + 1 to each side; where they overlap the larger value stays.
+    """Draws a Gaussian of height 1 around each of N pixels, in windows of 3 sigma + 1 to each side; where they overlap
+    the larger value stays.
 
     Args:
         height: Map height in pixels.
@@ -53,7 +56,9 @@ def draw_centers(height: int, width: int, rows: NDArray[np.int64], columns: NDAr
     reach = int(np.ceil(3 * sigma)) + 1
     steps = np.arange(-reach, reach + 1)
     window = np.exp(-(steps[:, None] ** 2 + steps**2) / (2 * sigma**2)).astype(np.float32)
-    heatmap = np.zeros((height + 2 * reach, width + 2 * reach), dtype=np.float32)  # a margin, so that no window needs clipping
+    heatmap = np.zeros(
+        (height + 2 * reach, width + 2 * reach), dtype=np.float32
+    )  # a margin, so that no window needs clipping
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         part = heatmap[row : row + 2 * reach + 1, column : column + 2 * reach + 1]
         np.maximum(part, window, out=part)
@@ -61,14 +66,16 @@ def draw_centers(height: int, width: int, rows: NDArray[np.int64], columns: NDAr
 
 
 def mass_centers(numbers: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Areas (count,) in pixels and centres of mass (count, 2) as (row, column) of the segments numbered 0..count-1 in ``numbers`` (H, W).
+    """Areas (count,) in pixels and centres of mass (count, 2) as (row, column) of the segments numbered 0..count-1 in
+    ``numbers`` (H, W).
 
     Segments without pixels have centre (0, 0).
     """
     wide = numbers.astype(np.intp)
     areas, sums = np.zeros(count, dtype=np.int64), np.zeros((count, 2), dtype=np.int64)
     for axis, steps in enumerate(np.ogrid[: wide.shape[0], : wide.shape[1]]):
-        # How many pixels each segment has in each row or column: counting is several times as fast as adding up coordinates.
+        # How many pixels each segment has in each row or column: counting is several times as fast as adding up
+        # coordinates.
         pixels = np.bincount((wide + steps * count).ravel(), minlength=steps.size * count).reshape(steps.size, count)
         areas, sums[:, axis] = pixels.sum(axis=0), steps.ravel() @ pixels
     return areas, sums / np.maximum(areas, 1)[:, None]
@@ -84,9 +91,11 @@ def build_targets(
 ) -> TargetMaps:
     """Makes the targets of one image.
 
-    An instance is what a thing segment that is no crowd shows in ``ids``: one that a crop cuts has the centre and area of what is left.
+    An instance is what a thing segment that is no crowd shows in ``ids``: one that a crop cuts has the centre and area
+    of what is left.
 
-    NOTE(release): its heatmap had shape (H, W), which its loss broadcast over the batch; its weights were 255 where COCO images are padded.
+    NOTE(release): its heatmap had shape (H, W), which its loss broadcast over the batch; its weights were 255 where
+    COCO images are padded.
 
     Args:
         ids: Segment ids (H, W), 0 is void.
@@ -111,7 +120,9 @@ def build_targets(
     peaks = np.rint(centers[instance]).astype(np.int64)  # (N, 2)
     on_instance = instance.astype(np.float32).take(numbers)  # take is three times as fast as indexing
     coordinates = np.ogrid[: np.float32(height), : np.float32(width)]
-    offset = np.stack([(centers[:, axis].astype(np.float32).take(numbers) - coordinates[axis]) * on_instance for axis in range(2)])
+    offset = np.stack(
+        [(centers[:, axis].astype(np.float32).take(numbers) - coordinates[axis]) * on_instance for axis in range(2)]
+    )
     weights = np.where(instance & (areas < small_area), small_weight, 1.0).astype(np.float32)
     return TargetMaps(
         semantic=labels.take(numbers),

@@ -16,24 +16,45 @@ from hyctas_mm.datasets.toy.scene import DRAWN_LABEL_IDS, THING_LABEL_IDS
 from hyctas_mm.datasets.toy.streets import MANIFEST_NAME, generate_toy_streets
 
 _NAMES = {
-    7: 'road', 8: 'sidewalk', 11: 'building', 17: 'pole', 20: 'traffic sign', 21: 'vegetation', 23: 'sky', 24: 'person', 25: 'rider', 26: 'car',
+    7: 'road',
+    8: 'sidewalk',
+    11: 'building',
+    17: 'pole',
+    20: 'traffic sign',
+    21: 'vegetation',
+    23: 'sky',
+    24: 'person',
+    25: 'rider',
+    26: 'car',
     33: 'bicycle',
-}  # fmt: skip
+}
 _COLOURS = {
-    7: (128, 64, 128), 8: (244, 35, 232), 11: (70, 70, 70), 17: (153, 153, 153), 20: (220, 220, 0), 21: (107, 142, 35), 23: (70, 130, 180),
-    24: (220, 20, 60), 25: (255, 0, 0), 26: (0, 0, 142), 33: (119, 11, 32),
-}  # fmt: skip
+    7: (128, 64, 128),
+    8: (244, 35, 232),
+    11: (70, 70, 70),
+    17: (153, 153, 153),
+    20: (220, 220, 0),
+    21: (107, 142, 35),
+    23: (70, 130, 180),
+    24: (220, 20, 60),
+    25: (255, 0, 0),
+    26: (0, 0, 142),
+    33: (119, 11, 32),
+}
 CATEGORIES = [
-    dict(id=label, name=_NAMES[label], isthing=int(label in THING_LABEL_IDS), color=list(_COLOURS[label])) for label in sorted(DRAWN_LABEL_IDS)
+    dict(id=label, name=_NAMES[label], isthing=int(label in THING_LABEL_IDS), color=list(_COLOURS[label]))
+    for label in sorted(DRAWN_LABEL_IDS)
 ]
 
 
 def toy_streets_panoptic(root: str | Path, **options: Any) -> Path:
-    """Writes toy streets for :class:`PanopticDataset`: the images of ``generate_toy_streets``, PNGs of segments and a JSON for each split.
+    """Writes toy streets for :class:`PanopticDataset`: the images of ``generate_toy_streets``, PNGs of segments and a
+    JSON for each split.
 
-    Layout: images in ``leftImg8bit/<split>/<city>/``, PNGs in ``panoptic_<split>/``, segments in ``panoptic_<split>.json``. Instances are those
-    the generator drew, so cars side by side are two segments, and the parts of a car behind a pole are one. Category ids are Cityscapes'
-    label ids, segment ids are its instance ids. A set that is there already is kept.
+    Layout: images in ``leftImg8bit/<split>/<city>/``, PNGs in ``panoptic_<split>/``, segments in
+        ``panoptic_<split>.json``. Instances are those
+    the generator drew, so cars side by side are two segments, and the parts of a car behind a pole are one. Category
+    ids are Cityscapes' label ids, segment ids are its instance ids. A set that is there already is kept.
 
     Args:
         root: Folder to write to.
@@ -45,7 +66,8 @@ def toy_streets_panoptic(root: str | Path, **options: Any) -> Path:
     Example:
         >>> root = toy_streets_panoptic('data/toy', num_train=24, num_val=8)
         >>> PanopticDataset(
-        ...     data_root=str(root), ann_file='panoptic_val.json', data_prefix=dict(img='leftImg8bit/val', seg='panoptic_val'), pipeline=[])
+        ...     data_root=str(root), ann_file='panoptic_val.json', data_prefix=dict(img='leftImg8bit/val',
+        ...     seg='panoptic_val'), pipeline=[])
     """
     root = generate_toy_streets(root, **options)
     made_with = json.loads((root / MANIFEST_NAME).read_text(encoding='utf-8'))
@@ -59,7 +81,10 @@ def toy_streets_panoptic(root: str | Path, **options: Any) -> Path:
 def _write_split(root: Path, split: str, target: Path, info: dict[str, Any]) -> None:
     folder = root / f'panoptic_{split}'
     folder.mkdir(exist_ok=True)
-    for leftover in (target, *folder.glob('*.png')):  # the JSON is written last, so a run that was broken off is made anew
+    for leftover in (
+        target,
+        *folder.glob('*.png'),
+    ):  # the JSON is written last, so a run that was broken off is made anew
         leftover.unlink(missing_ok=True)
     images, annotations = [], []
     for path in sorted((root / 'gtFine' / split).glob('*/*_instanceIds.png')):
@@ -71,7 +96,9 @@ def _write_split(root: Path, split: str, target: Path, info: dict[str, Any]) -> 
         annotations.append(dict(image_id=stem, file_name=f'{stem}.png', segments_info=describe_segments(ids)))
         cv2.imwrite(str(folder / f'{stem}.png'), rgb_from_ids(ids)[..., ::-1])
     scratch = target.with_name(f'{target.name}.tmp')
-    scratch.write_text(json.dumps(dict(info=info, images=images, annotations=annotations, categories=CATEGORIES)), encoding='utf-8')
+    scratch.write_text(
+        json.dumps(dict(info=info, images=images, annotations=annotations, categories=CATEGORIES)), encoding='utf-8'
+    )
     os.replace(scratch, target)
 
 

@@ -210,7 +210,9 @@ def draw_sign(canvas: Canvas, x: float, z: float) -> None:
     canvas.flat(limb((0, 0), (0, height), 0.12), (x, z), street_grey(rng) * rng.uniform(0.4, 1.4), POLE)
     for _ in range(rng.integers(1, 3)):
         size = float(rng.uniform(0.32, 0.55))
-        outline = (CIRCLE, CIRCLE[1::4], CIRCLE[::3], np.array([(-1, -0.6), (1, -0.6), (1, 0.6), (-1, 0.6)]))[rng.integers(4)]
+        outline = (CIRCLE, CIRCLE[1::4], CIRCLE[::3], np.array([(-1, -0.6), (1, -0.6), (1, 0.6), (-1, 0.6)]))[
+            rng.integers(4)
+        ]
         face, mark = rng.choice(len(_SIGN_COLOURS), 2, replace=False)
         for scale, colour in ((size, _SIGN_COLOURS[face]), (size * rng.uniform(0.4, 0.8), _SIGN_COLOURS[mark])):
             worn = np.array(colour) * rng.uniform(0.7, 1.05)

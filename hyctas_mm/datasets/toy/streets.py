@@ -20,7 +20,8 @@ LABEL_ID_TO_TRAIN_ID: dict[int, int] = {
 }  # fmt: skip
 TRAIN_CITIES, VAL_CITIES = ('toyville', 'toydorf', 'toyburg'), ('toyhaven',)
 MANIFEST_NAME = 'toy_streets.json'
-# Raise this whenever a change in this folder alters the pixels, so that a set made by older code is not taken for a new one.
+# Raise this whenever a change in this folder alters the pixels, so that a set made by older code is not taken for a new
+# one.
 GENERATOR_VERSION = 1
 
 

@@ -13,7 +13,8 @@ from hyctas_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class CheckLabels(BaseTransform):
-    """Checks a sample right after ``LoadAnnotations``: image and label files have one size, labels are class indices or void.
+    """Checks a sample right after ``LoadAnnotations``: image and label files have one size, labels are class indices
+    or void.
 
     Args:
         num_classes: Number of classes.

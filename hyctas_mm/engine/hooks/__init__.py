@@ -1,10 +1,12 @@
 """Hooks.
 
-Averaged weights (EMA) need none of ours: mmengine's ``EMAHook`` averages the parameters of the whole supernet, and copies the statistics of its
-batch norms, which the search recalibrates anyway. Checkpoints have the average as ``state_dict``, which is what a search reads. An op is trained
-in a part of the steps only, so the average must reach over more of them than for a fixed network; a momentum of about 10 / max_iters does.
+Averaged weights (EMA) need none of ours: mmengine's ``EMAHook`` averages the parameters of the whole supernet, and
+copies the statistics of its batch norms, which the search recalibrates anyway. Checkpoints have the average as
+``state_dict``, which is what a search reads. An op is trained in a part of the steps only, so the average must reach
+over more of them than for a fixed network; a momentum of about 10 / max_iters does.
 
-    >>> custom_hooks = [dict(type='SampleArchHook'), dict(type='EMAHook', momentum=0.002, begin_iter=500)]  # max_iters=4000
+    >>> averaging = dict(type='EMAHook', momentum=0.002, begin_iter=500)  # max_iters=4000
+    >>> custom_hooks = [dict(type='SampleArchHook'), averaging]
 """
 
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook

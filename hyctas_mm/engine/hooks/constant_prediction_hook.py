@@ -12,7 +12,9 @@ from hyctas_mm.evaluation.constant_prediction import ConstantPrediction
 
 
 class ConstantPredictionHook(Hook):
-    """Fills ``found`` with what a test predicts and what is true; each process of a distributed test sees its own images."""
+    """Fills ``found`` with what a test predicts and what is true; each process of a distributed test sees its own
+    images.
+    """
 
     found: ConstantPrediction
 
@@ -20,5 +22,7 @@ class ConstantPredictionHook(Hook):
         dataset = runner.test_loop.dataloader.dataset
         self.found = ConstantPrediction(dataset.metainfo, getattr(dataset, 'ignore_index', 255))
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None) -> None:
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
         self.found.process([sample.to_dict() for sample in outputs or ()])

@@ -18,12 +18,13 @@ from hyctas_mm.registry import HOOKS
 class FairSampleArchHook(SampleArchHook):
     """:class:`SampleArchHook` with strict fairness among ops (FairNAS, https://arxiv.org/abs/1907.01845).
 
-    Steps come in blocks of as many as there are computing ops. Within a block the skeleton stays (branches, depth, places to go down, shared
-    cells, drawn from the paper's prior), and each cell takes every op exactly once, in a random order of its own. Widths are drawn at every
-    step. NOTE: skips have no weights to be trained; they are drawn with the skeleton, as depth.
+    Steps come in blocks of as many as there are computing ops. Within a block the skeleton stays (branches, depth,
+    places to go down, shared cells, drawn from the paper's prior), and each cell takes every op exactly once, in a
+    random order of its own. Widths are drawn at every step. NOTE: skips have no weights to be trained; they are drawn
+    with the skeleton, as depth.
 
-    As with its parent the draw depends on seed and step alone: all ranks agree, and nothing needs to be kept to resume. Unlike in FairNAS each
-    step updates the weights, as averaging over a block would make it one long step.
+    As with its parent the draw depends on seed and step alone: all ranks agree, and nothing needs to be kept to resume.
+    Unlike in FairNAS each step updates the weights, as averaging over a block would make it one long step.
 
     Args:
         seed: Seed of the architectures.
@@ -39,7 +40,8 @@ class FairSampleArchHook(SampleArchHook):
 
 
 def fair_arch(space: SearchSpace, seed: int, step: int) -> Architecture:
-    """The architecture of a step; over each block of steps every cell of the block's skeleton has every computing op once.
+    """The architecture of a step; over each block of steps every cell of the block's skeleton has every computing op
+    once.
 
     Args:
         space: The search space.
@@ -49,7 +51,9 @@ def fair_arch(space: SearchSpace, seed: int, step: int) -> Architecture:
     ops = [op for op in space.ops if op != SKIP]
     block, position = divmod(step, len(ops))
     block_rng = np.random.default_rng([seed, block])
-    step_rng = np.random.default_rng([seed, step, 1])  # a last 0 would be no difference: [seed, n, 0] is numpy's [seed, n]
+    step_rng = np.random.default_rng(
+        [seed, step, 1]
+    )  # a last 0 would be no difference: [seed, n, 0] is numpy's [seed, n]
     skeleton = space.sample(block_rng)
     branches = [list(branch) for branch in skeleton.branches]
     for placed in skeleton.cells:

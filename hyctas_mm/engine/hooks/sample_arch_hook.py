@@ -22,9 +22,9 @@ CHECKPOINT_KEY = 'hyctas_supernet'
 class SampleArchHook(Hook):
     """Chooses a new architecture before every training step, from the paper's prior (section 3.4, equation 2).
 
-    The draw depends on the seed and the step alone: all ranks compute the same sub-network, and a resumed run continues with the
-    architectures that an uninterrupted one would have had. Checkpoints carry the seed and the search space; loading one into another
-    search space is refused.
+    The draw depends on the seed and the step alone: all ranks compute the same sub-network, and a resumed run continues
+    with the architectures that an uninterrupted one would have had. Checkpoints carry the seed and the search space;
+    loading one into another search space is refused.
 
     Args:
         seed: Seed of the architectures, independent of the run's other seeds.
@@ -63,7 +63,10 @@ def supernet_space(model: Any) -> SearchSpace:
     parts = searchable_parts(model)
     spaces: list[SearchSpace] = [module.search_space for module in parts.values()]
     if any(space != spaces[0] for space in spaces):
-        raise BadValue(f'the parts {", ".join(parts)} of the model have different search spaces; give search_space the same value in all of them')
+        raise BadValue(
+            f'the parts {", ".join(parts)} of the model have different search spaces; give search_space the same '
+            'value in all of them'
+        )
     return spaces[0]
 
 
@@ -77,9 +80,15 @@ def check_supernet_checkpoint(checkpoint: dict[str, Any], space: SearchSpace, so
     if saved is None:
         return
     ours = space.to_dict()
-    differing = [f'{k}: {saved.get(k)!r} there, {ours.get(k)!r} here' for k in sorted({*saved, *ours}) if saved.get(k) != ours.get(k)]
+    differing = [
+        f'{k}: {saved.get(k)!r} there, {ours.get(k)!r} here'
+        for k in sorted({*saved, *ours})
+        if saved.get(k) != ours.get(k)
+    ]
     if differing:
-        raise BadValue(f'{source} is of another search space ({"; ".join(differing)}); use the space it was trained with')
+        raise BadValue(
+            f'{source} is of another search space ({"; ".join(differing)}); use the space it was trained with'
+        )
 
 
 def _unwrapped(runner: Runner) -> Any:

@@ -18,11 +18,13 @@ from hyctas_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class SandwichSampleArchHook(SampleArchHook):
-    """Hands a :class:`~hyctas_mm.models.segmentors.SandwichSegmentor` the largest, the smallest and some random architectures for each step.
+    """Hands a :class:`~hyctas_mm.models.segmentors.SandwichSegmentor` the largest, the smallest and some random
+    architectures for each step.
 
-    The sandwich rule (https://arxiv.org/abs/1903.05134) trains both ends of the space at every step. Its ends are sizes; ours has
-    ops too, none of which contains another. Were the ends' ops fixed, those would be trained far more often than all others and their scores
-    would be too good, so they are drawn anew at every step; see :mod:`hyctas_mm.archs.extremes`.
+    The sandwich rule (https://arxiv.org/abs/1903.05134) trains both ends of the space at every step. Its ends are
+    sizes; ours has ops too, none of which contains another. Were the ends' ops fixed, those would be trained far more
+    often than all others and their scores would be too good, so they are drawn anew at every step; see
+    :mod:`hyctas_mm.archs.extremes`.
 
     As with :class:`SampleArchHook` the draw depends on seed and step alone.
 
@@ -49,7 +51,8 @@ class SandwichSampleArchHook(SampleArchHook):
         model = _unwrapped(runner)
         if not isinstance(model, SandwichSegmentor):
             raise BadValue(
-                f"SandwichSampleArchHook needs model.type='SandwichSegmentor', got {type(model).__name__}; set it, or use SampleArchHook"
+                f"SandwichSampleArchHook needs model.type='SandwichSegmentor', got {type(model).__name__}; set it, or "
+                'use SampleArchHook'
             )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -61,7 +64,9 @@ class SandwichSampleArchHook(SampleArchHook):
 
     def archs_of(self, space: SearchSpace, step: int) -> tuple[Architecture, ...]:
         """The architectures of a step, the largest first."""
-        rngs = [np.random.default_rng([self.seed, step, 2 + number]) for number in range(2 + self.num_random)]  # 0, 1: fair_arch's
+        rngs = [
+            np.random.default_rng([self.seed, step, 2 + number]) for number in range(2 + self.num_random)
+        ]  # 0, 1: fair_arch's
         return (largest(space, rngs[0]), smallest(space, rngs[1]), *(space.sample(rng) for rng in rngs[2:]))
 
 

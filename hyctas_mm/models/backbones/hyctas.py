@@ -43,8 +43,8 @@ class BranchFeatures(NamedTuple):
 class Stem(nn.Module):
     """Five 3x3 convolutions down to stride 8.
 
-    NOTE(release): the first has no activation; the widths are ``2 * C(2)``, ``2 * C(4)`` twice and ``C(8)`` twice, where ``C(s)`` is the full
-    width at stride s.
+    NOTE(release): the first has no activation; the widths are ``2 * C(2)``, ``2 * C(4)`` twice and ``C(8)`` twice,
+    where ``C(s)`` is the full width at stride s.
     """
 
     cost_unit = True
@@ -80,15 +80,16 @@ class Stem(nn.Module):
 class HyCTASBackbone(BaseModule):
     """The multi-branch network of HyCTAS (https://arxiv.org/abs/2403.10413, section 3.2).
 
-    Give ``arch`` for one fixed network, or ``search_space`` for the supernet, which holds every candidate and computes the one chosen by
-    :meth:`set_arch`.
+    Give ``arch`` for one fixed network, or ``search_space`` for the supernet, which holds every candidate and computes
+    the one chosen by :meth:`set_arch`.
 
     Args:
         arch: A published name (``'hyctas-s'``), a JSON file or the plain dict of an architecture.
         search_space: Arguments of :class:`~hyctas_mm.archs.SearchSpace`.
-        base_channels: The paper's filter multiplier; full width at stride s is ``s * base_channels``. The supernet takes its space's.
-        outputs: ``'pyramid'``: one map per stride, for any mmseg or mmdet head. ``'branches'``: :class:`BranchFeatures`, for
-            ``HyCTASHead``. Default: ``'pyramid'``, for the supernet ``'branches'``.
+        base_channels: The paper's filter multiplier; full width at stride s is ``s * base_channels``. The supernet
+            takes its space's.
+        outputs: ``'pyramid'``: one map per stride, for any mmseg or mmdet head. ``'branches'``:
+            :class:`BranchFeatures`, for ``HyCTASHead``. Default: ``'pyramid'``, for the supernet ``'branches'``.
         norm_cfg: Norm layers; the supernet needs ``BN``.
         cell_cfg: The supernet's searchable cell.
         init_cfg: mmengine's initialisation; by default that of the release.
@@ -119,7 +120,9 @@ class HyCTASBackbone(BaseModule):
     ) -> None:
         super().__init__([dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
         if (arch is None) == (search_space is None):
-            raise BadValue(f'HyCTASBackbone: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}')
+            raise BadValue(
+                f'HyCTASBackbone: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}'
+            )
         self.search_space = None if search_space is None else SearchSpace.from_dict(search_space)
         self.outputs = outputs or ('branches' if self.search_space else 'pyramid')
         if self.outputs not in ('pyramid', 'branches'):
@@ -130,7 +133,8 @@ class HyCTASBackbone(BaseModule):
         else:
             if norm_cfg['type'] != 'BN':
                 raise BadValue(
-                    f"HyCTASBackbone: norm_cfg type must be 'BN' in a supernet, whose widths share slimmable batch norm; got {norm_cfg['type']!r}"
+                    "HyCTASBackbone: norm_cfg type must be 'BN' in a supernet, whose widths share slimmable batch "
+                    f'norm; got {norm_cfg["type"]!r}'
                 )
             self.base_channels = self.search_space.base_channels
             self._build_supernet(self.search_space, norm_cfg, cell_cfg)
@@ -154,7 +158,9 @@ class HyCTASBackbone(BaseModule):
             cells = {}
             for stride in STRIDES[: 1 + layer]:  # a branch goes down once a layer at most
                 goes_down = stride < STRIDES[-1] and layer < space.layers - 1
-                options = dict(ops=space.ops, channels=full[stride], down_channels=full[2 * stride] if goes_down else None)
+                options = dict(
+                    ops=space.ops, channels=full[stride], down_channels=full[2 * stride] if goes_down else None
+                )
                 cells[f's{stride}'] = MODELS.build(dict(cell_cfg, norm_cfg=dict(norm_cfg), **options))
             self.layers.append(nn.ModuleDict(cells))
         self.fusions = nn.ModuleList()
@@ -188,7 +194,7 @@ class HyCTASBackbone(BaseModule):
             ends.append((placed.stride_out, self._cell_channels(placed)[1]))
         return ends[0], ends[1]
 
-    # The architecture ---------------------------------------------------------------------------------------------------------
+    # The architecture -------------------------------------------------------------------------------------------------
 
     def set_arch(self, arch: Architecture) -> None:
         """Chooses the network that the supernet computes.
@@ -197,11 +203,14 @@ class HyCTASBackbone(BaseModule):
             ValueError: If this is a fixed network, or ``arch`` is not in the search space.
         """
         if self.search_space is None:
-            raise BadValue('HyCTASBackbone: a fixed network has one architecture; build it with search_space=... to choose')
+            raise BadValue(
+                'HyCTASBackbone: a fixed network has one architecture; build it with search_space=... to choose'
+            )
         problems = self.search_space.violations(arch)
         if problems:
             raise BadValue(
-                f'architecture {arch.archid} is not in the search space of this supernet ({"; ".join(problems)}); use the supernet it was found with'
+                f'architecture {arch.archid} is not in the search space of this supernet ({"; ".join(problems)}); use '
+                'the supernet it was found with'
             )
         self.arch = arch
         self.stem.activate(arch.stem_width, self.base_channels)
@@ -241,7 +250,7 @@ class HyCTASBackbone(BaseModule):
             op.drop_path.drop_prob = prob
         return len(ops)
 
-    # Outputs ------------------------------------------------------------------------------------------------------------------
+    # Outputs ----------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor) -> BranchFeatures | tuple[Tensor, ...]:
         """Computes the features of images.
@@ -250,10 +259,13 @@ class HyCTASBackbone(BaseModule):
             x: Images, (B, 3, H, W), any size.
 
         Returns:
-            As chosen by ``outputs``. Maps at stride s have H/s x W/s positions, odd sizes rounded up or down by the ops.
+            As chosen by ``outputs``. Maps at stride s have H/s x W/s positions, odd sizes rounded up or down by the
+            ops.
         """
         stem4, stem8 = self.stem(x)
-        return self._outputs(self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, self._op, self._gate)))
+        return self._outputs(
+            self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, self._op, self._gate))
+        )
 
     def compose(self, arch: Architecture, x: Any, block: MakeBlock) -> Any:
         """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
@@ -288,7 +300,9 @@ def _run_cells(
     op: Callable[[PlacedCell], Callable[[T], T]],
     fusion: Callable[[Gate], Callable[[T, T], T]],
 ) -> tuple[tuple[T, ...], ...]:
-    """Passes the stem's map, or its shape, through cells and gates; returns each branch's last map at stride 8, 16, ..."""
+    """Passes the stem's map, or its shape, through cells and gates; returns each branch's last map at stride 8, 16,
+    ...
+    """
     maps = [[stem8] for _ in arch.branches]
     for layer, cells in itertools.groupby(arch.cells, key=lambda placed: placed.layer):
         members = {}

@@ -23,7 +23,9 @@ Tasks = Mapping[str, Mapping[str, int]]
 """For ``'semantic'`` and ``'instance'`` the channels of each prediction, by name."""
 
 
-def read_space(part: str, arch: Arch | None, search_space: Mapping[str, Any] | SearchSpace | None) -> SearchSpace | None:
+def read_space(
+    part: str, arch: Arch | None, search_space: Mapping[str, Any] | SearchSpace | None
+) -> SearchSpace | None:
     """The search space of a supernet's part, None for a fixed network's.
 
     Args:
@@ -42,9 +44,10 @@ def read_space(part: str, arch: Arch | None, search_space: Mapping[str, Any] | S
 class AdaptiveHead(nn.Module):
     """A head that follows the output combination of its architecture (paper section 3.2).
 
-    A mixin: a fixed network's head has one aggregation and one trunk for each task; the supernet's has one of each for every output
-    combination, all seven of {8, 16, 32}. NOTE(paper): the paper lists six and leaves out (16, 32), which its own space contains.
-    Auxiliary trunks at strides 16 and 32, where the network has them, are light (no low-level fusion) and used in training only.
+    A mixin: a fixed network's head has one aggregation and one trunk for each task; the supernet's has one of each for
+    every output combination, all seven of {8, 16, 32}. NOTE(paper): the paper lists six and leaves out (16, 32), which
+    its own space contains. Auxiliary trunks at strides 16 and 32, where the network has them, are light (no low-level
+    fusion) and used in training only.
     """
 
     arch: Architecture
@@ -66,7 +69,9 @@ class AdaptiveHead(nn.Module):
         self.search_space, self.aux_weight = search_space, aux_weight
         self.base_channels = search_space.base_channels if search_space else base_channels
         self._tasks, self._dropout = tasks, dropout_ratio
-        self._options: dict[str, Any] = dict(norm_cfg=norm_cfg, slim=search_space is not None, align_corners=align_corners)
+        self._options: dict[str, Any] = dict(
+            norm_cfg=norm_cfg, slim=search_space is not None, align_corners=align_corners
+        )
         self._node_cfg = node_cfg
         if search_space is None:
             self.arch = load_arch(arch)  # type: ignore[arg-type]
@@ -112,15 +117,19 @@ class AdaptiveHead(nn.Module):
             maps = full_branch_channels(strides, self._channels(12), stem[1])
             self.aggregations[key] = self._aggregation(strides, maps, channels)
             attention = True in space.head_attentions
-            self.trunks[key] = nn.ModuleDict({low: self._trunk(channels[0] * len(strides), stem, low, attention) for low in space.low_levels})
-            self.auxes[key] = nn.ModuleDict({f's{s}': self._trunk(size, stem, 'none', True) for s, size in self._aux_channels(strides, channels)})
+            self.trunks[key] = nn.ModuleDict(
+                {low: self._trunk(channels[0] * len(strides), stem, low, attention) for low in space.low_levels}
+            )
+            self.auxes[key] = nn.ModuleDict(
+                {f's{s}': self._trunk(size, stem, 'none', True) for s, size in self._aux_channels(strides, channels)}
+            )
 
     def _aux_channels(self, strides: tuple[int, ...], channels: tuple[int, ...]) -> list[tuple[int, int]]:
         """Stride and channels of each auxiliary map."""
         pairs = list(zip(STRIDES[1:], channels[1:], strict=True))
         return [(s, size) for s, size in pairs if s <= strides[-1]] if self.aux_weight > 0 else []
 
-    # The architecture ---------------------------------------------------------------------------------------------------------
+    # The architecture -------------------------------------------------------------------------------------------------
 
     def set_arch(self, arch: Architecture) -> None:
         """Chooses the aggregation and trunks that the supernet's head computes.
@@ -129,7 +138,9 @@ class AdaptiveHead(nn.Module):
             ValueError: If this is the head of a fixed network.
         """
         if self.search_space is None:
-            raise BadValue(f'{type(self).__name__}: a fixed network has one architecture; build it with search_space=... to choose')
+            raise BadValue(
+                f'{type(self).__name__}: a fixed network has one architecture; build it with search_space=... to choose'
+            )
         self.arch = arch
         channels, stem = self._channels(arch.head_width), self._stem_channels(arch.stem_width)
         aggregation, trunk, aux = self._active()
@@ -166,13 +177,16 @@ class AdaptiveHead(nn.Module):
         trunk = self._by_task(partial(block, Trunk), channels, stem, arch.low_level, arch.head_attention)
         return {out: x for part in trunk.values() for out, x in part(fused, features.stem4, features.stem8).items()}
 
-    # Computing ----------------------------------------------------------------------------------------------------------------
+    # Computing --------------------------------------------------------------------------------------------------------
 
     def predict_maps(self, features: BranchFeatures) -> dict[str, dict[str, Tensor]]:
-        """Every prediction by name, of the main trunks as ``'main'``, in training also of the auxiliary ones as ``'aux16'``, ``'aux32'``."""
+        """Every prediction by name, of the main trunks as ``'main'``, in training also of the auxiliary ones as
+        ``'aux16'``, ``'aux32'``.
+        """
         if not isinstance(features, BranchFeatures):
             raise BadType(
-                f"{type(self).__name__}: expected the branches of a HyCTASBackbone with outputs='branches', got {type(features).__name__}; "
+                f"{type(self).__name__}: expected the branches of a HyCTASBackbone with outputs='branches', got "
+                f'{type(features).__name__}; '
                 "set that in the backbone's config"
             )
         aggregation, trunk, aux = self._active()
@@ -180,7 +194,9 @@ class AdaptiveHead(nn.Module):
         names = ['main', *(f'aux{name[1:]}' for name in aux)]
         return {
             name: {out: x for part in parts.values() for out, x in part(fused, features.stem4, features.stem8).items()}
-            for name, parts, fused in zip(names, [trunk, *aux.values()], maps, strict=False)  # no auxiliary maps outside of training
+            for name, parts, fused in zip(
+                names, [trunk, *aux.values()], maps, strict=False
+            )  # no auxiliary maps outside of training
         }
 
 

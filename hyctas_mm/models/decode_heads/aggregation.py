@@ -1,4 +1,6 @@
-"""From the branches' maps to one map per stride: the part of the head that depends on the output combination (paper section 3.2)."""
+"""From the branches' maps to one map per stride: the part of the head that depends on the output combination (paper
+section 3.2).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ T = TypeVar('T')
 class Aggregation(nn.Module):
     """Brings every branch back to stride 8 and fuses the branches.
 
-    Each branch is fused upwards node by node; the results are concatenated in the order of the branches and fused with channel attention.
-    The auxiliary maps at strides 16 and 32 are made in training only (NOTE(release): the release computes and stores them at inference too).
+    Each branch is fused upwards node by node; the results are concatenated in the order of the branches and fused with
+    channel attention. The auxiliary maps at strides 16 and 32 are made in training only (NOTE(release): the release
+    computes and stores them at inference too).
 
     Args:
         strides: Final strides of the branches, the output combination.
@@ -93,7 +96,9 @@ class Aggregation(nn.Module):
             self.fuse32.activate(channels[2], channels[2])
 
     def forward(self, branches: tuple[tuple[Tensor, ...], ...]) -> list[Tensor]:
-        """Returns the fused map at stride 8; in training with auxiliary maps also those at 16 and 32 where there are any."""
+        """Returns the fused map at stride 8; in training with auxiliary maps also those at 16 and 32 where there are
+        any.
+        """
         fine = _fuse_up(self.strides, branches, lambda name: self.nodes[name])
         outputs = [self.fuse8(self._concat(fine))]
         if self.training and self.fuse16 is not None:
@@ -103,7 +108,8 @@ class Aggregation(nn.Module):
         return outputs
 
     def _concat(self, maps: list[Tensor]) -> Tensor:
-        # NOTE(release): branches that went down by different ops may differ by one position where the size is odd; it crashes there.
+        # NOTE(release): branches that went down by different ops may differ by one position where the size is odd; it
+        # crashes there.
         size = maps[0].shape[2:]
         return torch.cat([resize(x, size, self.align_corners) for x in maps], dim=1)
 
@@ -124,7 +130,10 @@ def _fuse_up(
 def branch_channels(arch: Architecture, base_channels: int) -> list[list[int]]:
     """For each branch the channels of its maps at stride 8, 16, ..."""
     return [
-        [num_channels(stride, width, base_channels) for stride, width in zip(STRIDES, arch.feature_widths(index), strict=False)]
+        [
+            num_channels(stride, width, base_channels)
+            for stride, width in zip(STRIDES, arch.feature_widths(index), strict=False)
+        ]
         for index in range(len(arch.branches))
     ]
 

@@ -18,7 +18,8 @@ from hyctas_mm.registry import MODELS
 
 @MODELS.register_module()
 class HyCTASHead(AdaptiveHead, BaseDecodeHead):
-    """Aggregates the outputs of any HyCTAS architecture and predicts classes (paper section 3.2), see :class:`AdaptiveHead`.
+    """Aggregates the outputs of any HyCTAS architecture and predicts classes (paper section 3.2), see
+    :class:`AdaptiveHead`.
 
     The head reads the backbone's ``outputs='branches'``.
 
@@ -32,7 +33,8 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         dropout_ratio: Dropout before the predictor.
         node_cfg: The fusing node of the aggregation.
         init_cfg: mmengine's initialisation; by default that of the release.
-        **kwargs: ``loss_decode``, ``ignore_index``, ``sampler``, ``align_corners`` and so on, see mmseg's ``BaseDecodeHead``.
+        **kwargs: ``loss_decode``, ``ignore_index``, ``sampler``, ``align_corners`` and so on, see mmseg's
+            ``BaseDecodeHead``.
 
     Raises:
         ValueError: If not exactly one of ``arch`` and ``search_space`` is given.
@@ -56,11 +58,20 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         fused = num_channels(8, 12, space.base_channels if space else base_channels)
         init_cfg = [dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg
         BaseDecodeHead.__init__(
-            self, fused, fused, num_classes=num_classes, norm_cfg=dict(norm_cfg), dropout_ratio=dropout_ratio, init_cfg=init_cfg, **kwargs
+            self,
+            fused,
+            fused,
+            num_classes=num_classes,
+            norm_cfg=dict(norm_cfg),
+            dropout_ratio=dropout_ratio,
+            init_cfg=init_cfg,
+            **kwargs,
         )
         del self.conv_seg, self.dropout  # each trunk has its own
         tasks = dict(semantic=dict(semantic=self.out_channels))
-        self.build_parts(arch, space, base_channels, tasks, aux_weight, norm_cfg, dropout_ratio, node_cfg, self.align_corners)
+        self.build_parts(
+            arch, space, base_channels, tasks, aux_weight, norm_cfg, dropout_ratio, node_cfg, self.align_corners
+        )
 
     def forward(self, inputs: BranchFeatures) -> Tensor:
         """Logits of the main head, (B, classes, H/8, W/8), at stride 4 with low-level fusion."""

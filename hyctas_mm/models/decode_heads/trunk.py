@@ -1,4 +1,6 @@
-"""From the fused map to predictions: attention, low-level fusion, decoder, predictor (the release's semantic and instance heads)."""
+"""From the fused map to predictions: attention, low-level fusion, decoder, predictor (the release's semantic and
+instance heads).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class HyCTASHeadAttention(nn.Module):
 
     cost_unit = True
 
-    def __init__(self, channels: int, norm_cfg: Mapping[str, Any], slim: bool = False, align_corners: bool = False) -> None:
+    def __init__(
+        self, channels: int, norm_cfg: Mapping[str, Any], slim: bool = False, align_corners: bool = False
+    ) -> None:
         super().__init__()
         self.reduce = ConvBN(channels, channels, 1, norm_cfg=norm_cfg, slim=slim)
         self.attend = SelfAttention(channels, slim)
@@ -104,7 +108,10 @@ class LowLevelFusion(nn.Module):
             self.project4 = ConvBN(stem[0], self.sizes[0], 1, act=False, **options)
 
     def _decoded(self, in_channels: int) -> int:
-        """Channels after the fusion at stride 8. NOTE(release): its instance head narrows here already, its semantic head does not."""
+        """Channels after the fusion at stride 8.
+
+        NOTE(release): its instance head narrows here already, its semantic head does not.
+        """
         return middle_channels(in_channels) if self.task == 'instance' and self.low_level == 's4s8' else in_channels
 
     def out_channels(self, in_channels: int) -> Channels:
@@ -210,7 +217,10 @@ class Trunk(nn.Module):
         self.fusion = LowLevelFusion(in_channels, stem, low_level, attention, task, **options)
         inputs, narrow = self.fusion.out_channels(in_channels), task == 'instance'
         self.towers = nn.ModuleDict(
-            {name: Tower(in_channels, inputs, size, narrow=narrow, dropout_ratio=dropout_ratio, **options) for name, size in outputs.items()}
+            {
+                name: Tower(in_channels, inputs, size, narrow=narrow, dropout_ratio=dropout_ratio, **options)
+                for name, size in outputs.items()
+            }
         )
 
     def activate(self, in_channels: int, stem: tuple[int, int], attention: bool) -> None:

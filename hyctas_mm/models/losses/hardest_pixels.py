@@ -14,17 +14,19 @@ from hyctas_mm.registry import MODELS
 class HardestPixelsCELoss(nn.Module):
     """Mean cross entropy over the pixels of a batch on which it is largest.
 
-    The number of pixels is a fraction of all pixels of the batch. NOTE(release): ignored pixels count in that number and as zeros in the
-    mean where fewer than the fraction are labelled.
+    The number of pixels is a fraction of all pixels of the batch. NOTE(release): ignored pixels count in that number
+    and as zeros in the mean where fewer than the fraction are labelled.
 
-    A training of a few hundred steps that starts with the hardest fifth learns little: which pixels are hardest is noise then, and nothing
-    pulls on the rest. With ``anneal_steps`` it starts with all pixels, and the fraction shrinks linearly, as in DeepLab's own training.
-    NOTE(release): constant there, over 186,000 steps and more.
+    A training of a few hundred steps that starts with the hardest fifth learns little: which pixels are hardest is
+    noise then, and nothing pulls on the rest. With ``anneal_steps`` it starts with all pixels, and the fraction shrinks
+    linearly, as in DeepLab's own training. NOTE(release): constant there, over 186,000 steps and more.
 
     Args:
-        fraction: Fraction of the pixels to average over, above 0, at most 1; 1 is the mean over all pixels, ignored ones included.
-        anneal_steps: Training steps over which the fraction shrinks from 1 to ``fraction``; 0 keeps it constant. Steps are those of
-            mmengine's Runner, so a resumed training goes on where it was; without a Runner the fraction is ``fraction``.
+        fraction: Fraction of the pixels to average over, above 0, at most 1; 1 is the mean over all pixels, ignored
+            ones included.
+        anneal_steps: Training steps over which the fraction shrinks from 1 to ``fraction``; 0 keeps it constant. Steps
+            are those of mmengine's Runner, so a resumed training goes on where it was; without a Runner the fraction is
+            ``fraction``.
         loss_weight: Factor of the loss.
         loss_name: Name under which mmseg logs it; it must contain ``loss`` to be optimised.
 
@@ -32,7 +34,8 @@ class HardestPixelsCELoss(nn.Module):
         ValueError: If ``fraction`` or ``anneal_steps`` is out of range.
 
     Example:
-        >>> decode_head = dict(type='HyCTASHead', loss_decode=dict(type='HardestPixelsCELoss', fraction=0.2, anneal_steps=150))
+        >>> loss = dict(type='HardestPixelsCELoss', fraction=0.2, anneal_steps=150)
+        >>> decode_head = dict(type='HyCTASHead', loss_decode=loss)
     """
 
     def __init__(
@@ -64,7 +67,9 @@ class HardestPixelsCELoss(nn.Module):
         done = min(1.0, step / self.anneal_steps)
         return self.fraction + (1 - done) * (1 - self.fraction)
 
-    def forward(self, cls_score: Tensor, label: Tensor, weight: Tensor | None = None, ignore_index: int = 255, **kwargs: object) -> Tensor:
+    def forward(
+        self, cls_score: Tensor, label: Tensor, weight: Tensor | None = None, ignore_index: int = 255, **kwargs: object
+    ) -> Tensor:
         """Computes the loss.
 
         Args:

@@ -16,13 +16,14 @@ from hyctas_mm.registry import register_op
 
 
 class SelfAttention(nn.Module):
-    """Single-head attention over all positions of a map, added to it: ``gamma * attention(x) + x`` with ``gamma`` 0 at the start.
+    """Single-head attention over all positions of a map, added to it: ``gamma * attention(x) + x`` with ``gamma`` 0 at
+    the start.
 
-    Queries and keys have an eighth of the channels, at least 1. Of maps that are not small no N x N matrix is kept: memory grows linearly with the
-    positions.
+    Queries and keys have an eighth of the channels, at least 1. Of maps that are not small no N x N matrix is kept:
+    memory grows linearly with the positions.
 
-    NOTE(paper): the paper says multi-head and no more. One head, the narrow queries and keys, ``gamma``, no positional term and no 1/sqrt(d) scale
-    are the release's.
+    NOTE(paper): the paper says multi-head and no more. One head, the narrow queries and keys, ``gamma``, no positional
+    term and no 1/sqrt(d) scale are the release's.
     """
 
     def __init__(self, channels: int, slim: bool = False) -> None:
@@ -63,10 +64,12 @@ class SelfAttention(nn.Module):
 def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """PyTorch's kernels without the N x N matrix: (B, N, K), (B, N, K), (B, N, C) -> (B, N, C).
 
-    Zeros change no product, but the fused kernels ask for them: the CPU's wants equal widths, CUDA's want multiples of 8. An exported graph has
-    neither kernel and is spared the work.
+    Zeros change no product, but the fused kernels ask for them: the CPU's wants equal widths, CUDA's want multiples of
+    8. An exported graph has neither kernel and is spared the work.
     """
-    query, key, value = (x.contiguous().unsqueeze(1) for x in (query, key, value))  # the kernels refuse strided channels
+    query, key, value = (
+        x.contiguous().unsqueeze(1) for x in (query, key, value)
+    )  # the kernels refuse strided channels
     channels = value.shape[-1]
     if value.device.type == 'cpu' and not torch.compiler.is_exporting():
         query, key = _widen(query, channels), _widen(key, channels)
@@ -83,17 +86,20 @@ def _widen(x: Tensor, width: int) -> Tensor:
 class Attention(Op):
     """1x1 convolution, attention, 1x1 convolution, and a bypass of the input.
 
-    The bypass is the identity where the widths agree, a 1x1 convolution where they do not, and a strided 3x3 convolution going down; there
-    the attention works at the input's resolution and is average-pooled after. NOTE(release): an odd size is rounded up going down, where
-    the release crashes.
+    The bypass is the identity where the widths agree, a 1x1 convolution where they do not, and a strided 3x3
+    convolution going down; there the attention works at the input's resolution and is average-pooled after.
+    NOTE(release): an odd size is rounded up going down, where the release crashes.
 
-    NOTE(paper): there the first convolution reduces the channels and the second increases them, so that the attention is a bottleneck, and the bypass
-    is always a convolution. In the release, and here, the first brings them to the output's width, and only queries and keys are narrow.
+    NOTE(paper): there the first convolution reduces the channels and the second increases them, so that the attention
+    is a bottleneck, and the bypass is always a convolution. In the release, and here, the first brings them to the
+    output's width, and only queries and keys are narrow.
 
     A slimmable op holds the 1x1 bypass for every width and uses it where the fixed op would have one.
     """
 
-    def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
         super().__init__(in_channels, out_channels, down, norm_cfg, slim)
         self.reduce = ConvBN(in_channels, out_channels, 1, norm_cfg=norm_cfg, slim=slim)
         self.attend = SelfAttention(out_channels, slim)

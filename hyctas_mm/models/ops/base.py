@@ -14,10 +14,11 @@ from hyctas_mm.registry import OPS
 
 
 class Op(nn.Module):
-    """One candidate op: a map of ``in_channels`` at some stride to ``out_channels`` at the same stride, or at twice it if ``down``.
+    """One candidate op: a map of ``in_channels`` at some stride to ``out_channels`` at the same stride, or at twice it
+    if ``down``.
 
-    A subclass takes these arguments, builds its layers with ``norm_cfg`` and ``slim``, and in :meth:`activate` passes the channels in
-    use on to its slimmable layers.
+    A subclass takes these arguments, builds its layers with ``norm_cfg`` and ``slim``, and in :meth:`activate` passes
+    the channels in use on to its slimmable layers.
 
     Args:
         in_channels: Input channels.
@@ -29,7 +30,9 @@ class Op(nn.Module):
 
     cost_unit = True
 
-    def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
         super().__init__()
         self.drop_path = DropPath(0.0)
 
@@ -39,14 +42,18 @@ class Op(nn.Module):
         return False
 
     def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
-        """Chooses the channels and, for the ``slot``-th use in a network, the batch norm statistics; slimmable ops only."""
+        """Chooses the channels and, for the ``slot``-th use in a network, the batch norm statistics; slimmable ops
+        only.
+        """
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
 
-def build_op(name: str, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> Op:
+def build_op(
+    name: str, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+) -> Op:
     """Builds a candidate op by name.
 
     Raises:

@@ -1,4 +1,6 @@
-"""Attention on a CPU, eager: at once where all similarities of an image are few, else by blocks of queries, with the memory of one block."""
+"""Attention on a CPU, eager: at once where all similarities of an image are few, else by blocks of queries, with the
+memory of one block.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,9 @@ def is_faster_by_blocks(positions: int, channels: int) -> bool:
 def blockwise_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """``softmax(query key^T) value`` without scale, exactly, never keeping more similarities than a block has.
 
-    PyTorch's fused CPU kernel wants queries and keys as wide as values. Here they are an eighth of that (as in the release), so padding
-    them does much of its work for nothing. Nothing but inputs and result is kept for the backward pass, which computes the similarities again.
+    PyTorch's fused CPU kernel wants queries and keys as wide as values. Here they are an eighth of that (as in the
+    release), so padding them does much of its work for nothing. Nothing but inputs and result is kept for the backward
+    pass, which computes the similarities again.
 
     Args:
         query: (B, N, K), any strides.

@@ -18,9 +18,13 @@ class Conv(Op):
 
     kernel_size = 3
 
-    def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
         super().__init__(in_channels, out_channels, down, norm_cfg, slim)
-        self.conv1 = ConvBN(in_channels, out_channels, self.kernel_size, stride=2 if down else 1, norm_cfg=norm_cfg, slim=slim)
+        self.conv1 = ConvBN(
+            in_channels, out_channels, self.kernel_size, stride=2 if down else 1, norm_cfg=norm_cfg, slim=slim
+        )
 
     def activate(self, in_channels: Channels, out_channels: int, slot: int = 0) -> None:
         self.conv1.activate(in_channels, out_channels, slot)
@@ -31,9 +35,11 @@ class Conv(Op):
 
 @register_op('conv_1x1')
 class Conv1x1(Conv):
-    """1x1 convolution, batch norm, ReLU: what the release calls ``skip``; in other published nets, not in the paper's space.
+    """1x1 convolution, batch norm, ReLU: what the release calls ``skip``; in other published nets, not in the paper's
+    space.
 
-    NOTE(release): there it never goes down, whatever the architecture says (a strided ``skip`` is a bug that breaks the network).
+    NOTE(release): there it never goes down, whatever the architecture says (a strided ``skip`` is a bug that breaks the
+    network).
     """
 
     kernel_size = 1
@@ -43,7 +49,9 @@ class Conv1x1(Conv):
 class Conv2x(Conv):
     """Two 3x3 convolutions in a row; in other published nets, not in the paper's space."""
 
-    def __init__(self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, in_channels: Channels, out_channels: int, down: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
         super().__init__(in_channels, out_channels, down, norm_cfg, slim)
         self.conv2 = ConvBN(out_channels, out_channels, 3, norm_cfg=norm_cfg, slim=slim)
 

@@ -1,4 +1,6 @@
-"""The paper's light-weight convolution (section 3.3, Figure 2): a zoomed convolution beside a 1x1 convolution that keeps the detail."""
+"""The paper's light-weight convolution (section 3.3, Figure 2): a zoomed convolution beside a 1x1 convolution that
+keeps the detail.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from hyctas_mm.registry import register_op
 class LiteConv(Op):
     """3x3 convolution at half the resolution, added to a 1x1 convolution at full resolution.
 
-    Going down, the result stays at half the resolution and there is no 1x1 path. An odd size is rounded down, to at least 1.
+    Going down, the result stays at half the resolution and there is no 1x1 path. An odd size is rounded down, to at
+    least 1.
 
     Args:
         align_corners: Of the bilinear resizing; set by heads only (NOTE(release): cells always use False).
@@ -38,9 +41,16 @@ class LiteConv(Op):
         super().__init__(in_channels, out_channels, down, norm_cfg, slim)
         inputs = [in_channels] + [out_channels] * (self.num_convs - 1)
         self.zoomed = nn.Sequential(
-            *(ConvBN(c, out_channels, 3, act=n < self.num_convs - 1, norm_cfg=norm_cfg, slim=slim) for n, c in enumerate(inputs))
+            *(
+                ConvBN(c, out_channels, 3, act=n < self.num_convs - 1, norm_cfg=norm_cfg, slim=slim)
+                for n, c in enumerate(inputs)
+            )
         )
-        self.bypass = None if down or not self.detail else ConvBN(in_channels, out_channels, 1, act=False, norm_cfg=norm_cfg, slim=slim)
+        self.bypass = (
+            None
+            if down or not self.detail
+            else ConvBN(in_channels, out_channels, 1, act=False, norm_cfg=norm_cfg, slim=slim)
+        )
         self.down, self.align_corners = down, align_corners
 
     @property

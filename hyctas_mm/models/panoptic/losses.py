@@ -10,8 +10,8 @@ from hyctas_mm.errors import BadValue
 def center_loss(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean squared error of the centre heatmaps.
 
-    NOTE(release): its targets lack the channel dimension and broadcast, so that every image is trained towards the centres of the whole
-    batch; here all three are (B, 1, H, W).
+    NOTE(release): its targets lack the channel dimension and broadcast, so that every image is trained towards the
+    centres of the whole batch; here all three are (B, 1, H, W).
 
     Args:
         prediction: (B, 1, H, W).

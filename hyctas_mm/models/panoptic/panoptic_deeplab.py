@@ -20,20 +20,23 @@ from hyctas_mm.registry import MODELS
 
 @MODELS.register_module()
 class PanopticDeepLab(BaseDetector):
-    """Panoptic segmentation from classes, centres and offsets (Panoptic-DeepLab, https://arxiv.org/abs/1911.10194; paper section 4).
+    """Panoptic segmentation from classes, centres and offsets (Panoptic-DeepLab, https://arxiv.org/abs/1911.10194;
+    paper section 4).
 
     Args:
         backbone: A ``HyCTASBackbone`` with ``outputs='branches'``.
         panoptic_head: A ``HyCTASPanopticHead``.
         train_cfg: Not used.
-        test_cfg: Arguments of :func:`panoptic_from_maps` (``threshold``, ``nms_kernel``, ``top_k``, ``stuff_area`` and so on), and for
-            testing at several sizes ``scales`` (default ``(1.0,)``) and ``flip`` (default False), the paper's double dagger.
+        test_cfg: Arguments of :func:`panoptic_from_maps` (``threshold``, ``nms_kernel``, ``top_k``, ``stuff_area`` and
+            so on), and for testing at several sizes ``scales`` (default ``(1.0,)``) and ``flip`` (default False), the
+            paper's double dagger.
         data_preprocessor: mmdet's ``DetDataPreprocessor``.
         init_cfg: mmengine's initialisation.
 
     Example:
-        >>> model = dict(type='PanopticDeepLab', backbone=dict(type='HyCTASBackbone', arch='hyctas-s', outputs='branches'),
-        ...     panoptic_head=dict(type='HyCTASPanopticHead', arch='hyctas-s', num_things_classes=80, num_stuff_classes=53),
+        >>> backbone = dict(type='HyCTASBackbone', arch='hyctas-s', outputs='branches')
+        >>> head = dict(type='HyCTASPanopticHead', arch='hyctas-s', num_things_classes=80, num_stuff_classes=53)
+        >>> model = dict(type='PanopticDeepLab', backbone=backbone, panoptic_head=head,
         ...     test_cfg=dict(scales=(0.75, 1.0, 1.25), flip=True))
     """
 
@@ -52,10 +55,17 @@ class PanopticDeepLab(BaseDetector):
         self.train_cfg = train_cfg
         self.test_cfg = dict(test_cfg or {})
         self.scales, self.flip = _positive(self.test_cfg.pop('scales', (1.0,))), self.test_cfg.pop('flip', False)
-        known = [name for name, parameter in signature(panoptic_from_maps).parameters.items() if parameter.kind == parameter.KEYWORD_ONLY]
+        known = [
+            name
+            for name, parameter in signature(panoptic_from_maps).parameters.items()
+            if parameter.kind == parameter.KEYWORD_ONLY
+        ]
         unknown = sorted(set(self.test_cfg) - set(known))
         if unknown:
-            raise BadValue(f'PanopticDeepLab: test_cfg has {", ".join(unknown)}; expected some of scales, flip, {", ".join(known[1:])}')
+            raise BadValue(
+                f'PanopticDeepLab: test_cfg has {", ".join(unknown)}; expected some of scales, flip, '
+                f'{", ".join(known[1:])}'
+            )
         check_options(**self.test_cfg)
 
     def extract_feat(self, batch_inputs: Tensor) -> Any:
@@ -65,14 +75,16 @@ class PanopticDeepLab(BaseDetector):
         """Losses of the head; images (B, 3, H, W) and targets of the same size.
 
         Raises:
-            ValueError: If a target's size is not the images', or the data set has other numbers of classes than the head.
+            ValueError: If a target's size is not the images', or the data set has other numbers of classes than the
+                head.
         """
         self._check_classes(batch_data_samples)
         for sample in batch_data_samples:
             size, wanted = tuple(sample.gt_sem_seg.sem_seg.shape[-2:]), tuple(batch_inputs.shape[2:])
             if size != wanted:
                 raise BadValue(
-                    f'images are {wanted} after padding, but the labels of {sample.metainfo.get("img_path")} are {size}; crop and Pad to one '
+                    f'images are {wanted} after padding, but the labels of {sample.metainfo.get("img_path")} are '
+                    f'{size}; crop and Pad to one '
                     'size that is a multiple of data_preprocessor.pad_size_divisor'
                 )
         losses: dict[str, Tensor] = self.panoptic_head.loss(self.backbone(batch_inputs), batch_data_samples)
@@ -84,7 +96,8 @@ class PanopticDeepLab(BaseDetector):
             theirs = tuple(sample.metainfo.get('class_counts', own))
             if theirs != own:
                 raise BadValue(
-                    f'the data set has {theirs[0]} thing and {theirs[1]} stuff classes, panoptic_head has num_things_classes={own[0]} and '
+                    f'the data set has {theirs[0]} thing and {theirs[1]} stuff classes, panoptic_head has '
+                    f'num_things_classes={own[0]} and '
                     f'num_stuff_classes={own[1]}; set these in the config'
                 )
 
@@ -94,12 +107,16 @@ class PanopticDeepLab(BaseDetector):
 
     @torch.no_grad()
     def predict_maps(self, batch_inputs: Tensor) -> PanopticMaps:
-        """Maps at the size of the images, averaged over the sizes and flips of ``test_cfg``; ``semantic`` are then log-probabilities."""
+        """Maps at the size of the images, averaged over the sizes and flips of ``test_cfg``; ``semantic`` are then
+        log-probabilities.
+        """
         views = self._views(batch_inputs)
         return next(views)[0] if len(self.scales) == 1 and not self.flip else average_maps(views)
 
     def _views(self, batch_inputs: Tensor) -> Iterator[tuple[PanopticMaps, bool]]:
-        """The maps of each scale and flip at the images' size, one after another, and whether the images were mirrored."""
+        """The maps of each scale and flip at the images' size, one after another, and whether the images were
+        mirrored.
+        """
         height, width = batch_inputs.shape[2:]
         for scale in self.scales:
             scaled = resize(batch_inputs, [round(height * scale), round(width * scale)])
@@ -116,8 +133,8 @@ class PanopticDeepLab(BaseDetector):
             rescale: Whether to segment at the size of the original images, else at the size that the network saw.
 
         Returns:
-            The samples with ``pred_panoptic_seg`` (mmdet's encoding, label + 1000 * instance; void is the number of classes),
-            ``pred_sem_seg`` and ``pred_instances`` (``labels``, ``scores``, ``bboxes``, ``panoptic_ids``).
+            The samples with ``pred_panoptic_seg`` (mmdet's encoding, label + 1000 * instance; void is the number of
+            classes), ``pred_sem_seg`` and ``pred_instances`` (``labels``, ``scores``, ``bboxes``, ``panoptic_ids``).
 
         Raises:
             ValueError: If the data set has other numbers of classes than the head.
@@ -144,11 +161,15 @@ class PanopticDeepLab(BaseDetector):
         result = panoptic_from_maps(*(m[0] for m in maps), num_things=head.num_things_classes, **self.test_cfg)
         sample.pred_panoptic_seg = PixelData(sem_seg=result.panoptic[None])  # (H, W) -> (1, H, W)
         sample.pred_sem_seg = PixelData(sem_seg=result.semantic[None])
-        sample.pred_instances = InstanceData(labels=result.labels, scores=result.scores, bboxes=result.boxes, panoptic_ids=result.instance_ids)
+        sample.pred_instances = InstanceData(
+            labels=result.labels, scores=result.scores, bboxes=result.boxes, panoptic_ids=result.instance_ids
+        )
 
 
 def _positive(scales: Any) -> tuple[float, ...]:
     scales = tuple(scales) if isinstance(scales, Sequence) else (scales,)
     if not scales or any(not isinstance(scale, (int, float)) or scale <= 0 for scale in scales):
-        raise BadValue(f'PanopticDeepLab: test_cfg scales={scales}; expected one or more positive numbers, e.g. (0.75, 1.0, 1.25)')
+        raise BadValue(
+            f'PanopticDeepLab: test_cfg scales={scales}; expected one or more positive numbers, e.g. (0.75, 1.0, 1.25)'
+        )
     return scales

@@ -26,8 +26,9 @@ OFFSET_SCALES = ('exact', 'release')
 class HyCTASPanopticHead(AdaptiveHead, BaseModule):
     """Predicts classes, a centre heatmap and offsets from any HyCTAS architecture (paper section 4; Panoptic-DeepLab).
 
-    Two trunks work on one aggregation: the semantic one and the instance one, which has a tower for centres and a tower for offsets. Their
-    low-level fusion follows the architecture. In training light auxiliary trunks of both kinds work at strides 16 and 32.
+    Two trunks work on one aggregation: the semantic one and the instance one, which has a tower for centres and a tower
+    for offsets. Their low-level fusion follows the architecture. In training light auxiliary trunks of both kinds work
+    at strides 16 and 32.
 
     Args:
         arch: As in ``HyCTASBackbone``.
@@ -39,9 +40,9 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         loss_semantic: A loss with mmseg's interface that takes a weight for each pixel.
         center_weight: Weight of the centre loss.
         offset_weight: Weight of the offset loss.
-        offset_scale: How offsets change with the size of their map: ``'exact'`` by the ratio of the sizes; ``'release'`` both directions
-            by ``floor((H - 1) / (h - 1))``, which checkpoints of the release are trained with. NOTE(release): that is too much at
-            stride 32 (34 at 512 pixels) and for odd sizes.
+        offset_scale: How offsets change with the size of their map: ``'exact'`` by the ratio of the sizes;
+            ``'release'`` both directions by ``floor((H - 1) / (h - 1))``, which checkpoints of the release are trained
+            with. NOTE(release): that is too much at stride 32 (34 at 512 pixels) and for odd sizes.
         norm_cfg: Norm layers; the supernet needs ``BN``.
         dropout_ratio: Dropout before the predictors.
         node_cfg: The fusing node of the aggregation.
@@ -49,7 +50,8 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         init_cfg: mmengine's initialisation; by default that of the release.
 
     Raises:
-        ValueError: If not exactly one of ``arch`` and ``search_space`` is given, or ``offset_scale`` is none of those above.
+        ValueError: If not exactly one of ``arch`` and ``search_space`` is given, or ``offset_scale`` is none of those
+            above.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         init_cfg: Any = RELEASE_INIT,
     ) -> None:
         if offset_scale not in OFFSET_SCALES:
-            raise BadValue(f'HyCTASPanopticHead: offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}')
+            raise BadValue(
+                f'HyCTASPanopticHead: offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}'
+            )
         space = read_space('HyCTASPanopticHead', arch, search_space)
         BaseModule.__init__(self, [dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
         self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes
@@ -81,17 +85,23 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         self.center_weight, self.offset_weight = center_weight, offset_weight
         self.offset_scale, self.align_corners = offset_scale, align_corners
         tasks = dict(semantic=dict(semantic=self.num_classes), instance=dict(center=1, offset=2))
-        self.build_parts(arch, space, base_channels, tasks, aux_weight, norm_cfg, dropout_ratio, node_cfg, align_corners)
+        self.build_parts(
+            arch, space, base_channels, tasks, aux_weight, norm_cfg, dropout_ratio, node_cfg, align_corners
+        )
 
     def forward(self, inputs: BranchFeatures) -> dict[str, Tensor]:
-        """The main trunks' maps ``semantic``, ``center`` and ``offset`` at stride 8, at stride 4 with low-level fusion."""
+        """The main trunks' maps ``semantic``, ``center`` and ``offset`` at stride 8, at stride 4 with low-level
+        fusion.
+        """
         return self.predict_maps(inputs)['main']
 
     def compose(self, arch: Architecture, features: BranchFeatures, block: MakeBlock) -> Any:
         """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
         return self.compose_maps(arch, features, block)
 
-    def upsample(self, maps: Mapping[str, Tensor], size: tuple[int, int], input_hw: tuple[int, int] | None = None) -> PanopticMaps:
+    def upsample(
+        self, maps: Mapping[str, Tensor], size: tuple[int, int], input_hw: tuple[int, int] | None = None
+    ) -> PanopticMaps:
         """Brings the raw maps to an image's height and width; offsets become pixels of that size.
 
         Args:
@@ -100,7 +110,10 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
             input_hw: Those of the image that the maps were computed from, if it was a scaled one.
         """
         input_hw = input_hw or size
-        scale = [new / old * factor for new, old, factor in zip(size, input_hw, self._offset_factors(maps['offset'], input_hw), strict=True)]
+        scale = [
+            new / old * factor
+            for new, old, factor in zip(size, input_hw, self._offset_factors(maps['offset'], input_hw), strict=True)
+        ]
         whole = dict(maps) | {name: _at_least_single(maps[name]) for name in ('center', 'offset')}
         semantic, center, offset = (resize(whole[name], size, self.align_corners) for name in PanopticMaps._fields)
         return PanopticMaps(semantic, center, torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1))
@@ -114,11 +127,13 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         return input_hw[0] / height, input_hw[1] / width
 
     def loss(self, inputs: BranchFeatures, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """``loss_semantic``, ``loss_center`` and ``loss_offset``, then as ``aux16.*`` and ``aux32.*`` those of the auxiliary trunks.
+        """``loss_semantic``, ``loss_center`` and ``loss_offset``, then as ``aux16.*`` and ``aux32.*`` those of the
+        auxiliary trunks.
 
         Args:
             inputs: The backbone's features.
-            batch_data_samples: With ``gt_sem_seg`` and ``gt_panoptic_maps`` as ``PackPanopticInputs`` writes them, all of one size.
+            batch_data_samples: With ``gt_sem_seg`` and ``gt_panoptic_maps`` as ``PackPanopticInputs`` writes them, all
+                of one size.
         """
         labels = torch.cat([sample.gt_sem_seg.sem_seg for sample in batch_data_samples]).long()  # (B, H, W)
         targets = {

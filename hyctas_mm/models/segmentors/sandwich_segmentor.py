@@ -20,14 +20,16 @@ from hyctas_mm.registry import MODELS
 class SandwichSegmentor(EncoderDecoder):
     """mmseg's ``EncoderDecoder`` with the sandwich rule and in-place distillation (https://arxiv.org/abs/1903.05134).
 
-    A training step computes every architecture that :class:`~hyctas_mm.engine.hooks.SandwichSampleArchHook` hands over: the first, the largest,
-    learns from the labels (auxiliary heads included), the others from its soft predictions (KL divergence of the main head's logits, no gradient
-    into the teacher). The losses are averaged, so that the learning rate of plain sampling fits. Everything else, its parameters and their names
-    too, is the ``EncoderDecoder``'s: a checkpoint serves both.
+    A training step computes every architecture that :class:`~hyctas_mm.engine.hooks.SandwichSampleArchHook` hands over:
+    the first, the largest, learns from the labels (auxiliary heads included), the others from its soft predictions (KL
+    divergence of the main head's logits, no gradient into the teacher). The losses are averaged, so that the learning
+    rate of plain sampling fits. Everything else, its parameters and their names too, is the ``EncoderDecoder``'s: a
+    checkpoint serves both.
 
-    All of it is in ``loss`` and not in ``train_step``, because mmengine's distributed wrapper has a ``train_step`` of its own and calls the
-    forward alone. So a step remains one forward and one backward, which is all that runner, DistributedDataParallel (which reduces only what
-    its *last* forward used, and so would miss gradients accumulated over several), mixed precision and gradient accumulation know. The price is
+    All of it is in ``loss`` and not in ``train_step``, because mmengine's distributed wrapper has a ``train_step`` of
+    its own and calls the forward alone. So a step remains one forward and one backward, which is all that runner,
+    DistributedDataParallel (which reduces only what its *last* forward used, and so would miss gradients accumulated
+    over several), mixed precision and gradient accumulation know. The price is
     memory: the activations of all sub-networks of a step are kept at once.
 
     Without architectures (a fixed network, or a search) it is an ``EncoderDecoder``.
@@ -35,7 +37,8 @@ class SandwichSegmentor(EncoderDecoder):
     Example:
         >>> model = dict(type='SandwichSegmentor')  # in place of 'EncoderDecoder' of the supernet's config
         >>> custom_hooks = [dict(type='SandwichSampleArchHook', num_random=1)]
-        >>> find_unused_parameters = True  # a step costs num_random + 2 of plain sampling: give it as many times fewer steps to compare
+        >>> # a step costs num_random + 2 of plain sampling: give it as many times fewer steps to compare
+        >>> find_unused_parameters = True
     """
 
     step_archs: Sequence[Architecture] = ()
@@ -56,12 +59,17 @@ class SandwichSegmentor(EncoderDecoder):
         set_arch(self, teacher)
         features = self.extract_feat(inputs)
         found = self._decode_head_forward_train(features, data_samples)
-        losses = {f'largest.{name}': value / len(self.step_archs) if 'loss' in name else value for name, value in found.items()}
+        losses = {
+            f'largest.{name}': value / len(self.step_archs) if 'loss' in name else value
+            for name, value in found.items()
+        }
         with torch.no_grad():
             targets = self.decode_head.forward(features)
         for number, student in enumerate(students):
             set_arch(self, student)
-            losses[f'student{number}.loss_distill'] = distillation_loss(self._forward(inputs), targets) / len(self.step_archs)
+            losses[f'student{number}.loss_distill'] = distillation_loss(self._forward(inputs), targets) / len(
+                self.step_archs
+            )
         return losses
 
 
@@ -69,7 +77,8 @@ def distillation_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """KL divergence of the student's class probabilities from the teacher's, averaged over pixels.
 
     Args:
-        logits: The student's, (B, classes, h, w); resized where the teacher predicts at another size (low-level fusion).
+        logits: The student's, (B, classes, h, w); resized where the teacher predicts at another size (low-level
+            fusion).
         targets: The teacher's, (B, classes, H, W).
     """
     logits = resize(logits.float(), targets.shape[2:])  # in float: half precision loses small probabilities

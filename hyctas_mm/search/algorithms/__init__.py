@@ -12,6 +12,13 @@ from hyctas_mm.search.algorithms.random_search import RandomSearch, first_popula
 from hyctas_mm.search.algorithms.regularised_evolution import RegularisedEvolution
 
 __all__ = [
-    'ALGORITHMS', 'NSGA2', 'Algorithm', 'RandomSearch', 'RegularisedEvolution', 'SearchProblem', 'build_algorithm', 'first_population',
+    'ALGORITHMS',
+    'NSGA2',
+    'Algorithm',
+    'RandomSearch',
+    'RegularisedEvolution',
+    'SearchProblem',
+    'build_algorithm',
+    'first_population',
     'register_algorithm',
-]  # fmt: skip
+]

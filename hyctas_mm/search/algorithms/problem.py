@@ -55,7 +55,10 @@ class ArchCrossover(Crossover):
 
 
 class ArchMutation(Mutation):
-    """Mutation of the search space. NOTE(paper): it gives a probability of 0.02 and does not say of what; here each gene is drawn anew with it."""
+    """Mutation of the search space.
+
+    NOTE(paper): it gives a probability of 0.02 and does not say of what; here each gene is drawn anew with it.
+    """
 
     def __init__(self, prob: float = 0.02) -> None:
         super().__init__(prob=1.0)
@@ -63,7 +66,12 @@ class ArchMutation(Mutation):
 
     def _do(self, problem: ArchProblem, X: Any, *args: Any, random_state: np.random.Generator, **kwargs: Any) -> Any:
         joint = problem.num_branches is None
-        return np.array([problem.encode(problem.space.mutate(problem.decode(x), random_state, self.gene_prob, joint=joint)) for x in X])
+        return np.array(
+            [
+                problem.encode(problem.space.mutate(problem.decode(x), random_state, self.gene_prob, joint=joint))
+                for x in X
+            ]
+        )
 
 
 class NewAndAccepted(DefaultDuplicateElimination):

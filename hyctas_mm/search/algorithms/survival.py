@@ -1,4 +1,6 @@
-"""NSGA-II's survival with the paper's weights: "picked by ranks and the crowding distance weighted by w" (Algorithm 1)."""
+"""NSGA-II's survival with the paper's weights: "picked by ranks and the crowding distance weighted by w" (Algorithm
+1).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ Array = npt.NDArray[np.float64]
 def weighted_crowding_distance(points: Array, weights: Sequence[float]) -> Array:
     """Crowding distance in which each objective's gap counts by its weight.
 
-    With equal weights this is NSGA-II's distance: for every objective the normalised gap between a point's two neighbours, infinite at
-    both ends, averaged. An objective of weight 0 does not count, and its ends are not kept.
+    With equal weights this is NSGA-II's distance: for every objective the normalised gap between a point's two
+    neighbours, infinite at both ends, averaged. An objective of weight 0 does not count, and its ends are not kept.
 
     Args:
         points: (N, objectives).
