@@ -24,6 +24,7 @@ from hyctas_mm.costs import PeakMemory, in_fresh_process
 from hyctas_mm.models.ops.attention import SelfAttention
 
 SIZES = [
+    # IDD-Lite at strides 32, 16 and 8, and crops of it
     *(
         '8x384',
         '32x96',
@@ -33,7 +34,7 @@ SIZES = [
         '300x32',
         '1160x48',
         '1160x16',
-    ),  # IDD-Lite at strides 32, 16 and 8, and crops of it
+    ),
     *('512x512', '2048x256', '2048x86', '8192x128', '8192x43'),  # Cityscapes at half size
 ]
 LARGEST_MATRIX = 2e9

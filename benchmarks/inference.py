@@ -37,9 +37,8 @@ def variants(network: Network, compiled: bool) -> dict[str, nn.Module]:
     with DefaultScope.overwrite_default_scope(network.scope):
         net: nn.Module = MODELS.build(network.model).eval()
     for module in net.modules():
-        if (
-            isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
-        ):  # as if it had been trained: fusing must not be trivial
+        # as if it had been trained: fusing must not be trivial
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
     found = {'as trained': net, 'without auxiliary heads': drop_training_parts(copy.deepcopy(net))}

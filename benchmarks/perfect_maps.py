@@ -46,16 +46,14 @@ def main() -> None:
         ids, segments = ids_from_seg_map(sample['gt_seg_map']), sample['segments_info']
         maps = build_targets(ids, segments)
         labels = np.where(maps.semantic == 255, classes, maps.semantic)  # void as one more class, whose label says void
-        logits = (
-            torch.nn.functional.one_hot(torch.from_numpy(labels), classes + 1).permute(2, 0, 1).float()
-        )  # (H, W, C) -> (C, H, W)
+        # (H, W, C) -> (C, H, W)
+        logits = torch.nn.functional.one_hot(torch.from_numpy(labels), classes + 1).permute(2, 0, 1).float()
         truth = TrueSegments.from_infos(segments, np.arange(classes) < things)
         for stuff_area, top_k, kernel in settings:
             options = dict(num_things=things, stuff_area=stuff_area, top_k=top_k, nms_kernel=kernel)
             result = panoptic_from_maps(logits, torch.from_numpy(maps.center), torch.from_numpy(maps.offset), **options)
-            panoptic = result.panoptic.where(
-                result.panoptic != classes + 1, classes
-            )  # stuff below the limit is void too
+            # stuff below the limit is void too
+            panoptic = result.panoptic.where(result.panoptic != classes + 1, classes)
             totals[stuff_area, top_k, kernel] += match_segments(panoptic, torch.from_numpy(ids), truth, classes)
     print(f'{args.root.name} {args.prefix} {args.split}: {len(dataset)} images')
     print('| stuff area | top k | NMS kernel | PQ | things | stuff | missed |')

@@ -39,9 +39,8 @@ def main() -> None:
     torch.set_num_threads(1)
     rank = int(os.environ.get('RANK', 0))
     with tempfile.TemporaryDirectory() as folder:
-        search = OpenSearch(
-            load_config(args), Path(folder)
-        )  # before the process group, as every process holds all images
+        # before the process group, as every process holds all images
+        search = OpenSearch(load_config(args), Path(folder))
         rng = np.random.default_rng(0)
         archs = [search.space.sample(rng) for _ in range(args.candidates)]
         costs = search.sizes()

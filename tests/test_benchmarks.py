@@ -151,9 +151,8 @@ def test_scoring(
     config('search', toy_root, tmp_path).dump(str(tmp_path / 'search.py'))
     run(monkeypatch, 'scoring', tmp_path / 'search.py', '--candidates', 1, '--rounds', 1, '--threads', 1)
     printed = capsys.readouterr().out
-    scores = re.search(
-        r'mIoU ([\d.]+), ([\d.]+)', printed
-    )  # calibrated on other crops each; test_scoring.py compares them on the same
+    # calibrated on other crops each; test_scoring.py compares them on the same
+    scores = re.search(r'mIoU ([\d.]+), ([\d.]+)', printed)
     assert scores and all(0 < float(score) < 100 for score in scores.groups()) and 'median ratio' in printed
 
 

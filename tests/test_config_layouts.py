@@ -78,9 +78,8 @@ def coco_stuff(root: Path) -> None:
             stem, shape = f'{first + n:012d}', SHAPES[n % 3]
             labels = root / 'annotations' / split
             write_pair(root / 'images' / split / f'{stem}.jpg', labels / f'{stem}_labelTrainIds.png', COCO, shape, rng)
-            mmcv.imwrite(
-                np.full(shape, 200, np.uint8), str(labels / f'{stem}.png')
-            )  # the converter leaves the first labels where they are
+            # the converter leaves the first labels where they are
+            mmcv.imwrite(np.full(shape, 200, np.uint8), str(labels / f'{stem}.png'))
 
 
 LAYOUTS: dict[str, Callable[[Path], None]] = dict(cityscapes=cityscapes, ade20k=ade20k, coco_stuff164k=coco_stuff)
@@ -280,9 +279,8 @@ def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path
         cfg.train_cfg.max_epochs = 1
     _, seen = train(shrink(cfg, tmp_path / 'supernet'))
     assert all(math.isfinite(losses['loss']) for losses in seen.losses) and len(seen.losses) >= 2
-    decay = (
-        1 if folder == 'cityscapes' else 0.992 ** (1 / (2975 // 16))
-    )  # by epoch; else by step of an epoch of Cityscapes
+    # by epoch; else by step of an epoch of Cityscapes
+    decay = 1 if folder == 'cityscapes' else 0.992 ** (1 / (2975 // 16))
     assert seen.lrs[:2] == pytest.approx([0.02, 0.02 * decay], rel=1e-9)
 
     name = f'{folder}/' + next((FOLDER / folder).glob('hyctas_search_*.py')).name

@@ -142,9 +142,8 @@ def test_readme_names_only_what_is_there(readme: Path) -> None:
     text = readme.read_text()
     known = {p.name for folder in ('configs', 'tools', 'tests', 'benchmarks') for p in (ROOT / folder).rglob('*.py')}
     known |= {'cityscapes.py', 'coco_stuff164k.py'}  # mmseg's converters of these data sets
-    named = [
-        name for name in re.findall(r'[\w./-]+\.py\b', text) if not name.startswith('work_dirs/')
-    ]  # a command's results are not there yet
+    # a command's results are not there yet
+    named = [name for name in re.findall(r'[\w./-]+\.py\b', text) if not name.startswith('work_dirs/')]
     assert {Path(name).name for name in named} <= known
     links = [link for link in re.findall(r'\]\(([^)#]+)', text) if '://' not in link]
     assert not [link for link in links if not (readme.parent / link).exists()]

@@ -149,9 +149,8 @@ def test_channels_are_those_of_the_backbone(name: str) -> None:
 def differences(ours: Any, theirs: Any, where: str = '') -> set[str]:
     """Where two configs differ, e.g. ``'decode_head.0.in_channels'``."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        pairs = [
-            (key, ours.get(key), theirs.get(key)) for key in {*ours, *theirs} - {'_scope_'}
-        ]  # inheriting from a package adds this one
+        # inheriting from a package adds this one
+        pairs = [(key, ours.get(key), theirs.get(key)) for key in {*ours, *theirs} - {'_scope_'}]
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs) and isinstance(ours[0], dict):
         pairs = [(str(i), *pair) for i, pair in enumerate(zip(ours, theirs))]
     else:

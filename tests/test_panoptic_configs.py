@@ -213,11 +213,12 @@ def test_readme(folder: Path) -> None:
     known = {
         p.name for top in ('configs', 'tools', 'tests', 'hyctas_mm', 'benchmarks') for p in (ROOT / top).rglob('*.py')
     }
+    # mmdet's, Cityscapes', mmdet's
     known |= {
         'ade20k2coco.py',
         'createPanopticImgs.py',
         'panoptic-fpn_r50_fpn_1x_coco.py',
-    }  # mmdet's, Cityscapes', mmdet's
+    }
     assert {Path(name).name for name in re.findall(r'[\w./-]+\.py\b', text)} <= known
     links = [link for link in re.findall(r'\]\(([^)#]+)', text) if '://' not in link]
     assert not [link for link in links if not (folder / link).exists()]
@@ -461,9 +462,8 @@ def test_supernet_and_search(path: Path, roots: dict[str, Path], tmp_path: Path)
     )
     for key in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_imports', 'default_scope'):
         assert exported[key] == source[key]
-    ours, theirs = (
-        json.loads(json.dumps(c.model.test_cfg)) for c in (exported, source)
-    )  # dumping makes lists of tuples
+    # dumping makes lists of tuples
+    ours, theirs = (json.loads(json.dumps(c.model.test_cfg)) for c in (exported, source))
     assert ours == theirs
 
 
@@ -506,10 +506,11 @@ def test_panoptic_fpn_trains_and_is_scored(roots: dict[str, Path], tmp_path: Pat
     cfg.model.neck.in_channels = list(HyCTASBackbone(arch=cfg.model.backbone.arch, base_channels=2).out_channels)
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2, val_interval=10**9)
     cfg.param_scheduler, cfg.default_hooks.checkpoint.by_epoch = None, False
+    # an untrained network is sure of nothing
     cfg.model.test_cfg.rcnn.score_thr, cfg.model.test_cfg.panoptic.stuff_area_limit = (
         0.0,
         256,
-    )  # an untrained network is sure of nothing
+    )
     (
         cfg.model.train_cfg.rcnn.sampler.num,
         cfg.model.train_cfg.rpn_proposal.max_per_img,

@@ -90,9 +90,8 @@ def group(labels: np.ndarray, maps: dict, rule: dict, void: int) -> tuple:
             heat,
             0,
         )
-    _, parts, _, middles = cv2.connectedComponentsWithStats(
-        (peaks > 0).astype(np.uint8), connectivity=8
-    )  # touching peaks are one
+    # touching peaks are one
+    _, parts, _, middles = cv2.connectedComponentsWithStats((peaks > 0).astype(np.uint8), connectivity=8)
     heights = np.zeros(len(middles))
     heights[parts.ravel()] = peaks.ravel()
     order = np.argsort(-heights[1:], kind='stable')[: rule['top_k']]
@@ -104,14 +103,12 @@ def group(labels: np.ndarray, maps: dict, rule: dict, void: int) -> tuple:
     labels, instances = np.where(np.isin(labels, small), void, labels), np.zeros_like(labels)
     if not len(centers):
         labels[rows, columns] = void
-    for some in (
-        np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1) if len(centers) else []
-    ):  # little memory at a time
+    # little memory at a time
+    for some in np.array_split(np.arange(len(rows)), len(rows) // 4096 + 1) if len(centers) else []:
         target = np.stack([rows[some], columns[some]], 1) + maps['offset'][:, rows[some], columns[some]].T  # (P, 2)
         instances[rows[some], columns[some]] = 1 + ((target[:, None] - centers) ** 2).sum(2).argmin(1)
-    for number, center in enumerate(
-        np.unique(instances[instances > 0]), start=1
-    ):  # a centre no pixel points to is no instance
+    # a centre no pixel points to is no instance
+    for number, center in enumerate(np.unique(instances[instances > 0]), start=1):
         mine = instances == center
         instances[mine] = number
         labels[mine] = np.bincount(labels[mine]).argmax()  # an instance takes the class most of its pixels have

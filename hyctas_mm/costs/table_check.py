@@ -85,9 +85,8 @@ def check_table(table: LatencyTable, models: Sequence[nn.Module], seconds: float
             f'{len(models)} networks in {rounds} rounds; give at least 3 networks, for an order, and 2 rounds, for '
             'the noise'
         )
-    list(
-        table.fill(models, rounds, few=-1)
-    )  # all of them, parts that the table lacks as carefully as those that it has
+    # all of them, parts that the table lacks as carefully as those that it has
+    list(table.fill(models, rounds, few=-1))
     predicted = [table.predict(model) for model in models]
     x = torch.rand(*table.input_shape, device=table.device)
     calls = [partial(materialise(model, table.device), x) for model in models]

@@ -82,9 +82,8 @@ def class_names(
         settings = (cfg.get('val_dataloader') or cfg.get('test_dataloader') or {}).get('dataset') or {}
         with DATASETS.switch_scope_and_registry(None) as registry:  # as DATASETS.build looks names up
             kind = registry.get(settings['type']) if settings else None
-        metainfo = dict(
-            settings.get('metainfo') or getattr(kind, 'METAINFO', {})
-        )  # not mixed: classes of one would get colours of the other
+        # not mixed: classes of one would get colours of the other
+        metainfo = dict(settings.get('metainfo') or getattr(kind, 'METAINFO', {}))
     if len(metainfo.get('classes') or ()) != count:  # of a panoptic set they are in its annotations
         with contextlib.suppress(ValueError):
             metainfo = dict(open_dataset(cfg, 'val').metainfo)

@@ -76,9 +76,8 @@ def as_logits(maps: Maps, description: NetDescription) -> Maps:
         out['logits'] = probabilities.log() if binary is None else torch.logit(probabilities, 1e-6)
     if 'classes' in out:
         labels = out.pop('classes').long()  # (B, H, W)
-        one_hot = (
-            F.one_hot(labels, len(description.classes)).permute(0, 3, 1, 2).float()
-        )  # (B, H, W, C) -> (B, C, H, W)
+        # (B, H, W, C) -> (B, C, H, W)
+        one_hot = F.one_hot(labels, len(description.classes)).permute(0, 3, 1, 2).float()
         out['logits'] = one_hot if binary is None else (labels[:, None] * 2 - 1) * 20.0
     if 'peaks' in out:
         out['center'] = out.pop('peaks')  # a peak is the highest around it here too

@@ -62,9 +62,8 @@ class WholeNet(nn.Module):
         if self.description.channel_order != own_order(self.model):
             x = x.flip(1)
         divisor = pad_divisor(self.model)
-        down, right = (
-            (s + divisor - 1) // divisor * divisor - s for s in size
-        )  # the remainder of a negative size is more than the tracer follows
+        # the remainder of a negative size is more than the tracer follows
+        down, right = ((s + divisor - 1) // divisor * divisor - s for s in size)
         return x if divisor == 1 else F.pad(x, (0, right, 0, down))
 
     def _maps(self, x: Tensor) -> Maps:

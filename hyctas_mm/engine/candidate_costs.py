@@ -80,9 +80,8 @@ def training_network(model_cfg: Mapping[str, Any], scope: str | None = None, imp
     """
     import_modules_from_strings(list(imports))
     with DefaultScope.overwrite_default_scope(scope):
-        model: nn.Module = revert_sync_batchnorm(
-            MODELS.build(model_cfg)
-        )  # takes the same memory, and runs on every device
+        # takes the same memory, and runs on every device
+        model: nn.Module = revert_sync_batchnorm(MODELS.build(model_cfg))
     if not hasattr(model, 'decode_head') and not hasattr(model, 'panoptic_head'):
         raise BadValue(
             f'{type(model).__name__}: expected a semantic segmentor or a panoptic network of ours, for which labels '

@@ -56,9 +56,8 @@ class PanopticSums:
         for one never matched.
         """
         segments = self.tp + 0.5 * (self.fp + self.fn)
-        rows = np.stack(
-            [_ratio(self.iou, segments), _ratio(self.iou, self.tp), _ratio(self.tp, segments)], axis=1
-        )  # 3 x (C,) -> (C, 3)
+        # 3 x (C,) -> (C, 3)
+        rows = np.stack([_ratio(self.iou, segments), _ratio(self.iou, self.tp), _ratio(self.tp, segments)], axis=1)
         rows[(segments > 0) & (self.tp == 0), 1] = 0
         return 100 * rows
 

@@ -63,9 +63,8 @@ def _from_scratch(value: Any, num_classes: int) -> Any:
     out = {k: _from_scratch(v, num_classes) for k, v in value.items() if k not in ('pretrained', 'class_weight')}
     if str(value.get('type')) in ('BN', 'SyncBN'):
         out['type'] = 'BN'
-        out.pop(
-            'momentum', None
-        )  # Fast-SCNN's 0.01 is made for 160,000 steps; after 300 its statistics are still those of the first ones
+        # Fast-SCNN's 0.01 is made for 160,000 steps; after 300 its statistics are still those of the first ones
+        out.pop('momentum', None)
     if isinstance(checkpoint := value.get('init_cfg'), dict) and checkpoint.get('type') == 'Pretrained':
         out['init_cfg'] = None
     if 'num_classes' in value:

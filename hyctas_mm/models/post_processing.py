@@ -115,9 +115,10 @@ def panoptic_from_maps(
             panoptic.view(height, width), empty, empty, heights[:0], centers[:0], none, semantic.view(height, width)
         )
     owner = _owners(things, offset, centers)  # (P,)
+    # (N, things)
     votes = torch.bincount(owner * num_things + semantic[things], minlength=len(centers) * num_things).view(
         -1, num_things
-    )  # (N, things)
+    )
     labels, areas = votes.argmax(1), votes.sum(1)
     probability = _probabilities(semantic_logits.flatten(1), things, labels[owner])  # (P,)
     scores = heights * torch.zeros_like(heights).index_add_(0, owner, probability) / areas.clamp(min=1)
@@ -220,9 +221,8 @@ def _plateaus(peaks: Tensor, width: int) -> Tensor | None:
 
     Works on the pixels' runs within rows, so that a plateau as large as the image costs little.
     """
-    stride = (
-        width + 2
-    )  # a column to spare on both sides: the neighbour of the last pixel of a row is not the first of the next
+    # a column to spare on both sides: the neighbour of the last pixel of a row is not the first of the next
+    stride = width + 2
     keys = peaks[:, 0] * stride + peaks[:, 1]
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys.diff() > 1
@@ -339,7 +339,6 @@ def _align(maps: PanopticMaps, flipped: bool, size: tuple[int, int]) -> Panoptic
         else F.interpolate(m.float(), size, mode='bilinear', align_corners=False)
         for m in maps
     )
-    offset = torch.stack(
-        [offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1
-    )  # numbers, not a tensor: that would be a copy to the device
+    # numbers, not a tensor: that would be a copy to the device
+    offset = torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1)
     return PanopticMaps(semantic.softmax(1), center.clone(), offset)

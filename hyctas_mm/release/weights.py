@@ -168,9 +168,8 @@ def _members(placed: PlacedCell, genotype: ReleaseGenotype) -> list[int]:
 
 
 def _wrapped(placed: PlacedCell) -> str:
-    return (
-        '_op._op.' if placed.cell.op == 'conv_1x1' else '_op._op.0.'
-    )  # NOTE(release): only skips are not wrapped for drop path
+    # NOTE(release): only skips are not wrapped for drop path
+    return '_op._op.' if placed.cell.op == 'conv_1x1' else '_op._op.0.'
 
 
 # Order of the branches ------------------------------------------------------------------------------------------------

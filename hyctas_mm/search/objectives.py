@@ -161,9 +161,8 @@ def score_of(objectives: Sequence[Objective]) -> Objective:
         raise BadValue(
             f'objectives {[o.name for o in objectives]} are all costs; expected a score such as mIoU among them'
         )
-    return max(
-        found, key=lambda o: o.direction == 'max'
-    )  # a cost of one's own may not be known here, but is to be small
+    # a cost of one's own may not be known here, but is to be small
+    return max(found, key=lambda o: o.direction == 'max')
 
 
 def unit_of(name: str) -> str:

@@ -94,7 +94,6 @@ class PanopticVisualizer(Visualizer):
         palette = (self.dataset_meta or {}).get('palette') or default_palette(len(classes))
         if image.shape[:2] != panoptic.shape:
             image = cv2.resize(image, panoptic.shape[::-1])
-        drawn: Image = panoptic_overlay(np.ascontiguousarray(image[..., ::-1]), panoptic, palette, classes)[
-            ..., ::-1
-        ]  # RGB -> BGR -> RGB
+        # RGB -> BGR -> RGB
+        drawn: Image = panoptic_overlay(np.ascontiguousarray(image[..., ::-1]), panoptic, palette, classes)[..., ::-1]
         return drawn

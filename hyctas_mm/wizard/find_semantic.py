@@ -98,9 +98,8 @@ def find_semantic(
     fitting = [choice for choice in fitting if choice[0]]
     if not fitting:
         raise DataError([_nothing(root, train)])
-    _, image_end, label_end, folders, val_folders = max(
-        fitting, key=lambda choice: choice[0]
-    )  # the first of those with most pairs
+    # the first of those with most pairs
+    _, image_end, label_end, folders, val_folders = max(fitting, key=lambda choice: choice[0])
     notes: list[str] = []
     pairs = _pairs(root, folders, image_end, label_end, skip_unpaired, notes)
     val_pairs = _pairs(root, val_folders, image_end, label_end, skip_unpaired, notes) if val_folders else []

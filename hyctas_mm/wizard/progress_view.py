@@ -106,9 +106,8 @@ class BarsView(View):
     def update(self, done: int, total: int, note: str = '') -> None:
         if not self._begun:
             self._begun = True
-            self._bars.reset(
-                self._tasks[self.step], total=total, completed=done - 1
-            )  # what was done before says nothing of the speed
+            # what was done before says nothing of the speed
+            self._bars.reset(self._tasks[self.step], total=total, completed=done - 1)
         now = time.monotonic()
         if now - self._drawn >= _BETWEEN_SECONDS or done >= total:
             self._drawn = now

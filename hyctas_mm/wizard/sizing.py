@@ -262,9 +262,8 @@ def _largest_batch(
         predict_training_memory(network, partial(training_loss, batch=batch, crop_hw=geometry.crop_hw), kind).total_gb
         for batch in (2, 4)
     )
-    weights_gb = (
-        3 * sum(p.numel() * p.element_size() for p in supernet.parameters()) / 1e9
-    )  # with gradients and momentum
+    # with gradients and momentum
+    weights_gb = 3 * sum(p.numel() * p.element_size() for p in supernet.parameters()) / 1e9
     for batch in BATCHES[kind]:
         needed = two + (batch - 2) * (four - two) / 2 + weights_gb
         if needed <= MEMORY_SHARE * machine.memory_gb and (batch <= most or batch == BATCHES[kind][-1]):

@@ -94,9 +94,8 @@ def write_coco(
             for s in segments
         ]
         annotations.append(dict(image_id=index, file_name=f'map_{index}.png', segments_info=raw))
-        cv2.imwrite(
-            str(root / 'images' / f'{index:04d}.jpg'), np.full((height, width), 40 * index, np.uint8)
-        )  # grey, as some of COCO are
+        # grey, as some of COCO are
+        cv2.imwrite(str(root / 'images' / f'{index:04d}.jpg'), np.full((height, width), 40 * index, np.uint8))
         cv2.imwrite(str(root / f'panoptic_{split}' / f'map_{index}.png'), rgb_from_ids(ids)[..., ::-1])
     content = dict(images=images, annotations=annotations, categories=CATEGORIES)
     (root / f'panoptic_{split}.json').write_text(json.dumps(content))

@@ -54,9 +54,8 @@ def test_convolutions_are_quantised_attention_and_predictors_are_not(
     weights = [t for t in graph.initializer if t.data_type == TensorProto.INT8 and len(t.dims) == 4]
     scales = {t.name: t for t in graph.initializer}
     assert len(weights) == len(convolutions) - 1
-    assert all(
-        scales[f'{t.name.removesuffix("_quantized")}_scale'].dims[0] == t.dims[0] for t in weights
-    )  # one for each channel
+    # one for each channel
+    assert all(scales[f'{t.name.removesuffix("_quantized")}_scale'].dims[0] == t.dims[0] for t in weights)
     assert OnnxNet(quantized).description == OnnxNet(exported[1]).description
 
 

@@ -48,9 +48,8 @@ def _(place: Place) -> None:
 
 @provokes('search-bounds')
 def _(place: Place) -> None:
-    place.monkeypatch.setattr(
-        CandidateCosts, '_price', lambda self, arch: dict(params_m=1.0, macs_g=1.0)
-    )  # hundreds of proposals are priced
+    # hundreds of proposals are priced
+    place.monkeypatch.setattr(CandidateCosts, '_price', lambda self, arch: dict(params_m=1.0, macs_g=1.0))
     place.search(**{'train_cfg.bounds': dict(params_m=dict(max=0.5))})
 
 

@@ -101,9 +101,8 @@ def one_rank(rank: int, size: int, port: int, toy_root: str, supernet: str, work
     dist.init_process_group('gloo')
     cfg = config('search', Path(toy_root), Path(work_dir), **{'train_cfg.supernet': supernet, 'resume': True})
     cfg.launcher = 'pytorch'
-    cfg.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True
-    )  # mmengine's default names a GPU
+    # mmengine's default names a GPU
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True)
     if trouble in ('raise', 'die'):
         cfg = judged_by('Troubled', cfg, trouble=trouble, at={'raise': 1, 'die': 2}[trouble], rank=1)
     if trouble == 'disagree' and rank == 1:

@@ -69,9 +69,8 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     assert (second['search/1_branch/feasible'], second['search/1_branch/front_size']) == (1, 3)
     assert second['search/1_branch/hypervolume'] == pytest.approx(10 * 2 / 80)
     assert second['search/1_branch/best_mIoU'] == 30
-    assert third['search/1_branch/hypervolume'] == pytest.approx(
-        30 * 4 / 80
-    )  # better than the best of the first generation: more than 1
+    # better than the best of the first generation: more than 1
+    assert third['search/1_branch/hypervolume'] == pytest.approx(30 * 4 / 80)
     assert third['search/1_branch/front_size'] == third['search/front_size'] == 1
     assert (fourth['search/2_branches/front_size'], fourth['search/front_size']) == (1, 2)
     assert fifth['search/2_branches/feasible'] == 0 and 'search/2_branches/best_mIoU' not in fifth

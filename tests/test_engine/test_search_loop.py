@@ -240,9 +240,8 @@ def test_screening_gives_up_on_dominated_candidates(
     assert not {c.archid for c in given_up} & set(front['front'])
     assert 'given up on part of the images' in (tmp_path / 'whole' / 'search' / 'report.html').read_text()
 
-    shutil.copytree(
-        tmp_path / 'whole', tmp_path / 'killed'
-    )  # killed after the first that was given up, and before the next
+    # killed after the first that was given up, and before the next
+    shutil.copytree(tmp_path / 'whole', tmp_path / 'killed')
     archive = tmp_path / 'killed' / 'search' / 'archive.jsonl'
     archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[: given_up[0].index + 1]))
     search(toy_root, supernet, tmp_path / 'killed', resume=True, **SCREENED)

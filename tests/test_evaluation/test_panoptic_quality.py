@@ -226,9 +226,8 @@ def test_mean_iou_by_hand() -> None:
     pred, gt = [[A, A, ROAD, VOID, SKY]], [[5, 0, 7, 7, 5]]
     infos = [info(5, PERSON), info(7, ROAD)]
     values = evaluate([sample(pred, gt, infos)], metric=['mIoU'])
-    assert values == {
-        'mIoU': pytest.approx(100 * (1 / 2 + 1 / 2 + 0) / 3)
-    }  # person, road, sky; the second pixel is void
+    # person, road, sky; the second pixel is void
+    assert values == {'mIoU': pytest.approx(100 * (1 / 2 + 1 / 2 + 0) / 3)}
     semantic = dict(sem_seg=torch.tensor([[[PERSON, CAR, ROAD, ROAD, PERSON]]]))
     assert evaluate([sample(pred, gt, infos, pred_sem_seg=semantic)], metric='mIoU') == {'mIoU': 100.0}
 
@@ -358,9 +357,8 @@ def ap(
 
 
 def test_ap_by_hand() -> None:
-    assert ap([A] * 62 + [VOID] * 38, [1] * 100, [info(1, PERSON)], instances([A], [0.9])) == pytest.approx(
-        (30, 100)
-    )  # 0.50, 0.55, 0.60 of ten
+    # 0.50, 0.55, 0.60 of ten
+    assert ap([A] * 62 + [VOID] * 38, [1] * 100, [info(1, PERSON)], instances([A], [0.9])) == pytest.approx((30, 100))
     assert ap([VOID] * 4, [1] * 4, [info(1, PERSON)], instances([], [])) == (0, 0)
     half = {**instances([A], [0.9]), 'scores': torch.tensor([0.9], dtype=torch.bfloat16)}
     assert ap([A], [1], [info(1, PERSON)], half) == pytest.approx((100, 100))
@@ -384,9 +382,8 @@ def test_ap_of_masks_equals_ap_of_the_ids_they_are_cut_from() -> None:
     with_ids, with_masks = [random_sample(seed) for seed in range(4)], [random_sample(seed) for seed in range(4)]
     for one in with_masks:
         ids = one['pred_instances'].pop('panoptic_ids')
-        one['pred_instances']['masks'] = (
-            one['pred_panoptic_seg']['sem_seg'] == ids[:, None, None]
-        )  # (1, H, W), (N, 1, 1) -> (N, H, W)
+        # (1, H, W), (N, 1, 1) -> (N, H, W)
+        one['pred_instances']['masks'] = one['pred_panoptic_seg']['sem_seg'] == ids[:, None, None]
     values = evaluate(with_ids, metric=['AP'])
     assert values == evaluate(with_masks, metric=['AP']) and 0 < values['AP'] < values['AP50']
 

@@ -30,9 +30,8 @@ def test_ignored_pixels_cost_nothing_but_count() -> None:
     label = torch.full((1, 1, 10), 255)
     assert HardestPixelsCELoss(0.2)(logits, label).item() == 0
     label[..., 0] = 1
-    assert HardestPixelsCELoss(0.2)(logits, label).item() == pytest.approx(
-        0.6931471805599453 / 2
-    )  # 2 of 10 pixels, one of them ignored
+    # 2 of 10 pixels, one of them ignored
+    assert HardestPixelsCELoss(0.2)(logits, label).item() == pytest.approx(0.6931471805599453 / 2)
 
 
 def test_gradients_reach_the_hardest_only() -> None:

@@ -414,9 +414,8 @@ def test_scaled_images_give_offsets_of_the_same_pixels(offset_scale: str) -> Non
         raw = dict(
             semantic=torch.zeros(1, 5, height // 8, width // 8), center=torch.zeros(1, 1, height // 8, width // 8)
         )
-        raw['offset'] = torch.full(
-            (1, 2, height // 8, width // 8), scale
-        )  # a tenth of the raw unit grows with the image
+        # a tenth of the raw unit grows with the image
+        raw['offset'] = torch.full((1, 2, height // 8, width // 8), scale)
         down, right = head.upsample(raw, (1024, 2048), (height, width)).offset[0, :, 0, 0].tolist()
         assert down == pytest.approx(8.0) and right == pytest.approx(8.0)
 

@@ -53,10 +53,11 @@ def test_distillation_loss_against_its_definition() -> None:
 def test_one_step_is_the_average_of_the_networks_on_their_own() -> None:
     """Gradients of the joint graph against those of one network after another."""
     archs, data = archs_of(), batch()
+    # in float the gradients that are nearly 0 are noise
     model, plain = (
         build().double(),
         build('EncoderDecoder').double(),
-    )  # in float the gradients that are nearly 0 are noise
+    )
     data['inputs'] = data['inputs'].double()
     assert plain.load_state_dict(model.state_dict()).missing_keys == [], 'a checkpoint serves both'
     model.step_archs = archs

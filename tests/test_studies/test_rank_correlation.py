@@ -56,9 +56,8 @@ def test_one_folder_serves_several_supernets(
         '1',
     ]
     opened = functools.cache(lambda path, folder: OpenSearch(Config.fromfile(path), folder))
-    monkeypatch.setattr(
-        open_search, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder)
-    )  # once for all commands
+    # once for all commands
+    monkeypatch.setattr(open_search, 'OpenSearch', lambda cfg, folder: opened(cfg.filename, folder))
     trained: list[tuple[str, int]] = []
     original = trained_networks.retrain
 

@@ -38,6 +38,7 @@ model = dict(
     backbone=dict(arch=dict(**arch), base_channels=16),
     decode_head=dict(arch=dict(**arch), base_channels=16),
 )
+# a list: mmcv takes a tuple for one size
 sizes = [
     512,
     640,
@@ -55,7 +56,7 @@ sizes = [
     1856,
     1920,
     2048,
-]  # a list: mmcv takes a tuple for one size
+]
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),

@@ -7,8 +7,7 @@ _base_ = [
     '../../_base_/schedules/supernet_111k.py',
 ]
 model = dict(
-    panoptic_head=dict(
-        num_things_classes=8, num_stuff_classes=11, loss_semantic=dict(anneal_steps=55_500)
-    ),  # half of the schedule
+    # half of the schedule
+    panoptic_head=dict(num_things_classes=8, num_stuff_classes=11, loss_semantic=dict(anneal_steps=55_500)),
 )
 optim_wrapper = dict(clip_grad=dict(max_norm=5.0))  # see panoptic_186k.py

@@ -58,9 +58,8 @@ class LoadPanoptic(BaseTransform):
                 'LoadPanoptic out'
             )
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
-        png = mmcv.imfrombytes(
-            content, flag='color_ignore_orientation', backend='cv2'
-        )  # with this flag it ignores channel_order: BGR
+        # with this flag it ignores channel_order: BGR
+        png = mmcv.imfrombytes(content, flag='color_ignore_orientation', backend='cv2')
         ids = ids_from_rgb(png[..., ::-1])
         if tuple(results.get('ori_shape', ids.shape)[:2]) != ids.shape:
             raise BadValue(

@@ -56,9 +56,8 @@ def draw_centers(height: int, width: int, rows: NDArray[np.int64], columns: NDAr
     reach = int(np.ceil(3 * sigma)) + 1
     steps = np.arange(-reach, reach + 1)
     window = np.exp(-(steps[:, None] ** 2 + steps**2) / (2 * sigma**2)).astype(np.float32)
-    heatmap = np.zeros(
-        (height + 2 * reach, width + 2 * reach), dtype=np.float32
-    )  # a margin, so that no window needs clipping
+    # a margin, so that no window needs clipping
+    heatmap = np.zeros((height + 2 * reach, width + 2 * reach), dtype=np.float32)
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         part = heatmap[row : row + 2 * reach + 1, column : column + 2 * reach + 1]
         np.maximum(part, window, out=part)

@@ -81,10 +81,11 @@ def toy_streets_panoptic(root: str | Path, **options: Any) -> Path:
 def _write_split(root: Path, split: str, target: Path, info: dict[str, Any]) -> None:
     folder = root / f'panoptic_{split}'
     folder.mkdir(exist_ok=True)
+    # the JSON is written last, so a run that was broken off is made anew
     for leftover in (
         target,
         *folder.glob('*.png'),
-    ):  # the JSON is written last, so a run that was broken off is made anew
+    ):
         leftover.unlink(missing_ok=True)
     images, annotations = [], []
     for path in sorted((root / 'gtFine' / split).glob('*/*_instanceIds.png')):

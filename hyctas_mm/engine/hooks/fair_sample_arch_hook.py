@@ -51,9 +51,8 @@ def fair_arch(space: SearchSpace, seed: int, step: int) -> Architecture:
     ops = [op for op in space.ops if op != SKIP]
     block, position = divmod(step, len(ops))
     block_rng = np.random.default_rng([seed, block])
-    step_rng = np.random.default_rng(
-        [seed, step, 1]
-    )  # a last 0 would be no difference: [seed, n, 0] is numpy's [seed, n]
+    # a last 0 would be no difference: [seed, n, 0] is numpy's [seed, n]
+    step_rng = np.random.default_rng([seed, step, 1])
     skeleton = space.sample(block_rng)
     branches = [list(branch) for branch in skeleton.branches]
     for placed in skeleton.cells:

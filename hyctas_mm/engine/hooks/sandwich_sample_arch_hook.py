@@ -64,9 +64,8 @@ class SandwichSampleArchHook(SampleArchHook):
 
     def archs_of(self, space: SearchSpace, step: int) -> tuple[Architecture, ...]:
         """The architectures of a step, the largest first."""
-        rngs = [
-            np.random.default_rng([self.seed, step, 2 + number]) for number in range(2 + self.num_random)
-        ]  # 0, 1: fair_arch's
+        # 0, 1: fair_arch's
+        rngs = [np.random.default_rng([self.seed, step, 2 + number]) for number in range(2 + self.num_random)]
         return (largest(space, rngs[0]), smallest(space, rngs[1]), *(space.sample(rng) for rng in rngs[2:]))
 
 

@@ -194,9 +194,8 @@ class AdaptiveHead(nn.Module):
         names = ['main', *(f'aux{name[1:]}' for name in aux)]
         return {
             name: {out: x for part in parts.values() for out, x in part(fused, features.stem4, features.stem8).items()}
-            for name, parts, fused in zip(
-                names, [trunk, *aux.values()], maps, strict=False
-            )  # no auxiliary maps outside of training
+            # no auxiliary maps outside of training
+            for name, parts, fused in zip(names, [trunk, *aux.values()], maps, strict=False)
         }
 
 

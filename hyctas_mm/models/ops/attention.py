@@ -67,9 +67,8 @@ def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Zeros change no product, but the fused kernels ask for them: the CPU's wants equal widths, CUDA's want multiples of
     8. An exported graph has neither kernel and is spared the work.
     """
-    query, key, value = (
-        x.contiguous().unsqueeze(1) for x in (query, key, value)
-    )  # the kernels refuse strided channels
+    # the kernels refuse strided channels
+    query, key, value = (x.contiguous().unsqueeze(1) for x in (query, key, value))
     channels = value.shape[-1]
     if value.device.type == 'cpu' and not torch.compiler.is_exporting():
         query, key = _widen(query, channels), _widen(key, channels)
