@@ -152,9 +152,17 @@ class Architecture:
         object.__setattr__(arch, 'gates', tuple(gate for gate in self.possible_gates if gate in wanted))
         return arch
 
-    def with_branches(self, branches: Sequence[Branch]) -> Architecture:
-        """With other ops and widths in its cells; gates of cells that are shared now are those of the first branch."""
-        arch = replace(self, branches=tuple(branches), gates=())
+    def with_cells(self, cells: Mapping[str, Cell]) -> Architecture:
+        """With other ops and widths in some cells, by :attr:`PlacedCell.name`; where it goes down stays.
+
+        A shared cell stays shared. Cells that become equal from the start of two branches on are shared then, as equal
+        prefixes always are, and gates at them are those of the first branch.
+        """
+        branches = [list(branch) for branch in self.branches]
+        for placed in self.cells:
+            for index in placed.branches:
+                branches[index][placed.layer] = cells.get(placed.name, placed.cell)
+        arch = replace(self, branches=tuple(map(tuple, branches)), gates=())
         lead = {(cell.layer, branch): cell.branches[0] for cell in arch.cells for branch in cell.branches}
         return arch.with_gates(Gate(g.layer, lead[g.layer, g.source], lead[g.layer, g.target]) for g in self.gates)
 

@@ -112,18 +112,8 @@ def open_a_gate(arch: Architecture, rng: np.random.Generator) -> Variant:
 
 
 def with_ops(arch: Architecture, ops: Mapping[str, str]) -> Architecture:
-    """The architecture with other ops in some cells.
-
-    Args:
-        arch: The architecture.
-        ops: New ops by :attr:`PlacedCell.name`. A shared cell stays shared; cells that become equal from the start of
-            two branches on are shared then, as equal prefixes always are.
-    """
-    branches = [list(branch) for branch in arch.branches]
-    for placed in arch.cells:
-        for branch in placed.branches:
-            branches[branch][placed.layer] = replace(placed.cell, op=ops.get(placed.name, placed.cell.op))
-    return arch.with_branches([tuple(branch) for branch in branches])
+    """The architecture with other ops in some cells, by :attr:`PlacedCell.name`."""
+    return arch.with_cells({p.name: replace(p.cell, op=ops[p.name]) for p in arch.cells if p.name in ops})
 
 
 def _shift(

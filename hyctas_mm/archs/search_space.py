@@ -157,6 +157,15 @@ class SearchSpace:
         inside[start:stop] = True
         return self.decode(np.where(inside, y, x), num_branches), self.decode(np.where(inside, x, y), num_branches)
 
+    @property
+    def tracks(self) -> tuple[int, ...]:
+        """Numbers of branches, which the paper searches one by one (section 4.2)."""
+        return tuple(range(1, self.max_branches + 1))
+
+    def track_of(self, arch: Architecture) -> int:
+        """The track that an architecture belongs to."""
+        return len(arch.branches)
+
     # Genes ------------------------------------------------------------------------------------------------------------
 
     def end_combinations(self, num_branches: int | None = None) -> list[tuple[int, ...]]:
@@ -165,7 +174,7 @@ class SearchSpace:
             raise BadValue(
                 f'num_branches={num_branches}; expected 1..{self.max_branches}, the max_branches of the search_space'
             )
-        counts = range(1, self.max_branches + 1) if num_branches is None else [num_branches]
+        counts = self.tracks if num_branches is None else [num_branches]
         return [c for n in counts for c in itertools.combinations(STRIDES, n)]
 
     def bounds(self, num_branches: int | None = None) -> tuple[Genes, Genes]:

@@ -141,7 +141,7 @@ def random_twin(
     wanted = costs(arch)[cost]
     nearest, distance = arch, np.inf
     for _ in range(RANDOM_TRIES):
-        other = space.sample(rng, len(arch.branches))
+        other = space.sample(rng, space.track_of(arch))
         if other.archid == arch.archid:
             continue
         gap = abs(costs(other)[cost] / wanted - 1)

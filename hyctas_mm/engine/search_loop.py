@@ -200,11 +200,9 @@ class SearchLoop(BaseLoop):
 
     def _prepare(self) -> dict[str, Any]:
         """Reads and checks everything; returns the settings that make it this search and no other."""
-        if any(track is not None and not 1 <= track <= self.space.max_branches for track in self.branches):
-            raise BadValue(
-                f'train_cfg: branches={self.branches}; expected some of 1..{self.space.max_branches}, the '
-                'max_branches of search_space'
-            )
+        if any(track is not None and track not in self.space.tracks for track in self.branches):
+            expected = f'some of 1..{self.space.max_branches}, the max_branches of search_space'
+            raise BadValue(f'train_cfg: branches={self.branches}; expected {expected}')
         self._progress.say(f'search space: {self.space.size():.3g} architectures')
         check_padding(self._model, self.pricing.input_hw)
         self.evaluator = self.build_evaluator()

@@ -76,10 +76,10 @@ def networks_by_branches(search: FinishedSearch) -> dict[int, list[Architecture]
     chosen = [search.result.by_id[archid] for archid in search.result.chosen]
     found: dict[int, list[Architecture]] = {}
     for candidate in chosen:
-        found.setdefault(len(candidate.arch.branches), []).append(candidate.arch)
+        found.setdefault(search.space.track_of(candidate.arch), []).append(candidate.arch)
     for ids in search.result.fronts_by_track.values():
         for candidate in sorted((search.result.by_id[i] for i in ids), key=lambda c: -(c.value(search.score) or 0.0)):
-            found.setdefault(len(candidate.arch.branches), [candidate.arch])
+            found.setdefault(search.space.track_of(candidate.arch), [candidate.arch])
     return found
 
 
@@ -92,7 +92,7 @@ def _twins(
     path = search.evidence / TWINS
     known = read_json(path)
     found: dict[str, Architecture] = {}
-    progress = Progress(f'random networks of {len(archs[0].branches)} branch(es)', count)
+    progress = Progress(f'random networks of {search.space.track_of(archs[0])} branch(es)', count)
     for number in range(count):
         twin_of = archs[number % len(archs)]
         key = f'{twin_of.archid} {search.cost} {seed} {number}'

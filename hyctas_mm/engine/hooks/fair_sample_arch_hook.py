@@ -54,10 +54,8 @@ def fair_arch(space: SearchSpace, seed: int, step: int) -> Architecture:
     # a last 0 would be no difference: [seed, n, 0] is numpy's [seed, n]
     step_rng = np.random.default_rng([seed, step, 1])
     skeleton = space.sample(block_rng)
-    branches = [list(branch) for branch in skeleton.branches]
+    cells = {}
     for placed in skeleton.cells:
         op = ops[block_rng.permutation(len(ops))[position]]
-        cell = Cell(op, int(step_rng.choice(space.widths)), placed.cell.down)
-        for branch in placed.branches:
-            branches[branch][placed.layer] = cell
-    return skeleton.with_branches([tuple(branch) for branch in branches])
+        cells[placed.name] = Cell(op, int(step_rng.choice(space.widths)), placed.cell.down)
+    return skeleton.with_cells(cells)
