@@ -12,6 +12,10 @@ from hyctas_mm.wizard.sizing import WIDE, Plan
 
 HERE = '{{ fileDirname }}'
 """mmengine puts the config's folder in its place, so the whole folder can be moved."""
+MINING_STEPS = 20_000
+"""Trainings of fewer steps count all pixels. Mining the hardest ones, as the release does, teaches a network that does
+not fit the others yet to fit outliers: 626 steps on 100 images of 27 classes gave PQ 0.0 with it and 3.1 without.
+"""
 
 
 @dataclass(frozen=True)
@@ -262,13 +266,16 @@ def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int)
     if isinstance(data, PanopticData):
         area = height * width // 100 if len(data.stuff) > 1 else 0
         kernel = min(41, max(5, int(data.thing_side / 4) * 2 + 1))
+        mined = steps >= MINING_STEPS
+        loss = f'anneal_steps={steps // 2}' if mined else 'fraction=1.0'
+        said = 'starts with all pixels, then the hardest ones more and more' if mined else 'all pixels'
         return f"""model = dict(
     backbone=dict({part}),
     panoptic_head=dict(
         {part},
         num_things_classes={len(data.things)},
         num_stuff_classes={len(data.stuff)},
-        loss_semantic=dict(anneal_steps={steps // 2}),  # starts with all pixels, then the hardest ones more and more
+        loss_semantic=dict({loss}),  # {said}
     ),
     test_cfg=dict(nms_kernel={kernel}, top_k=400, stuff_area={area}),
 )

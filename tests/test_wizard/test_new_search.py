@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,14 @@ def test_panoptic_configs_run(tmp_path: Path) -> None:
     )
     assert cfgs['search'].train_cfg.objectives == ['PQ', 'latency_ms']
     assert measure_speed(configs, torch.device('cpu')).image > 0
+    losses = {name: cfg.model.panoptic_head.loss_semantic for name, cfg in cfgs.items()}
+    assert all(loss.fraction == 1.0 and 'anneal_steps' not in loss for loss in losses.values()), 'short: all pixels'
+    plan = sizing.Plan(
+        choose_geometry(data.sizes, 'cpu', 'coco-panoptic'), SearchSpace(layers=4, base_channels=4), 4, 0.1
+    )
+    long = write_configs(tmp_path / 'long', data, plan, replace(TINY, steps=40_000), CPU, BASES)
+    loss = Config.fromfile(long / 'supernet.py').model.panoptic_head.loss_semantic
+    assert loss.anneal_steps == 20_000 and loss.get('fraction', 0.2) == 0.2
 
 
 def test_a_panoptic_network_is_exported_at_the_size_it_is_measured_at(tmp_path: Path) -> None:
