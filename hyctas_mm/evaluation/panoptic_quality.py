@@ -88,11 +88,10 @@ class PanopticQuality(BaseMetric):
     A sample needs
 
     - ``pred_panoptic_seg``: ``sem_seg`` (1, H, W), integers in mmdet's encoding, ``label + instance_id * 1000``. Each
-        value is a segment, whatever
-      its instance id; the label ``num_classes`` is void.
+      value is a segment, whatever its instance id; the label ``num_classes`` is void.
     - ``gt_panoptic_seg``: ``sem_seg`` (1, H, W), segment ids, 0 is void. The size must be the prediction's.
     - ``gt_segments_info``: a list of ``dict(id, category, is_thing, iscrowd)``, one for each id of the map,
-        ``category`` being the class index.
+      ``category`` being the class index.
     - ``pred_sem_seg``, for mIoU if there is one: ``sem_seg`` (1, H, W), labels. Without it the panoptic prediction's
       labels are taken.
     - ``pred_instances``, for AP: ``labels`` (N,), ``scores`` (N,), and ``masks`` (N, H, W) or ``panoptic_ids`` (N,),

@@ -21,7 +21,7 @@ from tests.tiny_jobs import config as quickstart_config
 ARCH = Architecture.from_dict(
     dict(
         branches=[
-            [dict(op='conv', width=4), dict(op='conv', width=12)],
+            [dict(op='lite_conv_2x', width=4), dict(op='lite_conv', width=12)],
             [
                 dict(op='lite_conv', width=6, down=True),
                 dict(op='attention', width=6, down=True),

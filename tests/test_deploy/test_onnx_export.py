@@ -214,7 +214,7 @@ def test_an_op_of_ones_own_that_cannot_be_exported_is_named(
     for part in (cfg.model.backbone, cfg.model.decode_head):
         part.arch.branches[1][2].op = 'conv'
     config, weights = save(cfg, tmp_path)
-    with pytest.raises(ValueError, match=r'layer model\.backbone\.cells\.2_0 \(Conv\) cannot be exported'):
+    with pytest.raises(ValueError, match=r'layer model\.backbone\.cells\.2_1 \(Conv\) cannot be exported'):
         export_onnx(config, weights, tmp_path / 'model.onnx', (64, 128))
     assert not (tmp_path / 'model.onnx').exists()
 

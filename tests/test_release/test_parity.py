@@ -14,6 +14,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from hyctas_mm.models.decode_heads.aggregation import _fuse_up
 from hyctas_mm.models.decode_heads.trunk import HyCTASHeadAttention, Trunk
 from hyctas_mm.models.nodes import ChannelFusion
 from hyctas_mm.models.ops import LiteConv2x, SelfAttention, build_op
@@ -305,7 +306,7 @@ def test_branches_in_the_order_of_the_release(order: tuple[int, ...]) -> None:
     net = network(genotype, 2, False, True).eval()
     aggregation = net.decode_head.aggregation
     maps = net.backbone(torch.randn(2, 3, 64, 64)).branches
-    fine = [aggregation._fuse_up(stride, m) for stride, m in zip(aggregation.strides, maps)]
+    fine = _fuse_up(aggregation.strides, maps, lambda name: aggregation.nodes[name])
     coarse = [m[1] for m in maps if len(m) > 1]
     shuffled = ReleaseGenotype(genotype.arch, order)
     for fusion, inputs, members in ((aggregation.fuse8, fine, [0, 1, 2]), (aggregation.fuse16, coarse, [1, 2])):

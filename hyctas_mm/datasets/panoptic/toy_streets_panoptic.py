@@ -52,9 +52,9 @@ def toy_streets_panoptic(root: str | Path, **options: Any) -> Path:
     JSON for each split.
 
     Layout: images in ``leftImg8bit/<split>/<city>/``, PNGs in ``panoptic_<split>/``, segments in
-        ``panoptic_<split>.json``. Instances are those
-    the generator drew, so cars side by side are two segments, and the parts of a car behind a pole are one. Category
-    ids are Cityscapes' label ids, segment ids are its instance ids. A set that is there already is kept.
+    ``panoptic_<split>.json``. Instances are those the generator drew, so cars side by side are two segments, and the
+    parts of a car behind a pole are one. Category ids are Cityscapes' label ids, segment ids are its instance ids. A
+    set that is there already is kept.
 
     Args:
         root: Folder to write to.
