@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from hyctas_mm.deploy.whole_net import WholeNet, own_order, task_of
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.engine.configs import read_config, use_scope
 from hyctas_mm.errors import BadValue
+from hyctas_mm.models.post_processing import panoptic_from_maps
 from hyctas_mm.models.subnet import drop_training_parts, pad_divisor
 from hyctas_mm.registry import MODELS
 
@@ -162,8 +164,9 @@ def _channels(values: Any, default: float) -> tuple[float, ...]:
 
 
 def _grouping(model: nn.Module, head: Any) -> dict[str, Any]:
-    """The arguments of ``panoptic_from_maps``, whose defaults these are."""
-    defaults: dict[str, Any] = dict(threshold=0.1, nms_kernel=7, top_k=200, stuff_area=2048, stuff_area_hw=None)
+    """The arguments of ``panoptic_from_maps``."""
+    options = inspect.signature(panoptic_from_maps).parameters.values()
+    defaults = {option.name: option.default for option in options if option.default is not option.empty}
     return dict(num_things=head.num_things_classes) | defaults | dict(model.test_cfg)
 
 

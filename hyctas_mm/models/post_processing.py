@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hyctas_mm.errors import BadValue
+from hyctas_mm.evaluation.segments import INSTANCE_OFFSET
 
-INSTANCE_OFFSET = 1000
 MAX_INSTANCES = (2**24 - 1) // INSTANCE_OFFSET - 1
 """Instances for which ``label + instance * 1000`` fits the 24 bits of a COCO-panoptic PNG."""
 

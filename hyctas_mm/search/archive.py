@@ -76,8 +76,8 @@ class Archive:
     """The archive of a running search.
 
     Opening cuts off a torn last line: the search was killed while it wrote it, and evaluates that network again. Every
-    line carries a check of itself and of all lines before it, so that an archive edited by hand is recognised: a search
-    goes on from nothing but what it wrote.
+    line carries its place and a check of itself, so that an archive edited by hand is recognised: a search goes on from
+    nothing but what it wrote.
 
     Args:
         path: The file; made if missing.
@@ -90,11 +90,10 @@ class Archive:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._candidates: dict[str, Candidate] = {}
-        self._check = ''
         if self.path.exists():
             with self.path.open('rb+') as file:
                 file.truncate(_whole_bytes(file.read()))
-            self._check = _check_lines(self.path)
+            _check_lines(self.path)
             self._candidates = {c.archid: c for c in read_archive(self.path)}
 
     def __len__(self) -> int:
@@ -114,41 +113,34 @@ class Archive:
             OSError: If it cannot be written (a full disk); the file is as before then.
         """
         content = candidate.to_dict()
-        check = _next_check(self._check, content)
         with self.path.open('ab') as file:
             size = file.tell()
             try:
-                file.write(json.dumps(content | {'check': check}, sort_keys=True).encode() + b'\n')
+                file.write(json.dumps(content | {'check': _check_of(content)}, sort_keys=True).encode() + b'\n')
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
                 os.truncate(self.path, size)
                 raise
-        self._check = check
         self._candidates[candidate.archid] = candidate
 
 
-def _next_check(before: str, content: Mapping[str, Any]) -> str:
-    """Check of a line and of all before it."""
-    return hashlib.sha1((before + json.dumps(content, sort_keys=True)).encode()).hexdigest()[:12]
+def _check_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha1(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _check_lines(path: Path) -> str:
-    """The check of the last line, after comparing all of them."""
-    check = ''
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+def _check_lines(path: Path) -> None:
+    for number, line in enumerate(path.read_bytes().splitlines()):
         try:
             content = json.loads(line)
         except (json.JSONDecodeError, UnicodeDecodeError):
-            return check  # told by read_archive
+            return  # told by read_archive
         written = content.pop('check', None) if isinstance(content, dict) else None
-        check = _next_check(check, content)
-        if written != check:
+        if written != _check_of(content) or content['index'] != number:
             raise SearchFileError(
-                f'{path}, line {number}: not as the search wrote it (edited by hand, or lines before it were); '
+                f'{path}, line {number + 1}: not as the search wrote it (edited by hand, or lines before it were); '
                 'restore it, or remove it and all after it'
             )
-    return check
 
 
 def _whole_bytes(content: bytes) -> int:

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hyctas_mm.evaluation.segments import INSTANCE_OFFSET
+
 Image = npt.NDArray[np.uint8]
 Palette = Sequence[Sequence[int]]
-INSTANCE_OFFSET = 1000
-"""mmdet's encoding of a panoptic map: label + 1000 * instance."""
 
 _GOLDEN = 0.618034  # multiples of it, modulo 1, stay apart: neighbouring numbers look different
 _MIN_NAMED = 0.0015  # part of the image that a segment must have to be named
