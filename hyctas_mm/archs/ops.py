@@ -25,7 +25,10 @@ def declare_op(name: str) -> None:
     _names.add(name)
 
 
-for _name in ('conv', 'lite_conv', 'conv_1x1', 'conv_2x', 'lite_conv_2x', 'zoom_conv', 'zoom_conv_2x', 'attention'):
+for _name in (
+    *('attention', 'conv', 'conv_1x1', 'conv_2x', 'inverted_residual', 'inverted_residual_6x'),
+    *('lite_conv', 'lite_conv_2x', 'zoom_conv', 'zoom_conv_2x'),
+):
     declare_op(_name)
 
 

@@ -19,6 +19,8 @@ _LOOKS = {
     'conv_1x1': ('#f6dfae', '1x1'),
     'zoom_conv': ('#b5e0cd', 'zoom'),
     'zoom_conv_2x': ('#84c9ab', 'zoom 2x'),
+    'inverted_residual': ('#e3e3ea', 'inv'),
+    'inverted_residual_6x': ('#a9a7c4', 'inv 6x'),
 }
 """Colour and short name of our ops, in their order of cost."""
 

@@ -94,3 +94,16 @@ def test_each_use_has_statistics_of_its_own() -> None:
 
 def test_conv_bn_pads_to_keep_the_size() -> None:
     assert ConvBN(3, 4, 3, norm_cfg=BN)(torch.randn(2, 3, 5, 6)).shape == (2, 4, 5, 6)
+
+
+@pytest.mark.parametrize(('name', 'expansion'), [('inverted_residual', 4), ('inverted_residual_6x', 6)])
+def test_inverted_residual_has_the_parameters_of_its_three_convolutions(name: str, expansion: int) -> None:
+    for inputs, outputs, down in ((8, 8, False), (6, 10, False), (6, 6, True)):
+        op = build_op(name, inputs, outputs, down, BN).eval()
+        hidden = expansion * inputs
+        weights = inputs * hidden + 9 * hidden + hidden * outputs
+        assert sum(p.numel() for p in op.parameters()) == weights + 2 * (2 * hidden + outputs)
+        nn.init.zeros_(op.project.bn.weight)
+        x = torch.randn(2, inputs, 6, 8)
+        wanted = x if inputs == outputs and not down else torch.zeros_like(op(x))
+        torch.testing.assert_close(op(x), wanted)

@@ -6,6 +6,7 @@ A new one subclasses :class:`Op` and is registered with :func:`hyctas_mm.registr
 from hyctas_mm.models.ops.attention import Attention, SelfAttention
 from hyctas_mm.models.ops.base import Op, build_op
 from hyctas_mm.models.ops.conv import Conv, Conv1x1, Conv2x
+from hyctas_mm.models.ops.inverted_residual import InvertedResidual, InvertedResidual6x
 from hyctas_mm.models.ops.lite_conv import LiteConv, LiteConv2x, ZoomConv, ZoomConv2x
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     'Conv',
     'Conv1x1',
     'Conv2x',
+    'InvertedResidual',
+    'InvertedResidual6x',
     'LiteConv',
     'LiteConv2x',
     'Op',
