@@ -21,6 +21,7 @@ _LOOKS = {
     'zoom_conv_2x': ('#84c9ab', 'zoom 2x'),
     'inverted_residual': ('#e3e3ea', 'inv'),
     'inverted_residual_6x': ('#a9a7c4', 'inv 6x'),
+    'mixcfn': ('#d8a58f', 'mixcfn'),
 }
 """Colour and short name of our ops, in their order of cost."""
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from hyctas_mm.models.layers import ConvBN, SlimBatchNorm2d, SlimConv2d
 from hyctas_mm.models.ops import SelfAttention, attention, build_op
+from hyctas_mm.models.ops.mixcfn import MixedScales
 from hyctas_mm.registry import OPS
 
 BN = dict(type='BN')
@@ -107,3 +108,9 @@ def test_inverted_residual_has_the_parameters_of_its_three_convolutions(name: st
         x = torch.randn(2, inputs, 6, 8)
         wanted = x if inputs == outputs and not down else torch.zeros_like(op(x))
         torch.testing.assert_close(op(x), wanted)
+
+
+@pytest.mark.parametrize(('channels', 'wanted'), [(32, 10656), (64, 37696), (128, 140928), (256, 544000)])
+def test_mixed_scales_have_hrvit_s_parameters(channels: int, wanted: int) -> None:
+    """Those of the four branches of HRViT-b1."""
+    assert sum(p.numel() for p in MixedScales(channels, 4).parameters()) == wanted

@@ -8,6 +8,7 @@ from hyctas_mm.models.ops.base import Op, build_op
 from hyctas_mm.models.ops.conv import Conv, Conv1x1, Conv2x
 from hyctas_mm.models.ops.inverted_residual import InvertedResidual, InvertedResidual6x
 from hyctas_mm.models.ops.lite_conv import LiteConv, LiteConv2x, ZoomConv, ZoomConv2x
+from hyctas_mm.models.ops.mixcfn import MixCFN
 
 __all__ = [
     'Attention',
@@ -18,6 +19,7 @@ __all__ = [
     'InvertedResidual6x',
     'LiteConv',
     'LiteConv2x',
+    'MixCFN',
     'Op',
     'SelfAttention',
     'ZoomConv',
