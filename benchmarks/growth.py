@@ -1,8 +1,8 @@
 """How training, scoring and search cost grow with layers, branches, image size and the number of processes.
 
-python benchmarks/growth.py [--layers 4 6 8 12 16 20] [--branches 1 2 3] [--sizes 128x160 ...] [--workers 1 2] [--archs
-3]
-                            [--population 20] [--rounds 3] [--threads 1] [--device cpu] [--out work_dirs/growth]
+python benchmarks/growth.py [--layers 4 6 8 12 16 20] [--branches 1 2 3] [--sizes 128x160 ...] [--workers 1 2]
+                            [--archs 3] [--population 20] [--rounds 3] [--threads 1] [--device cpu]
+                            [--out work_dirs/growth]
 
 One thing varies, the others stay at 12 layers, 2 branches, 224x320. Every number is the median over interleaved rounds
 of the mean over the same random architectures, whose branches all have as many cells as there are layers:

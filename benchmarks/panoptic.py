@@ -1,8 +1,8 @@
 """What panoptic post-processing and the metric cost: grouping beside the network's forward pass, and the metric by
 itself.
 
-python benchmarks/panoptic.py [--arch hyctas-l] [--base-channels 16] [--shape 1024 2048] [--instances 100] [--device
-cpu]
+python benchmarks/panoptic.py [--arch hyctas-l] [--base-channels 16] [--shape 1024 2048] [--instances 100]
+                              [--rounds 3] [--device cpu]
 """
 
 from __future__ import annotations

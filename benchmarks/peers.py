@@ -1,9 +1,8 @@
 """Ours beside small networks of mmseg: params, MACs, latency by backend and memory at one input size, all networks in
 one interleaved run.
 
-python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--backends eager onnxruntime] [--seconds
-3] [--rounds 3]
-                           [--threads 1] [--device cpu] [--json FILE]
+python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--backends eager onnxruntime]
+                           [--seconds 3] [--rounds 3] [--threads 1] [--device cpu] [--json FILE]
 
 Weights are random: no number here depends on them. What does not work with a network is told below the table.
 compile takes minutes a network.

@@ -1,9 +1,9 @@
 """Ours and small networks of mmseg trained from scratch by one recipe, tested, and drawn over their latency: which
 front is ahead?
 
-python benchmarks/train_peers.py RECIPE --networks WORK_DIR/search/subnets/*/config.py [--peers fast-scnn ...] [--iters
-100] [--seeds 0 1]
-                                 [--data-root DIR] [--out work_dirs/peers] [--threads 1] [--backend eager]
+python benchmarks/train_peers.py RECIPE --networks WORK_DIR/search/subnets/*/config.py [--peers fast-scnn ...]
+                                 [--iters 100] [--seeds 0 1] [--data-root DIR] [--out work_dirs/peers]
+                                 [--threads 1] [--backend eager]
 
 RECIPE is the config of any fixed network: its data, schedule and optimizer train all, each with its own head, losses
 and auxiliary heads. Goes on where it was interrupted. The default size (100 steps, one seed, four peers) takes minutes

@@ -1,8 +1,8 @@
 """Experiments that show whether a search can be trusted (paper section 4.5). Each goes on where it was interrupted.
 
 Examples:
-    python tools/evidence.py rank_correlation SEARCH_CONFIG --supernet plain.pth sandwich.pth --archs 10 --iters 800
-    --seeds 0 1 python tools/evidence.py random_baseline WORK_DIR --per-track 5
+    python tools/evidence.py rank_correlation SEARCH_CONFIG --supernet plain.pth sandwich.pth --archs 10 --seeds 0 1
+    python tools/evidence.py random_baseline WORK_DIR --per-track 5
     python tools/evidence.py perturb WORK_DIR --arch ARCHID
     python tools/evidence.py hypervolume SEARCH_CONFIG --supernet plain.pth --seeds 0 1 2 --budget 96
     python tools/evidence.py hypervolume nsga2=WORK_DIR_1 nsga2=WORK_DIR_2 --out compared.png

@@ -14,10 +14,10 @@ import matplotlib
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
-from hyctas_mm.engine.files import read_json
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.engine.retraining import metric
+from hyctas_mm.files import read_json
 from hyctas_mm.search import METRICS
 from hyctas_mm.search.archive import read_archive
 

@@ -1,4 +1,4 @@
-"""What an exported network is, how it is checked, quantised and scored."""
+"""What ships: exported networks, described, checked, quantised and scored, and fast inference in PyTorch."""
 
 from hyctas_mm.deploy.description import OUTPUTS, NetDescription
 from hyctas_mm.deploy.onnx_net import OnnxNet

@@ -42,7 +42,7 @@ from hyctas_mm.search.screening import read_screening
 class SearchLoop(BaseLoop):
     """Searches for networks and exports those chosen from the front.
 
-    Wires a :class:`~hyctas_mm.search.driver.SearchDriver` to the Runner.     Use it as ``train_cfg`` of a config whose
+    Wires a :class:`~hyctas_mm.search.driver.SearchDriver` to the Runner. Use it as ``train_cfg`` of a config whose
     model is the supernet. Everything is written to ``WORK_DIR/search``. Candidates are remembered in ``archive.jsonl``:
     with ``resume = True`` a search that was killed continues to the same result.
 
@@ -56,8 +56,8 @@ class SearchLoop(BaseLoop):
         input_hw: Height and width that costs are measured at.
         algorithm: Config of what proposes candidates: ``dict(type='NSGA2')``, ``'RegularisedEvolution'``,
             ``'RandomSearch'``, or one of your own, with its options; see :mod:`hyctas_mm.search.algorithms`.
-        objectives: Two or more of the evaluator's metrics and the costs ``latency_ms``, ``macs_g``, ``params_m``; see
-            :func:`~hyctas_mm.search.read_objectives`.
+        objectives: Two or more of the evaluator's metrics and the costs ``latency_ms``, ``macs_g``, ``params_m``,
+            ``memory_gb``; see :func:`~hyctas_mm.search.read_objectives`.
         bounds: Demands, e.g. ``dict(latency_ms=dict(max=20), mIoU=dict(min=30))``. Those on costs are checked before
             evaluation. NOTE(paper): below the mIoU floor a candidate counts as evaluated and ranks after all feasible
             ones; the paper evaluates on until enough are above it, which need not end.

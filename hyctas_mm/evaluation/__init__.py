@@ -1,4 +1,4 @@
-"""How good panoptic predictions are."""
+"""How good predictions are."""
 
 from hyctas_mm.evaluation.matching import ClassAreas, PanopticSums, class_areas, match_segments
 from hyctas_mm.evaluation.panoptic_quality import PanopticQuality

@@ -17,7 +17,8 @@ class PanopticTargets(BaseTransform):
     """Makes semantic labels, centre heatmap, offsets and weights; put it after all geometric transforms.
 
     Required keys: ``gt_seg_map`` of ``LoadPanoptic``, ``segments_info``. Modified key: ``gt_seg_map`` (H, W) int64, now
-    the semantic labels. Added key: ``gt_panoptic_maps``, a :class:`TargetMaps`.
+    the semantic labels. Added key: ``gt_panoptic_maps``, a
+    :class:`~hyctas_mm.datasets.panoptic.targets.TargetMaps`.
 
     Args:
         sigma: Standard deviation of the Gaussians in pixels: 8 for COCO, 10 for Cityscapes.

@@ -48,7 +48,7 @@ CATEGORIES = [
 
 
 def toy_streets_panoptic(root: str | Path, **options: Any) -> Path:
-    """Writes toy streets for :class:`PanopticDataset`: the images of ``generate_toy_streets``, PNGs of segments and a
+    """Writes toy streets for ``PanopticDataset``: the images of ``generate_toy_streets``, PNGs of segments and a
     JSON for each split.
 
     Layout: images in ``leftImg8bit/<split>/<city>/``, PNGs in ``panoptic_<split>/``, segments in

@@ -27,7 +27,7 @@ RELEASE_INIT = (
 
 
 class BranchFeatures(NamedTuple):
-    """What :class:`HyCTASHead` reads.
+    """What :class:`~hyctas_mm.models.decode_heads.HyCTASHead` reads.
 
     Attributes:
         stem4: The stem's map at stride 4, (B, C, H/4, W/4).

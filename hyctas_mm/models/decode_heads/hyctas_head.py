@@ -24,9 +24,9 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
     The head reads the backbone's ``outputs='branches'``.
 
     Args:
-        arch: As in :class:`HyCTASBackbone`.
-        search_space: As in :class:`HyCTASBackbone`.
-        base_channels: As in :class:`HyCTASBackbone`.
+        arch: As in :class:`~hyctas_mm.models.backbones.HyCTASBackbone`.
+        search_space: As in :class:`~hyctas_mm.models.backbones.HyCTASBackbone`.
+        base_channels: As in :class:`~hyctas_mm.models.backbones.HyCTASBackbone`.
         num_classes: Number of classes.
         aux_weight: Weight of each auxiliary loss; 0 builds no auxiliary heads.
         norm_cfg: Norm layers; the supernet needs ``BN``.
