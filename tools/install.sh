@@ -95,7 +95,7 @@ pip() { "$py" -m pip --disable-pip-version-check "$@"; }
 
 say "build tools"
 pip install -q 'setuptools>=70.1,<81' wheel ninja psutil
-if ! "$py" -c 'import torch; v = tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])); assert v >= (2, 4)' 2>/dev/null; then
+if ! "$py" -c 'import torch; v = tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])); assert v >= (2, 6)' 2>/dev/null; then
     say "torch $TORCH"
     pip install -q "torch==$TORCH"
 fi
