@@ -26,7 +26,7 @@ def declare_op(name: str) -> None:
 
 
 for _name in (
-    *('attention', 'conv', 'conv_1x1', 'conv_2x', 'inverted_residual', 'inverted_residual_6x'),
+    *('attention', 'conv', 'conv_1x1', 'conv_2x', 'hrvit_attn', 'inverted_residual', 'inverted_residual_6x'),
     *('lite_conv', 'lite_conv_2x', 'mixcfn', 'zoom_conv', 'zoom_conv_2x'),
 ):
     declare_op(_name)

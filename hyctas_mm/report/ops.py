@@ -22,6 +22,7 @@ _LOOKS = {
     'inverted_residual': ('#e3e3ea', 'inv'),
     'inverted_residual_6x': ('#a9a7c4', 'inv 6x'),
     'mixcfn': ('#d8a58f', 'mixcfn'),
+    'hrvit_attn': ('#e8b4d8', 'hrvit'),
 }
 """Colour and short name of our ops, in their order of cost."""
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from hyctas_mm.models.layers import ConvBN, SlimBatchNorm2d, SlimConv2d
 from hyctas_mm.models.ops import SelfAttention, attention, build_op
-from hyctas_mm.models.ops.mixcfn import MixedScales
+from hyctas_mm.models.ops.hrvit import MixedScales, StripedAttention
 from hyctas_mm.registry import OPS
 
 BN = dict(type='BN')
@@ -114,3 +114,35 @@ def test_inverted_residual_has_the_parameters_of_its_three_convolutions(name: st
 def test_mixed_scales_have_hrvit_s_parameters(channels: int, wanted: int) -> None:
     """Those of the four branches of HRViT-b1."""
     assert sum(p.numel() for p in MixedScales(channels, 4).parameters()) == wanted
+
+
+@pytest.mark.parametrize(('channels', 'wanted'), [(32, 3552), (64, 13248), (128, 51072), (256, 200448)])
+def test_striped_attention_has_hrvit_s_parameters(channels: int, wanted: int) -> None:
+    assert sum(p.numel() for p in StripedAttention(channels, 2, BN).parameters()) == wanted
+
+
+@pytest.mark.parametrize('channels', [1, 10, 128])
+def test_striped_attention_equals_its_definition(channels: int) -> None:
+    """Stripe by stripe and head by head, the last stripe with the rows that are left."""
+    attention = StripedAttention(channels, 2, BN).double().eval()
+    nn.init.constant_(attention.norm.weight, 1.0)
+    x = torch.randn(2, channels, 5, 7, dtype=torch.double)
+    query, value = attention.query(x), attention.value(x)
+    first = (channels + 1) // 2
+
+    def attend(q: torch.Tensor, v: torch.Tensor) -> torch.Tensor:  # (B, C, H, W), stripes of two rows
+        out = torch.empty_like(q)
+        size = {1: 1, 5: 5, 64: 32}[q.shape[1]]  # of a head
+        for top in range(0, q.shape[2], 2):
+            for start in range(0, q.shape[1], size):
+                part = (slice(None), slice(start, start + size), slice(top, top + 2))
+                queries, values = (t[part].flatten(2) for t in (q, v))
+                weights = torch.softmax(queries.transpose(1, 2) @ values / size**0.5, dim=-1)
+                out[part] = (values @ weights.transpose(1, 2)).reshape(out[part].shape)
+        return out
+
+    parts = [attend(query[:, :first], value[:, :first])]
+    if first < channels:
+        parts.append(attend(*(t[:, first:].transpose(2, 3) for t in (query, value))).transpose(2, 3))
+    wanted = attention.norm(attention.project(F.hardswish(torch.cat(parts, 1) + attention.local(F.hardswish(value)))))
+    torch.testing.assert_close(attention(x), wanted)
