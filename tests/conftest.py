@@ -45,6 +45,16 @@ WIDE = dict(
 yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
 
 
+TRAINING = {'supernet', 'searched', 'fast_search'}
+"""Fixtures that train or search; whoever uses one is slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if TRAINING & set(getattr(item, 'fixturenames', ())):
+            item.add_marker('slow')
+
+
 def pytest_collection_finish() -> None:
     """mmengine collects garbage at every data set that it builds; what is there to stay need not be looked through
     each time.

@@ -90,6 +90,7 @@ def test_compile_that_does_not_work_is_named(
 # memory ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_memory_of_training_steps(tmp_path: Path) -> None:
     found = run(tmp_path, 'memory', SUBNET, '--batch', 4, '--device', 'cpu')
     (row,) = found['networks']
@@ -144,6 +145,7 @@ def tiny_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_table_is_built_and_checked(tiny_search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / 'deeper' / 'table.json'
     common = ('--device', 'cpu', '--threads', 1)

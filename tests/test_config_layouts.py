@@ -271,6 +271,7 @@ def test_two_steps_and_a_test(name: str, roots: dict[str, Path], tmp_path: Path)
     assert all(0 <= metrics[k] <= 100 for k in ('mIoU', 'mAcc', 'aAcc'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('folder', LAYOUTS)
 def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path) -> None:
     name = f'{folder}/' + next((FOLDER / folder).glob('hyctas_supernet_*.py')).name

@@ -23,6 +23,7 @@ PUBLISHED = [p for p in OURS if re.match('hyctas-[sml]_', p.name)]
 MULTIPLIERS = {'hyctas-s': 12, 'hyctas-m': 12, 'hyctas-l': 16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', OURS, ids=lambda p: p.stem)
 def test_config(path: Path) -> None:
     cfg = Config.fromfile(path)

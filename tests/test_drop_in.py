@@ -192,6 +192,7 @@ def test_nothing_else_differs_from_mmdet(name: str, original: str) -> None:
 # Training and predicting ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('network', MMSEG, indirect=True)
 def test_segmentor_trains_and_predicts(network: nn.Module) -> None:
     assert_trains(network, [labelled(), labelled()])
@@ -200,6 +201,7 @@ def test_segmentor_trains_and_predicts(network: nn.Module) -> None:
     assert result.pred_sem_seg.data.shape == (1, HEIGHT, WIDTH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('network', MMDET, indirect=True)
 def test_detector_trains_and_predicts(network: nn.Module) -> None:
     assert_trains(network, [boxed(), boxed()])
@@ -211,6 +213,7 @@ def test_detector_trains_and_predicts(network: nn.Module) -> None:
         assert found.masks.shape == (len(found), HEIGHT, WIDTH)
 
 
+@pytest.mark.slow
 def test_runner_trains_and_validates(toy_root: Path, tmp_path: Path) -> None:
     """The whole of a config, on toy streets, which are laid out and labelled as Cityscapes."""
     cfg = shrink(read('upernet'))

@@ -38,6 +38,7 @@ def test_the_package_registers_nothing_when_imported() -> None:
     assert not loaded('import hyctas_mm') & {*FRAMEWORKS, 'numpy'}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'code', ['import hyctas_mm.register', 'from hyctas_mm import register_all_modules; register_all_modules()']
 )

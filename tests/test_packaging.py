@@ -119,6 +119,7 @@ def test_mim_search_finds_the_models_of_a_wheel(site: Path, monkeypatch: pytest.
     assert {found['config'] for found in models.values()} == {name for name in MIM_FILES if is_config(name)}
 
 
+@pytest.mark.slow
 def test_mim_run_reads_configs_of_a_wheel(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,6 +76,7 @@ def is_search(path: Path) -> bool:
 # What must agree ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', OURS, ids=lambda p: p.stem)
 def test_config(path: Path) -> None:
     cfg = Config.fromfile(path)
@@ -420,6 +421,7 @@ LOSSES = {'loss', 'loss_semantic', 'loss_center', 'loss_offset'}
 FIXED = [p for p in OURS if not re.search('_(search|supernet)_', p.name)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', FIXED, ids=lambda p: p.stem)
 def test_two_steps_and_a_test(path: Path, roots: dict[str, Path], tmp_path: Path) -> None:
     """Configs that differ from another in their test only are tested only."""
@@ -436,6 +438,7 @@ def test_two_steps_and_a_test(path: Path, roots: dict[str, Path], tmp_path: Path
     assert ('AP' in metrics) == (path.parent.name == 'cityscapes')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', [p for p in OURS if is_search(p)], ids=lambda p: p.parent.name)
 def test_supernet_and_search(path: Path, roots: dict[str, Path], tmp_path: Path) -> None:
     """By panoptic quality; what it exports trains with the data and schedule of the folder's fixed network."""
@@ -501,6 +504,7 @@ def test_panoptic_fpn_is_mmdets() -> None:
         assert ours.model.neck.in_channels == list(MODELS.build(ours.model.backbone).out_channels)
 
 
+@pytest.mark.slow
 def test_panoptic_fpn_trains_and_is_scored(roots: dict[str, Path], tmp_path: Path) -> None:
     cfg = read(FPN, roots, tmp_path)
     cfg.model.neck.in_channels = list(HyCTASBackbone(arch=cfg.model.backbone.arch, base_channels=2).out_channels)

@@ -47,6 +47,7 @@ def giga(macs: int) -> float:
     return round(macs / 1e9, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('key', SEMANTIC)
 def test_counts_are_the_release_s(key: str) -> None:
     ours, released = counted(key)
@@ -153,6 +154,7 @@ def test_command_counts_published_networks_by_name(tmp_path: Path, capsys: pytes
     assert all(number in printed for number in ('8.052', '53.208', '44.451', '44.794', '579.931', '374.577'))
 
 
+@pytest.mark.slow
 def test_command_measures_configs_at_the_size_they_test_at(tmp_path: Path) -> None:
     subnet, fcn = (
         ROOT / 'configs' / 'quickstart' / 'toy_streets_subnet.py',

@@ -58,6 +58,7 @@ def test_mutation_and_crossover_stay_in_the_space(space: SearchSpace, seed: int,
     assert len(children[0].branches) == len(a.branches)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('nodes', [False, True])
 def test_ten_thousand_architectures(nodes: bool) -> None:
     space = SearchSpace(layers=16, nodes=nodes)
@@ -115,6 +116,7 @@ def test_size_is_exact() -> None:
     assert (space.size(1), space.size(2), space.size()) == (len(singles), len(pairs), len(singles) + len(pairs))
 
 
+@pytest.mark.slow
 def test_size_with_gates_is_exact() -> None:
     """Every choice of gates of every architecture of a small space of three branches, itself listed by brute force."""
     small = dict(layers=4, ops=('skip', 'conv'), widths=(6, 12))

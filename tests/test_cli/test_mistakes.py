@@ -137,6 +137,7 @@ def test_problems_of_data_are_told_one_by_one(capsys: pytest.CaptureFixture[str]
     )
 
 
+@pytest.mark.slow
 def test_a_tool_tells_a_mistake_in_one_line(toy_root: Path, tmp_path: Path) -> None:
     options = (
         '--data-root',

@@ -65,6 +65,7 @@ def model_cfg_of(name: str, options: dict[str, Any]) -> dict[str, Any]:
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SPACES)
 def test_prices_are_those_of_the_built_network(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options, hw = SPACES[name]
@@ -100,6 +101,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[Architecture]:
     return built
 
 
+@pytest.mark.slow
 def test_a_network_with_a_part_that_was_not_measured_is_built(
     tmp_path: Path, wide_space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +174,7 @@ class WrongHead(SharpHead):
     compose = HyCTASHead.compose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('head', 'said'),
     [

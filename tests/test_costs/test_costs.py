@@ -47,6 +47,7 @@ def test_parts_cover_the_network() -> None:
     assert len(ops) == len(load_arch('hyctas-s').cells)
 
 
+@pytest.mark.slow
 def test_table_measures_each_part_once_and_keeps_it(
     tmp_path: Path, wide_space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_the_processor_clock_is_for_one_thread() -> None:
 # Backends -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backend', ['eager', 'channels_last', pytest.param('compile', marks=compiles)])
 def test_a_call_is_the_network(backend: str) -> None:
     net, x = small_net(), torch.rand(1, 3, 8, 8)
@@ -86,6 +87,7 @@ def test_a_recorded_call_is_the_network() -> None:
     torch.testing.assert_close(prepare_call(net, x, 'cudagraph')(), net(x))
 
 
+@pytest.mark.slow
 def test_onnxruntime_runs_the_network() -> None:
     net, x = small_net(), torch.rand(1, 3, 8, 8)
     (output,) = prepare_call(net, x, 'onnxruntime')()

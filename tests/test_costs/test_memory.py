@@ -97,6 +97,7 @@ def test_attention_of_narrow_keys_is_widened_as_cuda_kernels_ask(device_type: st
 # As a cost of candidates ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_candidates_have_it_where_it_is_asked_for(wide_space: SearchSpace) -> None:
     arch = wide_space.sample(np.random.default_rng(0), 3)
     without = CandidateCosts(supernet_cfg(), (1, 3, 32, 64))(arch)
@@ -136,6 +137,7 @@ def test_a_loss_that_counts_the_pixels_it_averages_over(wide_space: SearchSpace)
     assert found[0] == pytest.approx(found[1], rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_panoptic_config_of_coco() -> None:
     pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
     folder = Path(__file__).parents[2] / 'configs' / 'panoptic' / 'coco'

@@ -56,6 +56,7 @@ def perfect_prediction(maps: TargetMaps, num_classes: int, num_things: int, **op
     return result.panoptic.numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('name', 'prefix', 'num_classes', 'num_things'), SETS)
 def test_perfect_maps_reach_a_quality_of_99(
     real_data: Path, name: str, prefix: str, num_classes: int, num_things: int

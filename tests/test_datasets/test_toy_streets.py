@@ -218,6 +218,7 @@ def test_mmseg_reads_the_set(tmp_path: Path) -> None:
             assert set(np.unique(sample['gt_seg_map'])) <= drawn | {IGNORE_TRAIN_ID}
 
 
+@pytest.mark.slow
 def test_the_converter_draws_what_the_quickstarts_configs_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the folder that the commands are given in."""
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,8 @@ from hyctas_mm.models import layers
 from hyctas_mm.registry import MODELS
 from tests.test_deploy.onnx_fixtures import save, semantic_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -25,6 +25,8 @@ from tests.test_deploy.onnx_fixtures import ARCH, save
 from tests.test_deploy.test_onnx_export import run_example
 from tests.test_engine.test_panoptic_search import config as panoptic_config
 
+pytestmark = pytest.mark.slow
+
 RULE = dict(threshold=0.05, nms_kernel=5, top_k=30, stuff_area=200, stuff_area_hw=(64, 128))
 
 

@@ -19,6 +19,8 @@ from hyctas_mm.engine.configs import use_scope
 from tests.conftest import run_script
 from tests.test_deploy.onnx_fixtures import save, semantic_config
 
+pytestmark = pytest.mark.slow
+
 TOOL = 'tools/quantize_onnx.py'
 
 

@@ -61,6 +61,7 @@ def last_loss(runner: Runner) -> float:
     return float(runner.message_hub.get_scalar('train/loss').current())
 
 
+@pytest.mark.slow
 def test_an_op(toy_root: Path, tmp_path: Path) -> None:
     runner = run(page_config('op', 'supernet', toy_root, tmp_path))
     assert np.isfinite(last_loss(runner)) and runner.iter == 2
@@ -79,6 +80,7 @@ def test_an_op(toy_root: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(supernet(x), subnet(x))
 
 
+@pytest.mark.slow
 def test_a_cost(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     cfg = page_config('cost', 'search', toy_root, tmp_path)
     cfg.train_cfg.update(supernet=str(supernet), branches=(1,), generations=1)
@@ -113,6 +115,7 @@ def search_and_kill(cfg: Config, kept: int) -> list[dict[str, Any]]:
     return whole
 
 
+@pytest.mark.slow
 def test_an_evaluator(toy_root: Path, tmp_path: Path) -> None:
     found = search_and_kill(page_config('evaluator', 'search', toy_root, tmp_path), 4)
     assert len(found) > 5 and not any(c['violations'] for c in found)
@@ -125,6 +128,7 @@ def test_an_evaluator(toy_root: Path, tmp_path: Path) -> None:
     assert (exported / 'config.py').is_file() and not (exported / 'weights.pth').exists()
 
 
+@pytest.mark.slow
 def test_an_algorithm(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     cfg = page_config('algorithm', 'search', toy_root, tmp_path)
     cfg.train_cfg.evaluator.update(type='ConstantScore', supernet=str(supernet), calibration_batches=2)
@@ -137,6 +141,7 @@ def test_an_algorithm(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     assert settings['algorithm'] == dict(type='LocalSearch', tries=500)
 
 
+@pytest.mark.slow
 def test_a_data_set(toy_root: Path, tmp_path: Path) -> None:
     root, rng = tmp_path / 'plants', np.random.default_rng(0)
     for name in (f'plant{plant:02}_{view}' for plant in range(PLANTS) for view in range(VIEWS)):

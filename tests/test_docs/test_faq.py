@@ -61,6 +61,7 @@ def test_every_row_is_whole() -> None:
     assert all(row.did and row.message and row.cure for row in ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row.name)
 def test_the_message_is_the_one_of_the_faq(
     row: Row, toy_root: Path, untrained: Path, begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

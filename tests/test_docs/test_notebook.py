@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).parents[2] / 'docs' / 'quickstart.ipynb'
 
 

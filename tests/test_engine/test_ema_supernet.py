@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
@@ -14,6 +15,8 @@ from hyctas_mm.engine.checkpoint import load_supernet, read_checkpoint
 from hyctas_mm.models import cut_subnet
 from hyctas_mm.registry import MODELS
 from tests.tiny_jobs import SPACE, config, run
+
+pytestmark = pytest.mark.slow
 
 MOMENTUM = 0.3
 HOOKS = [dict(type='SampleArchHook', seed=0), dict(type='EMAHook', momentum=MOMENTUM)]

@@ -56,6 +56,7 @@ def test_blocks_and_seeds_differ() -> None:
     assert fair_arch(space, 0, 17) == fair_arch(space, 0, 17)
 
 
+@pytest.mark.slow
 def test_resumed_training_sees_the_same_architectures(
     toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ from hyctas_mm.search.folder import SearchFolder
 from tests.conftest import supernet_cfg
 from tests.tiny_jobs import FAST
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def retrained(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,6 +12,8 @@ import torch
 from tests.test_engine.test_search_loop import lines
 from tests.tiny_jobs import config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,6 +19,8 @@ from hyctas_mm.engine.configs import set_data_root
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.search.archive import read_archive
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'panoptic' / 'nuclei'
 CITYSCAPES_THINGS, CITYSCAPES_STUFF = 8, 11
 

@@ -32,6 +32,7 @@ def test_the_architectures_of_a_step() -> None:
     assert SandwichSampleArchHook(num_random=0, seed=5).archs_of(space, 0) == steps[0][:2]
 
 
+@pytest.mark.slow
 def test_a_supernet_is_trained_and_found_by_the_search(
     toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_supernet_is_trained_and_found_by_the_search(
     load_supernet(model, tmp_path / 'iter_4.pth', space)
 
 
+@pytest.mark.slow
 def test_under_the_distributed_wrapper(tmp_path: Path) -> None:
     """One process: its wrapper trains the same as the bare model, and marks every parameter ready once."""
     models = [build(), build()]
@@ -75,6 +77,7 @@ def test_under_the_distributed_wrapper(tmp_path: Path) -> None:
         torch.testing.assert_close(parameter, models[1].get_parameter(name), msg=name)
 
 
+@pytest.mark.slow
 def test_mistakes(toy_root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model.type='SandwichSegmentor', got EncoderDecoder"):
         run(config('supernet', toy_root, tmp_path, custom_hooks=HOOKS))

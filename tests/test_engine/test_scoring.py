@@ -97,6 +97,7 @@ def opened(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFact
     return OpenSearch(config('search', toy_root, folder, **{'train_cfg.supernet': str(supernet)}), folder)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_mmengines_loop_and_mmsegs_metric(opened: OpenSearch) -> None:
     runner, rng, evaluator = opened.loop.runner, np.random.default_rng(0), opened.evaluator()
     archs = [opened.space.sample(rng) for _ in range(3)]
@@ -110,6 +111,7 @@ def test_scores_are_those_of_mmengines_loop_and_mmsegs_metric(opened: OpenSearch
         assert ours == {name: theirs[name] for name in ours} and set(ours) == {'mIoU', 'aAcc', 'mAcc'}
 
 
+@pytest.mark.slow
 def test_half_precision_scores_are_close_and_not_the_same(opened: OpenSearch) -> None:
     jobs = [Job(opened.space.sample(np.random.default_rng(seed)), {}) for seed in range(3)]
     evaluators = [opened.loop.build_evaluator(amp=amp) for amp in (False, True, False)]

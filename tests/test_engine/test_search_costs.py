@@ -60,6 +60,7 @@ def test_random_networks_are_priced_as_the_search(priced: Path, monkeypatch: pyt
     assert results['role'] == 'random' and results['costs'] == pytest.approx(costs)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_opened_again_prices_as_it_would(
     toy_root: Path, supernet: Path, priced: Path, tmp_path: Path
 ) -> None:

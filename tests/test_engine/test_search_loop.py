@@ -49,11 +49,13 @@ def test_files_of_a_search(searched: Path) -> None:
     assert 'Pareto' in report and 'Architecture search on toy streets' in report
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_archive(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
     search(toy_root, supernet, tmp_path)
     assert lines(tmp_path) == lines(searched)
 
 
+@pytest.mark.slow
 def test_a_killed_search_continues_to_the_same_archive(
     toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
 ) -> None:
@@ -71,11 +73,13 @@ def test_a_killed_search_continues_to_the_same_archive(
     assert fronts[0]['front'] == fronts[1]['front'] and fronts[0]['chosen'] == fronts[1]['chosen']
 
 
+@pytest.mark.slow
 def test_scoring_twice_gives_the_same_number(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
     search(toy_root, supernet, tmp_path, 'Twice', **{'train_cfg.branches': (1,), 'train_cfg.generations': 1})
     assert lines(tmp_path) == lines(searched)[:3]
 
 
+@pytest.mark.slow
 def test_an_exported_network_trains_and_tests_as_it_is(searched: Path, tmp_path: Path, toy_root: Path) -> None:
     from mmengine.config import Config
 
@@ -97,18 +101,21 @@ def test_an_exported_network_trains_and_tests_as_it_is(searched: Path, tmp_path:
     assert weights['state_dict'].keys() == runner.model.state_dict().keys()
 
 
+@pytest.mark.slow
 def test_joint_search_of_all_numbers_of_branches(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     search(toy_root, supernet, tmp_path, **{'train_cfg.branches': None, 'train_cfg.population': 4})
     found = read_archive(tmp_path / 'search' / 'archive.jsonl')
     assert len(found) == 8 and {c.track for c in found} == {None} and len({len(c.arch.branches) for c in found}) > 1
 
 
+@pytest.mark.slow
 def test_bounds_on_costs_cost_no_evaluation(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
     bound = sorted(c.costs['macs_g'] for c in read_archive(searched / 'search' / 'archive.jsonl'))[4]
     search(toy_root, supernet, tmp_path, **{'train_cfg.bounds': dict(macs_g=dict(max=bound))})
     assert all(c.costs['macs_g'] <= bound for c in read_archive(tmp_path / 'search' / 'archive.jsonl'))
 
 
+@pytest.mark.slow
 def test_no_candidate_within_the_bounds(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     with pytest.raises(SearchError, match=r'of 600 proposed architectures macs_g excluded 600'):
         search(toy_root, supernet, tmp_path / 'a', **{'train_cfg.bounds': dict(macs_g=dict(max=1e-9))})
@@ -117,12 +124,14 @@ def test_no_candidate_within_the_bounds(toy_root: Path, supernet: Path, tmp_path
     assert len(lines(tmp_path / 'b')) == 12
 
 
+@pytest.mark.slow
 def test_a_failing_candidate_is_kept_with_its_reason(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     search(toy_root, supernet, tmp_path, 'Troubled', dict(trouble='raise', at=2), **{'train_cfg.branches': (1,)})
     found = read_archive(tmp_path / 'search' / 'archive.jsonl')
     assert [c.violations for c in found if c.violations] == [('evaluation failed: out of memory',)] and len(found) == 6
 
 
+@pytest.mark.slow
 def test_a_work_dir_of_another_search_is_refused(toy_root: Path, supernet: Path, searched: Path) -> None:
     with pytest.raises(SearchError, match='another search: seed is 0 there, 1 here'):
         search(toy_root, supernet, searched, **{'train_cfg.seed': 1}, resume=True)
@@ -146,11 +155,13 @@ def test_the_same_folder_on_other_images_is_refused(toy_root: Path, supernet: Pa
         search(toy_root, supernet, searched, **{'val_dataloader.dataset.indices': 7}, resume=True)
 
 
+@pytest.mark.slow
 def test_a_fault_that_is_no_candidates_stops_the_search(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     with pytest.raises(SearchError, match='3 candidates in a row failed, the last with: out of memory'):
         search(toy_root, supernet, tmp_path, 'Troubled', dict(trouble='raise'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('options', 'error', 'expected'),
     [
@@ -200,6 +211,7 @@ def test_what_tools_take_for_a_search(toy_root: Path, tmp_path: Path) -> None:
     assert not set_supernet(cfg, 'c.pth') and cfg.train_cfg.evaluator == dict(type='FromScratch')
 
 
+@pytest.mark.slow
 def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     options = {
         'train_cfg.objectives': ['mIoU', 'latency_ms'],
@@ -215,6 +227,7 @@ def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_p
     assert lines(tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     options = {
         'train_cfg.branches': (1,),
@@ -229,6 +242,7 @@ def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Pa
     assert len(found) == 3 and all(0 < c.costs['memory_gb'] < 1 for c in found)
 
 
+@pytest.mark.slow
 def test_screening_gives_up_on_dominated_candidates(
     toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch
 ) -> None:

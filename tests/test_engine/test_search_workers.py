@@ -19,6 +19,8 @@ from tests.evaluators import judged_by
 from tests.test_engine.test_search_loop import lines
 from tests.tiny_jobs import SCREENED, config, run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

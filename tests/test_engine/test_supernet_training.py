@@ -31,6 +31,7 @@ def test_checkpoint_carries_space_and_seed(supernet: Path) -> None:
     assert saved == dict(seed=0, search_space=SearchSpace(**SPACE).to_dict())
 
 
+@pytest.mark.slow
 def test_resumed_training_sees_the_same_architectures(
     toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]
     return pred.reshape(size), gt.reshape(size), infos, num_classes  # (H*W,) -> (H, W)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(images())
 def test_equals_the_brute_force(image: tuple[np.ndarray, np.ndarray, list[dict[str, Any]], int]) -> None:

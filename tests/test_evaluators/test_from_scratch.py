@@ -38,6 +38,7 @@ def cfg(toy_root: Path, fast_training: Path, tmp_path: Path) -> Config:
     return cfg
 
 
+@pytest.mark.slow
 def test_a_search_from_scratch(cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(cfg)
     search = SearchFolder(tmp_path / 'search')
@@ -89,6 +90,7 @@ def test_several_processes_are_refused(cfg: Config, monkeypatch: pytest.MonkeyPa
         run(cfg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('evaluator', 'message'),
     [

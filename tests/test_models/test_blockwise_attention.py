@@ -85,6 +85,7 @@ def peak(backward: bool) -> int | None:
     return found.bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backward', [False, True])
 def test_memory_is_far_below_that_of_the_matrix(backward: bool) -> None:
     matrix = 6000**2 * 4

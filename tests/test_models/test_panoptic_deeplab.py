@@ -317,6 +317,7 @@ def supernet() -> nn.Module:
     return awake(MODELS.build(ConfigDict(detector_cfg(search_space=WIDE)))).eval()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_subnets_equal_the_supernet(supernet: nn.Module, wide_space: SearchSpace) -> None:
     """Every output combination and low-level fusion, odd sizes, before and after batch norm recalibration."""

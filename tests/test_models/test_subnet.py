@@ -52,6 +52,7 @@ def relative_error(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a - b).abs().max() / b.abs().max())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize('nodes', [False, True])
 def test_fifty_subnets_equal_the_supernet(supernet: nn.Module, wide_space: SearchSpace, nodes: bool) -> None:

@@ -70,6 +70,7 @@ def random_state(network: ReleaseNetwork) -> dict[str, Tensor]:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', range(24))
 def test_any_network_of_the_release(seed: int) -> None:
     check(*random_network(seed), seed)

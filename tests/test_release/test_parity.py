@@ -279,6 +279,7 @@ def test_batch_norm_statistics_after_a_training_step(trained: Any) -> None:
 # Names and shapes of every variant ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['S', 'M', 'L'])
 def test_every_tensor_of_every_variant_has_its_place(name: str) -> None:
     data = json.loads(golden_file(f'shapes_{name}.json').read_text())

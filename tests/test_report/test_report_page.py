@@ -165,6 +165,7 @@ def test_nothing_chosen(edit_front: Callable[..., Path]) -> None:
     assert 'No network was chosen.' in text and 'No feasible network was found.' in text
 
 
+@pytest.mark.slow
 def test_large_search_is_small(tmp_path: Path, make_search: Callable[..., Path], fill_search: Fill) -> None:
     folder = make_search(tmp_path, num=2400)
     fill_search(folder)

@@ -111,6 +111,7 @@ def whole(algorithm: str, screened: bool) -> tuple[list[Generation], list[bytes]
         return found, (Path(name) / 'archive.jsonl').read_bytes().splitlines(keepends=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
 @pytest.mark.parametrize('screened', [False, True])
 @settings(max_examples=8)

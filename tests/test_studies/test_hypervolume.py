@@ -156,6 +156,7 @@ def test_finished_searches_are_compared(searched: Path, tmp_path: Path, capsys: 
     assert 'no search config and no archive' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_on_a_supernet(toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def search() -> OpenSearch:
         return OpenSearch(config('search', toy_root, tmp_path, **{'train_cfg.branches': (1,)}), tmp_path / 'logs')

@@ -21,6 +21,7 @@ from tools import evidence
 SPACE = SearchSpace(layers=6)
 
 
+@pytest.mark.slow
 def test_one_folder_serves_several_supernets(
     toy_root: Path,
     supernet: Path,

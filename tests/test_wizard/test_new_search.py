@@ -113,6 +113,7 @@ def test_images_are_padded_as_the_sizes_expect() -> None:
         assert model.data_preprocessor.pad_size_divisor == sizing.PAD
 
 
+@pytest.mark.slow
 def test_memory_decides_batch_and_space(data: SemanticData) -> None:
     geometry = choose_geometry(Sizes((360, 480), True), 'cpu')
 
@@ -132,6 +133,7 @@ def test_memory_decides_batch_and_space(data: SemanticData) -> None:
         plan(0.01, 3)
 
 
+@pytest.mark.slow
 def test_the_latency_budget_decides_the_space(data: SemanticData) -> None:
     def measure(model: Any, arch: Any, geometry: Any, device: Any) -> float:
         space = SearchSpace.from_dict(model['backbone']['search_space'])
@@ -151,6 +153,7 @@ def test_the_latency_budget_decides_the_space(data: SemanticData) -> None:
         plan(4)
 
 
+@pytest.mark.slow
 def test_the_wide_space_is_asked_for(tmp_path: Path, data: SemanticData) -> None:
     geometry = choose_geometry(data.sizes, 'cpu')
     usual, wide = (
@@ -238,6 +241,7 @@ def test_options_reach_every_place(tmp_path: Path) -> None:
     assert sorted(labels.unique().tolist()) == [0, 1, 2, 255]
 
 
+@pytest.mark.slow
 def test_the_configs_run_wherever_their_folder_is(tmp_path: Path, data: SemanticData) -> None:
     written(tmp_path / 'here', data)
     (tmp_path / 'here').rename(tmp_path / 'there')
@@ -266,6 +270,7 @@ def test_images_of_many_sizes_run(tmp_path: Path) -> None:
     assert measure_speed(configs, torch.device('cpu')).step > 0
 
 
+@pytest.mark.slow
 def test_panoptic_configs_run(tmp_path: Path) -> None:
     pytest.importorskip('mmdet')
     data = look_at_panoptic(coco_panoptic(tmp_path / 'data'))
@@ -291,6 +296,7 @@ def test_panoptic_configs_run(tmp_path: Path) -> None:
     assert loss.anneal_steps == 20_000 and loss.get('fraction', 0.2) == 0.2
 
 
+@pytest.mark.slow
 def test_a_panoptic_network_is_exported_at_the_size_it_is_measured_at(tmp_path: Path) -> None:
     pytest.importorskip('mmdet')
     data = look_at_panoptic(coco_panoptic(tmp_path / 'data', hw=(100, 160)))
@@ -324,6 +330,7 @@ def test_a_folder_in_use_is_kept(tmp_path: Path, data: SemanticData) -> None:
         check_free(tmp_path, overwrite=True)
 
 
+@pytest.mark.slow
 def test_the_command(
     toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -366,6 +373,7 @@ def test_the_command(
     assert 'tool_new_search' not in sys.modules
 
 
+@pytest.mark.slow
 def test_short_hours_make_images_smaller(
     toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def configs(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+@pytest.mark.slow
 def test_everything_in_one_call_and_once_only(
     toy_root: Path, configs: Path, tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:
@@ -61,6 +62,7 @@ def test_everything_in_one_call_and_once_only(
     assert 'supernet steps' not in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_mim_trains_a_search_config_and_tests_what_it_exports(configs: Path, tmp_path: Path) -> None:
     """From another working directory than the repository."""
     short = ('--cfg-options', 'train_cfg.generations=1', 'train_cfg.num_chosen=1')
@@ -107,6 +109,7 @@ def test_a_subnet_is_cut_out_by_command(
     assert 'latency' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_from_a_search_to_a_network(fast_search: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By command: retraining beside a random network, the report, a test, the exported file."""
     monkeypatch.setattr(retraining, 'RANDOM_TRIES', 5)
@@ -158,6 +161,7 @@ def test_every_tool_explains_itself(
     assert f'usage: {tool}' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['idd_lite', 'camvid'])
 def test_real_images_from_supernet_to_front(name: str, real_data: Path, tmp_path: Path) -> None:
     """The quickstart's configs as they are, but for their length and the size at which latency is measured."""

@@ -17,6 +17,8 @@ from hyctas_mm.wizard.progress_view import STEPS, BarsView, View, ViewHook
 from tests.test_wizard.test_new_search import ROOT, tool
 from tests.tiny_jobs import config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def run_all() -> Any:
