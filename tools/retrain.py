@@ -11,29 +11,15 @@ import sys
 from pathlib import Path
 
 from hyctas_mm import register_all_modules
-from hyctas_mm.cli import ConfigOptions, tells_mistakes
+from hyctas_mm.cli import ConfigOptions, add_retraining_arguments, tells_mistakes
 from hyctas_mm.errors import BadValue
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('search', type=Path, help="a search's work dir")
-    parser.add_argument(
-        '--random',
-        type=int,
-        default=0,
-        metavar='N',
-        help='also train N random architectures, each of the cost of a chosen one',
-    )
+    add_retraining_arguments(parser)
     parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures')
-    parser.add_argument(
-        '--seeds',
-        type=int,
-        nargs='+',
-        default=[0],
-        metavar='S',
-        help='train every network once with each of these seeds',
-    )
     parser.add_argument(
         '--shard',
         type=int,

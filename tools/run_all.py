@@ -22,7 +22,7 @@ from typing import Any
 from new_search import check_device, use_device
 
 from hyctas_mm import register_all_modules
-from hyctas_mm.cli import mistake, tells_mistakes
+from hyctas_mm.cli import add_retraining_arguments, mistake, tells_mistakes
 from hyctas_mm.errors import BadValue
 
 
@@ -37,21 +37,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--device', help='cpu, cuda or cuda:N (default: that of new_search.py, else a GPU where there is one)'
     )
-    parser.add_argument(
-        '--seeds',
-        type=int,
-        nargs='+',
-        default=[0],
-        metavar='S',
-        help='retrain every network once with each of these seeds',
-    )
-    parser.add_argument(
-        '--random',
-        type=int,
-        default=0,
-        metavar='N',
-        help='also train N random architectures, each of the cost of a chosen one',
-    )
+    add_retraining_arguments(parser)
     parser.add_argument(
         '--inherit',
         action=argparse.BooleanOptionalAction,

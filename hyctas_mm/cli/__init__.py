@@ -2,13 +2,20 @@
 errors.
 """
 
-from hyctas_mm.cli.arguments import ConfigOptions, add_config_arguments, add_launcher_arguments, toy_streets_arguments
+from hyctas_mm.cli.arguments import (
+    ConfigOptions,
+    add_config_arguments,
+    add_launcher_arguments,
+    add_retraining_arguments,
+    toy_streets_arguments,
+)
 from hyctas_mm.cli.mistakes import mistake, tell, tells_mistakes
 
 __all__ = [
     'ConfigOptions',
     'add_config_arguments',
     'add_launcher_arguments',
+    'add_retraining_arguments',
     'mistake',
     'tell',
     'tells_mistakes',

@@ -36,6 +36,25 @@ def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
+def add_retraining_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which networks are retrained, and how often."""
+    parser.add_argument(
+        '--random',
+        type=int,
+        default=0,
+        metavar='N',
+        help='also train N random networks, each of the cost of a chosen one',
+    )
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0],
+        metavar='S',
+        help='train every network once with each of these seeds',
+    )
+
+
 def toy_streets_arguments(description: str, place: str) -> argparse.Namespace:
     """Reads the command line of a converter that draws toy streets.
 

@@ -12,7 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 from hyctas_mm.errors import BadValue
 from hyctas_mm.report.pareto import SHORT_ID
-from hyctas_mm.report.result import SearchResult, read_object
+from hyctas_mm.report.result import SearchResult
+from hyctas_mm.search.folder import read_object
 
 MAX_WIDTH = 480
 """Pixels across; pictures are made small enough to live inside the page."""

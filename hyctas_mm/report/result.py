@@ -10,7 +10,6 @@ from typing import Any
 
 from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError
 from hyctas_mm.search.folder import SearchFolder
-from hyctas_mm.search.folder import read_object as read_object
 from hyctas_mm.search.front import FRONT
 from hyctas_mm.search.objectives import Objective, unit_of
 

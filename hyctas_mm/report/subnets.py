@@ -12,8 +12,9 @@ from typing import Any
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.report.doubts import better_weights
-from hyctas_mm.report.result import SearchResult, read_object
+from hyctas_mm.report.result import SearchResult
 from hyctas_mm.search.archive import Candidate, SearchFileError, read_arch
+from hyctas_mm.search.folder import read_object
 
 _FILES = ('config.py', 'weights.pth', 'arch.json', 'arch.svg', 'model.onnx', 'results.json')
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
 
@@ -18,6 +16,7 @@ from hyctas_mm.datasets.panoptic import toy_streets_panoptic
 from hyctas_mm.engine.configs import set_data_root
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.search.archive import read_archive
+from tests.tiny_jobs import run
 
 pytestmark = pytest.mark.slow
 
@@ -66,13 +65,6 @@ def classes_of(root: Path) -> tuple[int, int]:
     categories = json.loads((root / 'panoptic_val.json').read_text())['categories']
     things = sum(c['isthing'] for c in categories)
     return things, len(categories) - things
-
-
-def run(cfg: Config) -> Runner:
-    cfg.experiment_name = f'test-{time.monotonic_ns()}'
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    return runner
 
 
 @pytest.fixture(scope='module')
