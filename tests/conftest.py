@@ -39,6 +39,7 @@ WIDE = dict(
     low_levels=['none', 's4', 's4s8'],
     head_attentions=[True, False],
 )
+DETAILED = dict(fine_widths=[16, 24], detail_layers=2, head_depths=[1, 2])
 
 
 # mmengine has every config that it logs or writes laid out by yapf, which takes a sixth of a small training or search.

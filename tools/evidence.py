@@ -5,6 +5,7 @@ Examples:
     python tools/evidence.py random_baseline WORK_DIR --per-track 5
     python tools/evidence.py perturb WORK_DIR --arch ARCHID
     python tools/evidence.py hypervolume SEARCH_CONFIG --supernet plain.pth --seeds 0 1 2 --budget 96
+    python tools/evidence.py spaces CONFIG --input-hw 227 320 --latencies 8=4 16=6 40=10
     python tools/evidence.py hypervolume nsga2=WORK_DIR_1 nsga2=WORK_DIR_2 --out compared.png
 """
 
@@ -55,6 +56,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     command.add_argument('--arch', required=True, help='archid in the archive, published name or JSON file')
     _add_training_arguments(command, 'shifts of attention')
     command.set_defaults(run=run_perturb)
+
+    command = commands.add_parser('spaces', help='random networks of several search spaces at equal latencies')
+    add_config_arguments(command)
+    command.add_argument('--input-hw', type=int, nargs=2, required=True, help='size that latency is measured at')
+    command.add_argument(
+        '--latencies',
+        nargs='+',
+        required=True,
+        metavar='MS=BASE',
+        help='milliseconds, and base channels of which most networks take about as long',
+    )
+    command.add_argument('--per-latency', type=int, default=8, help='networks of a space at a latency (default 8)')
+    command.add_argument('--metric', default='mIoU')
+    command.add_argument(
+        '--shard', type=int, nargs=2, default=[0, 1], metavar=('I', 'N'), help='train every N-th network only'
+    )
+    command.add_argument('--seeds', type=int, nargs='+', default=[0], help='of the trainings (default 0)')
+    command.set_defaults(run=run_spaces)
 
     command = commands.add_parser(
         'hypervolume', help='NSGA-II against random search and regularised evolution, or finished searches'
@@ -184,6 +203,48 @@ def run_perturb(args: argparse.Namespace) -> None:
         ['variant', *map(label_of, names), label_of(result['score']), 'difference', 'note'],
         rows,
     )
+
+
+def run_spaces(args: argparse.Namespace) -> None:
+    from mmengine.device import get_device
+    from torch import device
+
+    from hyctas_mm.engine.configs import load_config
+    from hyctas_mm.files import write_json
+    from hyctas_mm.studies.spaces import Contest
+
+    cfg = load_config(args)
+    spaces, latencies = cfg.pop('spaces').to_dict(), {ms: int(base) for ms, base in _values(args.latencies).items()}
+    folder = Path(cfg.pop('work_dir'))
+    contest = Contest(
+        *(
+            cfg,
+            spaces,
+            tuple(args.input_hw),
+            {float(ms): base for ms, base in latencies.items()},
+            args.per_latency,
+            args.seeds,
+            args.metric,
+            folder,
+        ),
+        device(get_device()),
+    )
+    result = contest.train(*args.shard)
+    write_json(folder / 'spaces.json', result)
+    rows = [
+        [
+            'all' if row['target_ms'] is None else f'{row["target_ms"]:g}',
+            row['space'],
+            str(row['networks']),
+            _spread(row) if row['networks'] else '–',
+            f'{row["best"]:.2f}' if row['networks'] else '–',
+            f'{row["gain"]:+.2f} [{row["interval"][0]:+.2f}, {row["interval"][1]:+.2f}]' if 'gain' in row else '–',
+        ]
+        for row in result['rows']
+    ]
+    label = label_of(args.metric)
+    columns = ['latency (ms)', 'space', 'networks', f'mean {label}', 'best', 'more than the space above [95 %]']
+    _print(f'random networks, {label}', columns, rows)
 
 
 def run_hypervolume(args: argparse.Namespace) -> None:

@@ -3,11 +3,21 @@
 from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.layout import Layout
 from hyctas_mm.archs.ops import SKIP, declare_op, known_ops
-from hyctas_mm.archs.parts import STRIDES, ArchitectureError, Branch, Cell, Gate, PlacedCell, num_channels
+from hyctas_mm.archs.parts import (
+    DETAIL_STRIDE,
+    STRIDES,
+    ArchitectureError,
+    Branch,
+    Cell,
+    Gate,
+    PlacedCell,
+    num_channels,
+)
 from hyctas_mm.archs.search_space import SearchSpace
 from hyctas_mm.archs.zoo import load_arch, zoo_names
 
 __all__ = [
+    'DETAIL_STRIDE',
     'SKIP',
     'STRIDES',
     'Architecture',

@@ -16,15 +16,26 @@ from itertools import accumulate, groupby, permutations
 from operator import mul
 from typing import Any
 
-from hyctas_mm.archs.layout import HEAD, STEM, LaidCell, Layout, Link, arrange
+from hyctas_mm.archs.layout import HEAD, STEM, STEM4, LaidCell, Layout, Link, arrange
 from hyctas_mm.archs.ops import SKIP
-from hyctas_mm.archs.parts import FULL_WIDTH, STEM_STRIDE, ArchitectureError, Branch, Cell, Gate, PlacedCell, num_downs
+from hyctas_mm.archs.parts import (
+    DETAIL_STRIDE,
+    FULL_WIDTH,
+    STEM_STRIDE,
+    ArchitectureError,
+    Branch,
+    Cell,
+    Gate,
+    PlacedCell,
+    num_downs,
+)
 from hyctas_mm.archs.problems import (
-    branch_problems,
+    DETAIL,
+    chain_problems,
     gate_problems,
     length_problems,
     pair_problems,
-    read_branch,
+    read_chain,
     read_gates,
     setting_problems,
     unknown_ops,
@@ -51,6 +62,9 @@ class Architecture:
         gates: Open nodes between branches, in any order; they name branches and layers of the canonical form. After
             each layer but the last of a branch there may be one for each two cells that write maps of different
             strides; see :attr:`possible_gates`.
+        detail: Cells at stride 4, between the stem's convolutions at strides 4 and 8; their map takes the place of the
+            stem's at stride 4. NOTE(paper): it has none.
+        head_depth: 3x3 convolutions before the head's predictor, 1..3. NOTE(paper): it has one.
 
     Raises:
         ArchitectureError: Naming everything that is wrong.
@@ -67,9 +81,12 @@ class Architecture:
     low_level: str = 'none'
     head_attention: bool = True
     gates: tuple[Gate, ...] = ()
+    detail: Branch = ()
+    head_depth: int = 1
 
     def __post_init__(self) -> None:
-        problems = [*setting_problems(self), *(p for i, b in enumerate(self.branches) for p in branch_problems(b, i))]
+        chains = {DETAIL: self.detail} | {f'branch {i}': b for i, b in enumerate(self.branches)}
+        problems = [*setting_problems(self), *(p for item in chains.items() for p in chain_problems(*item))]
         if not self.branches:
             problems.append('it has no branch; at least one is needed')
         if problems:
@@ -77,6 +94,7 @@ class Architecture:
         branches = tuple(sorted((_canonical(b, self.head_width) for b in self.branches), key=num_downs))
         object.__setattr__(self, 'branches', branches)
         object.__setattr__(self, 'gates', tuple(sorted(self.gates)))
+        object.__setattr__(self, 'detail', tuple(c for c in self.detail if c.op != SKIP))
         problems = [*length_problems(branches), *pair_problems(self)]
         problems = problems or list(gate_problems(self))
         if problems:
@@ -168,10 +186,21 @@ class Architecture:
 
     def layout(self) -> Layout:
         """Where its cells stand in a picture, and what feeds what."""
-        index = {(b, cell.layer): n for n, cell in enumerate(self.cells) for b in cell.branches}
-        links = [Link(index.get((cell.branches[0], cell.layer - 1), STEM), n) for n, cell in enumerate(self.cells)]
+        first, everyone = len(self.detail), tuple(range(len(self.branches)))
+        index = {(b, cell.layer): n for n, cell in enumerate(self.cells, first) for b in cell.branches}
+        links = [
+            Link(index.get((cell.branches[0], cell.layer - 1), STEM), n) for n, cell in enumerate(self.cells, first)
+        ]
         links += [Link(index[b, len(branch) - 1], HEAD) for b, branch in enumerate(self.branches)]
-        cells = [
+        cells = []
+        if self.detail:
+            links += [Link(n - 1 if n else STEM4, n) for n in range(first)] + [Link(first - 1, STEM)]
+            widths_in = (2 * self.stem_width, *(c.width for c in self.detail))
+            cells = [
+                LaidCell(n - first, DETAIL_STRIDE, c.op, c.width, DETAIL_STRIDE, widths_in[n], everyone)
+                for n, c in enumerate(self.detail)
+            ]
+        cells += [
             LaidCell(c.layer, c.stride_out, c.cell.op, c.cell.width, c.stride_in, c.width_in, c.branches)
             for c in self.cells
         ]
@@ -192,6 +221,10 @@ class Architecture:
         }
         if self.gates:
             data['gates'] = [{'layer': g.layer, 'source': g.source, 'target': g.target} for g in self.gates]
+        if self.detail:
+            data['detail'] = [{'op': c.op, 'width': c.width} for c in self.detail]
+        if self.head_depth != 1:
+            data['head_depth'] = self.head_depth
         return data
 
     @classmethod
@@ -216,6 +249,7 @@ class Architecture:
                 source,
             )
         allowed = {'format', 'branches', 'stem_width', 'head_width', 'low_level', 'head_attention', 'gates'}
+        allowed |= {'detail', 'head_depth'}
         problems = [f'unknown key {k!r} (known: {", ".join(sorted(allowed))})' for k in data if k not in allowed]
         if data.get('format', FORMAT) != FORMAT:
             problems.append(f'format {data["format"]!r}; this version reads {FORMAT!r}')
@@ -224,12 +258,13 @@ class Architecture:
             problems.append(f'"branches" must be a list of lists of cells, got {branches!r}')
         if problems:
             raise ArchitectureError(problems, source)
-        settings = {k: v for k, v in data.items() if k not in ('format', 'branches', 'gates')}
+        settings = {k: v for k, v in data.items() if k not in ('format', 'branches', 'gates', 'detail')}
         try:
             gates = read_gates(data.get('gates', ()))
-            read = tuple(read_branch(b, i) for i, b in enumerate(branches or ()))
-            problems = [] if any_op else list(unknown_ops(read))
-            arch = cls(read, gates=gates, **settings)
+            detail = read_chain(DETAIL, data.get('detail', ()))
+            read = {f'branch {i}': read_chain(f'branch {i}', b) for i, b in enumerate(branches or ())}
+            problems = [] if any_op else list(unknown_ops({DETAIL: detail, **read}))
+            arch = cls(tuple(read.values()), gates=gates, detail=detail, **settings)
         except ArchitectureError as error:
             problems += error.problems
         if problems:
@@ -243,10 +278,13 @@ class Architecture:
         """
         settings = f'stem {self.stem_width}/12, head {self.head_width}/12, low level {self.low_level}'
         settings += '' if self.head_attention else ', no head attention'
+        settings += f', head depth {self.head_depth}' if self.head_depth > 1 else ''
         lines = [
             f'{self.archid}: {len(self.branches)} branch(es) to stride {"+".join(map(str, self.output_strides))}; '
             f'{settings}'
         ]
+        if self.detail:
+            lines.append('  s4  ' + ' | '.join(f'{c.op} {c.width}' for c in self.detail))
         for i, (branch, stride) in enumerate(zip(self.branches, self.output_strides, strict=True)):
             shared = max((self.shared_prefix(i, j) for j in range(i)), default=0)
             cells = [f'{c.op} {c.width}{" v" if c.down else ""}' for c in branch[shared:]]

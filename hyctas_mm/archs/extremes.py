@@ -4,15 +4,15 @@ towards the smallest.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from hyctas_mm.archs.architecture import Architecture
-from hyctas_mm.archs.genes import HEADER
+from hyctas_mm.archs.genes import HEADER, SETTINGS, GeneLayout, Genes
 from hyctas_mm.archs.ops import SKIP
-from hyctas_mm.archs.parts import LOW_LEVELS
-from hyctas_mm.archs.search_space import Genes, SearchSpace
-
-_FIRST_BLOCK = 5  # genes before the branches' blocks: ends, stem width, head width, low level, head attention
+from hyctas_mm.archs.parts import LOW_LEVELS, STEM_STRIDE
+from hyctas_mm.archs.search_space import SearchSpace
 
 
 def largest(space: SearchSpace, rng: np.random.Generator | None = None) -> Architecture:
@@ -31,12 +31,12 @@ def largest(space: SearchSpace, rng: np.random.Generator | None = None) -> Archi
     genes[0] = len(space.end_combinations(space.max_branches)) - 1  # the coarsest, which has the most channels
     computing = [index for index, op in enumerate(space.ops) if op != SKIP]
     for branch in range(space.max_branches):
-        block = _block(space, genes, branch)
+        block = GeneLayout(space, space.max_branches).block(genes, branch)
         if rng is not None:
             block[1:HEADER] = rng.integers(0, space.layers, size=2)
         ops = [computing[(layer + branch) % len(computing)] for layer in range(space.layers)]
         block[HEADER::2] = ops if rng is None else rng.choice(computing, size=space.layers)
-        block[HEADER + 1 :: 2] = space.widths.index(max(space.widths))
+        block[HEADER + 1 :: 2] = _width(space, max)
     return space.decode(genes, space.max_branches)
 
 
@@ -52,7 +52,7 @@ def smallest(space: SearchSpace, rng: np.random.Generator | None = None) -> Arch
     """
     genes = _settings(space, 1, smallest=True)
     computing = [index for index, op in enumerate(space.ops) if op != SKIP]
-    block = _block(space, genes, 0)
+    block = GeneLayout(space, 1).block(genes, 0)
     genes[0] = 0 if rng is None else rng.integers(0, len(space.end_combinations(1)))
     if rng is not None:
         block[1:HEADER] = rng.integers(0, space.layers, size=2)
@@ -60,7 +60,7 @@ def smallest(space: SearchSpace, rng: np.random.Generator | None = None) -> Arch
     if SKIP in space.ops:
         cells = 1 + int(genes[0])  # one for each time it goes down, and the last
         block[HEADER + 2 * cells :: 2] = space.ops.index(SKIP)
-    block[HEADER + 1 :: 2] = space.widths.index(min(space.widths))
+    block[HEADER + 1 :: 2] = _width(space, min)
     return space.decode(genes, 1)
 
 
@@ -76,32 +76,38 @@ def shrunk(space: SearchSpace, arch: Architecture, share: float, rng: np.random.
     """
     count = len(arch.branches)
     genes = space.encode(arch, count)
-    least = _settings(space, count, smallest=True)
-    genes[1:_FIRST_BLOCK] = np.where(rng.random(_FIRST_BLOCK - 1) < share, least[1:_FIRST_BLOCK], genes[1:_FIRST_BLOCK])
+    layout, least = GeneLayout(space, count), _settings(space, count, smallest=True)
+    genes[1:SETTINGS] = np.where(rng.random(SETTINGS - 1) < share, least[1:SETTINGS], genes[1:SETTINGS])
+    for view in (layout.depth, layout.detail):
+        view(genes)[:] = np.where(rng.random(view(genes).shape) < share, view(least), view(genes))
     for branch in range(count):
-        layers = _block(space, genes, branch)[HEADER:]
+        layers = layout.block(genes, branch)[HEADER:]
         if SKIP in space.ops:
             layers[::2][rng.random(space.layers) < share] = space.ops.index(SKIP)
-        layers[1::2][rng.random(space.layers) < share] = space.widths.index(min(space.widths))
+        layers[1::2][rng.random(space.layers) < share] = _width(space, min)
     return space.decode(genes, count)
 
 
 def _settings(space: SearchSpace, num_branches: int, smallest: bool) -> Genes:
-    """Genes with the least or the most of stem and head, zero elsewhere."""
-    genes = np.zeros(len(space.bounds(num_branches)[0]), dtype=np.int64)
-    pick = min if smallest else max
+    """Genes with the least or the most of stem, head and cells at stride 4, zero elsewhere."""
+    layout, pick = GeneLayout(space, num_branches), min if smallest else max
+    genes = layout.zeros()
     low_level = pick(space.low_levels, key=LOW_LEVELS.index)
-    genes[1:_FIRST_BLOCK] = (
+    genes[1:SETTINGS] = (
         space.stem_widths.index(pick(space.stem_widths)),
         space.head_widths.index(pick(space.head_widths)),
         space.low_levels.index(low_level),
         space.head_attentions.index(pick(space.head_attentions)),
     )
+    layout.depth(genes)[:] = space.head_depths.index(pick(space.head_depths))
+    computing = [index for index, op in enumerate(space.detail_ops) if op != SKIP]
+    skip = smallest and SKIP in space.detail_ops
+    layout.detail(genes)[::2] = space.detail_ops.index(SKIP) if skip else computing[0]
+    layout.detail(genes)[1::2] = _width(space, pick)
     return genes
 
 
-def _block(space: SearchSpace, genes: Genes, branch: int) -> Genes:
-    """A view of one branch's genes."""
-    size = HEADER + 2 * space.layers
-    start = _FIRST_BLOCK + branch * size
-    return genes[start : start + size]
+def _width(space: SearchSpace, pick: Callable[[Sequence[int]], int]) -> int:
+    """The gene of the least or the greatest width at any stride."""
+    widths = space.widths_at(STEM_STRIDE)
+    return widths.index(pick(widths))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-STEM, HEAD = -1, -2
-"""Ends of a link that are no cell."""
+STEM, HEAD, STEM4 = -1, -2, -3
+"""Ends of a link that are no cell: the stem's last part, the head, and the stem's part at stride 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class LaidCell:
     """A cell at its place: a column for each layer, a lane for each stride, rows within a lane.
 
     Attributes:
-        column: Layer, from 0.
+        column: Layer, from 0; below 0 for cells in the middle of the stem.
         lane: Stride of the map that the cell writes.
         op: Name of the op.
         width: Output width in twelfths.
@@ -66,6 +66,11 @@ class Layout:
     def columns(self) -> int:
         """Number of layers of the longest branch."""
         return 1 + max(cell.column for cell in self.cells)
+
+    @cached_property
+    def columns_before(self) -> int:
+        """Number of columns in the middle of the stem."""
+        return -min(0, *(cell.column for cell in self.cells))
 
     @cached_property
     def feeds(self) -> dict[int, int]:
@@ -140,7 +145,7 @@ def _find_runs(layout: Layout) -> list[_Run]:
     runs = []
     for (lead, lane), own in sorted(members.items()):
         feeder = layout.feeds[own[0]]
-        parent = cells[feeder].branches[0] if feeder != STEM and cells[feeder].lane == lane else None
+        parent = cells[feeder].branches[0] if feeder >= 0 and cells[feeder].lane == lane else None
         stop = layout.columns if own[-1] in last else cells[own[-1]].column
         runs.append(_Run(tuple(own), lead, lane, cells[own[0]].column, stop, parent))
     return runs

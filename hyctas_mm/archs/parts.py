@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from hyctas_mm.errors import BadValue
 
-STEM_STRIDE = 8
+DETAIL_STRIDE, STEM_STRIDE = 4, 8
 MAX_DOWNS = 2
 STRIDES = tuple(STEM_STRIDE << downs for downs in range(MAX_DOWNS + 1))
 """Strides of the maps between stem and head, from fine to coarse: 8, 16, 32."""
 
-FULL_WIDTH = 12
+FULL_WIDTH, MAX_WIDTH = 12, 24
+HEAD_DEPTHS = (1, 2, 3)
 LOW_LEVELS = ('none', 's4', 's4s8')
 """Low-level fusion of the head: nothing, the stem's stride-4 map, its stride-4 and stride-8 maps (the release's model
 types 0, 1, 2).
@@ -33,7 +34,7 @@ class Cell:
 
     Attributes:
         op: Name of the candidate op.
-        width: Output width in twelfths of the full width at its output stride, 1..12.
+        width: Output width in twelfths of the full width at its output stride, 1..24; the paper's are at most 12.
         down: Whether the cell halves the resolution.
     """
 

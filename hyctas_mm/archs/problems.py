@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from hyctas_mm.archs.ops import SKIP, known_ops
 from hyctas_mm.archs.parts import (
-    FULL_WIDTH,
+    DETAIL_STRIDE,
+    HEAD_DEPTHS,
     LOW_LEVELS,
     MAX_DOWNS,
+    MAX_WIDTH,
     STEM_STRIDE,
     ArchitectureError,
     Branch,
@@ -23,43 +25,51 @@ if TYPE_CHECKING:
     from hyctas_mm.archs.search_space import SearchSpace
 
 
+DETAIL = 'detail'
+MAX_DETAIL = 3
+
+
 def _is_width(value: object) -> bool:
-    return type(value) is int and 1 <= value <= FULL_WIDTH
+    return type(value) is int and 1 <= value <= MAX_WIDTH
 
 
 def setting_problems(arch: Architecture) -> Iterator[str]:
     for name in ('stem_width', 'head_width'):
         if not _is_width(getattr(arch, name)):
-            yield f'{name} {getattr(arch, name)!r}; expected twelfths, a whole number 1..{FULL_WIDTH}'
+            yield f'{name} {getattr(arch, name)!r}; expected twelfths, a whole number 1..{MAX_WIDTH}'
     if arch.low_level not in LOW_LEVELS:
         yield f'low_level {arch.low_level!r}; expected one of {", ".join(LOW_LEVELS)}'
     if type(arch.head_attention) is not bool:
         yield f'head_attention {arch.head_attention!r}; expected true or false'
+    if type(arch.head_depth) is not int or arch.head_depth not in HEAD_DEPTHS:
+        yield f'head_depth {arch.head_depth!r}; expected one of {", ".join(map(str, HEAD_DEPTHS))}'
 
 
-def unknown_ops(branches: Sequence[Branch]) -> Iterator[str]:
+def unknown_ops(chains: Mapping[str, Branch]) -> Iterator[str]:
     names = known_ops()
-    for index, branch in enumerate(branches):
-        for layer, cell in enumerate(branch):
+    for chain, cells in chains.items():
+        for layer, cell in enumerate(cells):
             if _is_op(cell.op) and cell.op not in names:
-                yield f'branch {index} layer {layer}: unknown op {cell.op!r} (known: {", ".join(names)})'
+                yield f'{chain} layer {layer}: unknown op {cell.op!r} (known: {", ".join(names)})'
 
 
 def _is_op(value: Any) -> bool:
     return isinstance(value, str) and value.isidentifier()
 
 
-def branch_problems(branch: Branch, index: int) -> Iterator[str]:
-    for layer, cell in enumerate(branch):
-        where = f'branch {index} layer {layer}'
+def chain_problems(chain: str, cells: Branch) -> Iterator[str]:
+    for layer, cell in enumerate(cells):
+        where = f'{chain} layer {layer}'
         if not _is_op(cell.op):
             yield f'{where}: op {cell.op!r}; expected the name of an op (known: {", ".join(known_ops())})'
         if not _is_width(cell.width):
-            yield f'{where}: width {cell.width!r}; expected twelfths, a whole number 1..{FULL_WIDTH}'
+            yield f'{where}: width {cell.width!r}; expected twelfths, a whole number 1..{MAX_WIDTH}'
         if type(cell.down) is not bool:
             yield f'{where}: down {cell.down!r}; expected true or false (a branch never goes up)'
         elif cell.down and cell.op == SKIP:
             yield f'{where}: a skip cannot go down; use an op that computes'
+        elif cell.down and chain == DETAIL:
+            yield f'{where}: it goes down; the cells at stride 4 stay there'
 
 
 def length_problems(branches: Sequence[Branch]) -> Iterator[str]:
@@ -104,13 +114,13 @@ def gate_problems(arch: Architecture) -> Iterator[str]:
             yield f'{where} is there twice'
 
 
-def read_branch(branch: Any, index: int) -> Branch:
-    if not isinstance(branch, Sequence) or isinstance(branch, str):
-        raise ArchitectureError([f'branch {index} must be a list of cells, got {branch!r}'])
+def read_chain(chain: str, content: Any) -> Branch:
+    if not isinstance(content, Sequence) or isinstance(content, str):
+        raise ArchitectureError([f'{chain} must be a list of cells, got {content!r}'])
     problems, cells = [], []
-    for layer, cell in enumerate(branch):
+    for layer, cell in enumerate(content):
         if not isinstance(cell, Mapping) or not {'op', 'width'} <= cell.keys() <= {'op', 'width', 'down'}:
-            problems.append(f'branch {index} layer {layer}: expected {{"op", "width", "down"}}, got {cell!r}')
+            problems.append(f'{chain} layer {layer}: expected {{"op", "width", "down"}}, got {cell!r}')
         else:
             cells.append(Cell(cell['op'], cell['width'], cell.get('down', False)))
     if problems:
@@ -137,18 +147,31 @@ def space_problems(space: SearchSpace) -> Iterator[str]:
         yield f'max_branches={space.max_branches!r}; expected 1, 2 or 3'
     if type(space.base_channels) is not int or space.base_channels < 1:
         yield f'base_channels={space.base_channels!r}; expected a positive whole number'
-    unknown = [op for op in space.ops if op not in known_ops()]
-    if unknown or not space.computing:
-        yield f'ops={space.ops!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})'
-    for name in ('widths', 'stem_widths', 'head_widths'):
+    for name in ('ops', 'detail_ops'):
         value = getattr(space, name)
-        if not value or any(type(w) is not int or not 1 <= w <= FULL_WIDTH for w in value):
-            yield f'{name}={value!r}; expected twelfths, whole numbers 1..{FULL_WIDTH}'
+        if any(op not in known_ops() for op in value) or not set(value) - {SKIP}:
+            yield f'{name}={value!r}; expected known ops, one of them other than skip (known: {", ".join(known_ops())})'
+    for name in ('widths', 'stem_widths', 'head_widths', 'fine_widths'):
+        value = getattr(space, name)
+        if (not value and name != 'fine_widths') or not all(map(_is_width, value)):
+            yield f'{name}={value!r}; expected twelfths, whole numbers 1..{MAX_WIDTH}'
+        elif name == 'fine_widths' and value and (*space.widths, *value) != tuple(sorted({*space.widths, *value})):
+            yield (
+                f'widths={space.widths!r}, fine_widths={value!r}; expected ascending numbers, the fine ones above the '
+                'others'
+            )
     if not space.low_levels or any(v not in LOW_LEVELS for v in space.low_levels):
         yield f'low_levels={space.low_levels!r}; expected some of {", ".join(LOW_LEVELS)}'
     if not space.head_attentions or any(type(v) is not bool for v in space.head_attentions):
         yield f'head_attentions={space.head_attentions!r}; expected True, False or both'
-    for name in ('ops', 'widths', 'stem_widths', 'head_widths', 'low_levels', 'head_attentions'):
+    if type(space.detail_layers) is not int or not 0 <= space.detail_layers <= MAX_DETAIL:
+        yield f'detail_layers={space.detail_layers!r}; expected a whole number 0..{MAX_DETAIL}'
+    if not space.head_depths or any(type(d) is not int or d not in HEAD_DEPTHS for d in space.head_depths):
+        yield f'head_depths={space.head_depths!r}; expected some of {", ".join(map(str, HEAD_DEPTHS))}'
+    for name in (
+        *('ops', 'detail_ops', 'widths', 'stem_widths', 'head_widths', 'head_depths'),
+        *('low_levels', 'head_attentions'),
+    ):
         if len(set(getattr(space, name))) != len(getattr(space, name)):
             yield f'{name}={getattr(space, name)!r} names a choice twice; name each once'
     probs = space.branch_probs[: space.max_branches]
@@ -163,25 +186,34 @@ def space_problems(space: SearchSpace) -> Iterator[str]:
 def membership_problems(space: SearchSpace, arch: Architecture) -> Iterator[str]:
     if len(arch.branches) > space.max_branches:
         yield f'{len(arch.branches)} branches; the space has at most {space.max_branches}'
-    for name in ('stem_width', 'head_width', 'low_level', 'head_attention'):
+    for name in ('stem_width', 'head_width', 'head_depth', 'low_level', 'head_attention'):
         choices = getattr(space, f'{name}s')
         if getattr(arch, name) not in choices:
             yield f'{name} {getattr(arch, name)!r}; the space has {list(choices)}'
     if arch.gates and not space.nodes:
         yield f'{len(arch.gates)} gates between branches; the space has none, give it nodes=True'
-    any_depth = SKIP in space.ops
+    yield from _chain_membership(DETAIL, arch.detail, DETAIL_STRIDE, space.detail_layers, space.detail_ops, space)
     for index, branch in enumerate(arch.branches):
-        if len(branch) > space.layers or (not any_depth and len(branch) < space.layers):
-            depth = 'up to' if any_depth else 'exactly'
-            yield f'branch {index} has {len(branch)} cells; the space has {depth} {space.layers}'
-        for layer, cell in enumerate(branch):
-            if cell.op not in space.ops:
-                yield f'branch {index} layer {layer}: op {cell.op!r}; the space has {list(space.ops)}'
-            if cell.width not in space.widths and layer < len(branch) - 1:
-                yield f'branch {index} layer {layer}: width {cell.width}; the space has {list(space.widths)}'
+        yield from _chain_membership(f'branch {index}', branch, STEM_STRIDE, space.layers, space.ops, space)
     for i in range(len(arch.branches)):
         for j in range(i):
             shared = [n for n in range(arch.shared_prefix(i, j)) if arch.branches[i][n].down]
             if shared:
                 places = f'both go down at layer(s) {shared}'
                 yield f'branches {j} and {i} {places}; in the space they go down at different places'
+
+
+def _chain_membership(
+    chain: str, cells: Branch, stride: int, layers: int, ops: Sequence[str], space: SearchSpace
+) -> Iterator[str]:
+    any_depth = SKIP in ops
+    if len(cells) > layers or (not any_depth and len(cells) < layers):
+        depth = 'up to' if any_depth else 'exactly'
+        yield f'{chain} has {len(cells)} cells; the space has {depth} {layers}'
+    for layer, cell in enumerate(cells):
+        stride <<= cell.down
+        if cell.op not in ops:
+            yield f'{chain} layer {layer}: op {cell.op!r}; the space has {list(ops)}'
+        heads = chain != DETAIL and layer == len(cells) - 1  # the last cell of a branch has the head's width
+        if cell.width not in space.widths_at(stride) and not heads:
+            yield f'{chain} layer {layer}: width {cell.width}; the space has {list(space.widths_at(stride))}'

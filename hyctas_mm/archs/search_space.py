@@ -3,41 +3,33 @@
 An architecture is encoded as a vector of whole numbers ("genes"). Decoding repairs: *every* vector within the bounds
 decodes to a valid architecture, so sampling, mutation and crossover are valid by construction and none of them ever
 rejects.
-
-Genes: ``[ends, stem width, head width, low level, head attention]``, then one block per branch
-``[fork, first down, second down, op 0, width 0, op 1, width 1, ...]``, then with ``nodes`` one gene for each layer but
-the last and each ordered pair of branches, 1 for an open gate. Genes that a network does not use are ignored (and 0 in
-:meth:`SearchSpace.encode`).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hyctas_mm.archs.architecture import Architecture
-from hyctas_mm.archs.genes import HEADER, decode_branch, encode_branch
+from hyctas_mm.archs.genes import GeneLayout, Genes, decode, encode
 from hyctas_mm.archs.ops import SKIP
 from hyctas_mm.archs.parts import (
+    DETAIL_STRIDE,
     FULL_WIDTH,
     STEM_STRIDE,
     STRIDES,
     ArchitectureError,
-    Branch,
-    Gate,
 )
 from hyctas_mm.archs.problems import membership_problems, space_problems
 from hyctas_mm.archs.space_size import count_branches
 from hyctas_mm.errors import BadValue
 
-Genes = npt.NDArray[np.int64]
-
-_SETTINGS = 5  # genes before the branches' blocks
+_ADDED = ('nodes', 'gate_prob', 'fine_widths', 'detail_layers', 'detail_ops', 'head_depths')  # absent where not used
 
 
 @dataclass(frozen=True)
@@ -60,6 +52,10 @@ class SearchSpace:
         branch_probs: Probability of 1, 2, 3 branches in :meth:`sample` (paper section 4.2).
         nodes: Whether gates between branches are searched (paper section 3.2). NOTE(release): it has none.
         gate_prob: Probability with which :meth:`sample` opens a gate.
+        fine_widths: More candidate widths of cells that write maps of stride 4 or 8, above those of ``widths``.
+        detail_layers: Most cells at stride 4, 0..3. Their number is searched through ``skip``.
+        detail_ops: Candidate ops of these cells. Attention over all positions is dear there.
+        head_depths: Candidate numbers of 3x3 convolutions before the head's predictor.
 
     Raises:
         ValueError: Naming the argument, its value and what was expected.
@@ -77,6 +73,10 @@ class SearchSpace:
     branch_probs: tuple[float, ...] = (0.2, 0.3, 0.5)
     nodes: bool = False
     gate_prob: float = 0.25
+    fine_widths: tuple[int, ...] = ()
+    detail_layers: int = 0
+    detail_ops: tuple[str, ...] = (SKIP, 'conv', 'lite_conv')
+    head_depths: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -90,13 +90,21 @@ class SearchSpace:
         """The ops but for the skip."""
         return tuple(op for op in self.ops if op != SKIP)
 
+    def widths_at(self, stride: int) -> tuple[int, ...]:
+        """Candidate widths of cells that write maps of this stride."""
+        return self.widths + self.fine_widths if stride <= STEM_STRIDE else self.widths
+
+    def widest(self, stride: int) -> int:
+        """The most twelfths that a map of this stride has in any network, 12 or more."""
+        ends = self.head_widths if stride > DETAIL_STRIDE else (0,)
+        stem = {STEM_STRIDE: max(self.stem_widths)}.get(stride, 0)
+        return max(FULL_WIDTH, stem, *ends, *self.widths_at(stride))
+
     # The plain form ---------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for configs and checkpoints."""
-        absent = [
-            f.name for f in fields(self) if f.name in ('nodes', 'gate_prob') and getattr(self, f.name) == f.default
-        ]
+        absent = [f.name for f in fields(self) if f.name in _ADDED and getattr(self, f.name) == f.default]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if k not in absent}
 
     @classmethod
@@ -133,7 +141,7 @@ class SearchSpace:
         lower, upper = self.bounds(num_branches)
         genes = rng.integers(lower, upper + 1)
         if self.nodes:
-            gates = self._gate_genes(genes, num_branches)
+            gates = GeneLayout(self, num_branches).gates(genes)
             gates[:] = rng.random(gates.shape) < self.gate_prob
         return genes
 
@@ -181,19 +189,7 @@ class SearchSpace:
         """Smallest and largest value of each gene, both inclusive; ``None`` for a joint search over all numbers of
         branches.
         """
-        blocks = self.max_branches if num_branches is None else num_branches
-        choices = (
-            self.end_combinations(num_branches),
-            self.stem_widths,
-            self.head_widths,
-            self.low_levels,
-            self.head_attentions,
-        )
-        upper = [len(c) - 1 for c in choices]
-        for index in range(blocks):
-            upper += [self.layers - 1 if index else 0, self.layers - 1, self.layers - 1]
-            upper += [len(self.ops) - 1, len(self.widths) - 1] * self.layers
-        upper += [1] * self._num_gate_genes(blocks)
+        upper = GeneLayout(self, num_branches).upper()
         return np.zeros(len(upper), dtype=np.int64), np.asarray(upper, dtype=np.int64)
 
     def decode(self, genes: Sequence[int] | Genes, num_branches: int | None = None) -> Architecture:
@@ -209,32 +205,7 @@ class SearchSpace:
             raise BadValue(
                 f'genes of shape {vector.shape} do not fit the bounds of {len(upper)} genes for {count} branches'
             )
-        values: list[int] = vector.astype(np.int64).tolist()
-        ends = self.end_combinations(num_branches)[values[0]]
-        size = HEADER + 2 * self.layers
-        head_width = self.head_widths[values[2]]
-        branches: list[Branch] = []
-        for index, end in enumerate(ends):
-            block = values[_SETTINGS + index * size : _SETTINGS + (index + 1) * size]
-            branches.append(decode_branch(self, block, end.bit_length() - STEM_STRIDE.bit_length(), branches))
-        settings = (
-            self.stem_widths[values[1]],
-            head_width,
-            self.low_levels[values[3]],
-            self.head_attentions[values[4]],
-        )
-        arch = Architecture(tuple(branches), *settings)
-        if not self.nodes:
-            return arch
-        return arch.with_gates(Gate(*where) for where in np.argwhere(self._gate_genes(vector, num_branches)).tolist())
-
-    def _num_gate_genes(self, blocks: int) -> int:
-        return (self.layers - 1) * blocks * blocks if self.nodes else 0
-
-    def _gate_genes(self, genes: Genes, num_branches: int | None) -> Genes:
-        """A view of the genes of gates, (layers - 1, blocks, blocks): after a layer, from a branch, to a branch."""
-        blocks = num_branches or self.max_branches
-        return genes[len(genes) - self._num_gate_genes(blocks) :].reshape(self.layers - 1, blocks, blocks)
+        return decode(GeneLayout(self, num_branches), vector.astype(np.int64))
 
     def encode(self, arch: Architecture, num_branches: int | None = None) -> Genes:
         """Genes that decode to ``arch``.
@@ -251,24 +222,7 @@ class SearchSpace:
             problems.append(f'it has {len(arch.branches)} branches, the layout is for {num_branches}')
         if problems:
             raise ArchitectureError(problems, f'architecture {arch.archid} is not in this search space')
-        size, blocks = HEADER + 2 * self.layers, num_branches or self.max_branches
-        genes = np.zeros(_SETTINGS + size * blocks + self._num_gate_genes(blocks), dtype=np.int64)
-        genes[:_SETTINGS] = (
-            self.end_combinations(num_branches).index(arch.output_strides),
-            self.stem_widths.index(arch.stem_width),
-            self.head_widths.index(arch.head_width),
-            self.low_levels.index(arch.low_level),
-            self.head_attentions.index(arch.head_attention),
-        )
-        taken: set[int] = set()
-        for index, branch in enumerate(arch.branches):
-            fork = arch.shared_prefix(index, index - 1) if index else 0
-            start = _SETTINGS + index * size
-            genes[start : start + size] = encode_branch(self, branch, fork, taken)
-            taken |= {n for n, c in enumerate(branch) if c.down}
-        for gate in arch.gates:
-            self._gate_genes(genes, num_branches)[gate.layer, gate.source, gate.target] = 1
-        return genes
+        return encode(GeneLayout(self, num_branches), arch)
 
     # Membership and size ----------------------------------------------------------------------------------------------
 
@@ -283,6 +237,15 @@ class SearchSpace:
 
     def size(self, num_branches: int | None = None) -> int:
         """Exact number of different architectures with ``num_branches`` (in all if None)."""
-        settings = len(self.stem_widths) * len(self.head_widths) * len(self.low_levels) * len(self.head_attentions)
-        choices = (self.layers, SKIP in self.ops, len(self.computing), len(self.widths), self.nodes)
-        return settings * sum(count_branches(ends, *choices) for ends in self.end_combinations(num_branches))
+        settings = (self.stem_widths, self.head_widths, self.low_levels, self.head_attentions, self.head_depths)
+        detail = (len(self.detail_ops) - (SKIP in self.detail_ops)) * len(self.widths_at(DETAIL_STRIDE))
+        details = [
+            detail**n for n in range(0 if SKIP in self.detail_ops else self.detail_layers, self.detail_layers + 1)
+        ]
+        num_widths = (len(self.widths_at(STEM_STRIDE)), len(self.widths))
+        choices = (self.layers, SKIP in self.ops, len(self.computing), num_widths, self.nodes)
+        return (
+            math.prod(map(len, settings))
+            * sum(details)
+            * sum(count_branches(ends, *choices) for ends in self.end_combinations(num_branches))
+        )

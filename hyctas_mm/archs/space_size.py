@@ -17,7 +17,7 @@ _GO_ON, _GO_DOWN, _END = range(3)
 
 @cache
 def count_branches(
-    ends: tuple[int, ...], layers: int, any_depth: bool, num_ops: int, num_widths: int, nodes: bool
+    ends: tuple[int, ...], layers: int, any_depth: bool, num_ops: int, num_widths: tuple[int, int], nodes: bool
 ) -> int:
     """Number of different sets of branches, with their gates.
 
@@ -26,7 +26,7 @@ def count_branches(
         layers: Most cells of a branch.
         any_depth: Whether a branch may have fewer.
         num_ops: Number of ops that compute.
-        num_widths: Number of widths. That of a branch's last cell is the head's.
+        num_widths: Number of widths at stride 8, and at coarser ones. That of a branch's last cell is the head's.
         nodes: Whether there are gates.
     """
     start: _State = tuple(((end // STEM_STRIDE).bit_length() - 1, 0) for end in ends)
@@ -35,7 +35,7 @@ def count_branches(
     for layer in range(layers):
         after: dict[_State, int] = defaultdict(int)
         for state, ways in counts.items():
-            for next_state, more in _steps(state, num_ops, num_widths):
+            for next_state, more in _steps(state, ends, num_ops, num_widths):
                 if all(branch is None for branch in next_state):
                     total += ways * more if any_depth or layer == layers - 1 else 0
                 elif any_depth or None not in next_state:
@@ -44,7 +44,9 @@ def count_branches(
     return total
 
 
-def _steps(state: _State, num_ops: int, num_widths: int) -> Iterator[tuple[_State, int]]:
+def _steps(
+    state: _State, ends: Sequence[int], num_ops: int, num_widths: tuple[int, int]
+) -> Iterator[tuple[_State, int]]:
     """What may come after one more layer, and in how many ways."""
     alive = [index for index, branch in enumerate(state) if branch is not None]
     for choice in itertools.product((_GO_ON, _GO_DOWN, _END), repeat=len(alive)):
@@ -65,16 +67,20 @@ def _steps(state: _State, num_ops: int, num_widths: int) -> Iterator[tuple[_Stat
                 if not downs:
                     break
                 after[index] = (downs - 1, index)
-                ways *= num_ops * num_widths
+                ways *= num_ops * num_widths[1]
             else:
                 groups[group].append(index)
         else:
+            choices = [
+                num_ops * num_widths[ends[members[0]] >> state[members[0]][0] > STEM_STRIDE]  # type: ignore[index]
+                for members in groups.values()
+            ]
             for parts in itertools.product(*map(_partitions, groups.values())):
                 there = list(after)
                 for group in itertools.chain.from_iterable(parts):
                     for index in group:
                         there[index] = (state[index][0], group[0])  # type: ignore[index]
-                cells = math.prod(math.perm(num_ops * num_widths, len(part)) for part in parts)
+                cells = math.prod(math.perm(num, len(part)) for num, part in zip(choices, parts, strict=True))
                 yield tuple(there), ways * cells
 
 

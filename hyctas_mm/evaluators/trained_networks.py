@@ -16,7 +16,7 @@ from hyctas_mm.engine.export import subnet_config, write_architecture
 from hyctas_mm.engine.progress import Progress, quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
 from hyctas_mm.errors import BadValue
-from hyctas_mm.files import differences
+from hyctas_mm.files import differences, read_json
 
 SCHEDULE_LENGTHS = ('begin', 'end', 'T_max', 'step_size')
 
@@ -63,6 +63,11 @@ class TrainedNetworks:
                 results[archid][seed] = metric(metrics, score)
                 progress.update(progress.done + 1, f'{archid} seed {seed} {score} {results[archid][seed]:.2f}')
         return results
+
+    def finished(self, arch: Architecture, score: str) -> dict[int, float]:
+        """The metric by seed of what is trained already."""
+        found = read_json(self.folder_of(arch) / 'results.json').get('by_seed', {})
+        return {int(seed): metric(metrics, score) for seed, metrics in found.items()}
 
     def folder_of(self, arch: Architecture) -> Path:
         """The architecture's folder, written if there is none.

@@ -67,7 +67,7 @@ def test_channels_round_half_to_even() -> None:
     [
         ([], 'no branch'),
         ([[dict(op='warp', width=6)]], "unknown op 'warp'"),
-        ([[dict(op='conv', width=13)]], 'width 13; expected twelfths'),
+        ([[dict(op='conv', width=25)]], 'width 25; expected twelfths'),
         ([[dict(op='conv', width=0.5)]], 'width 0.5'),
         ([[dict(op='conv', width=6, down=-1), dict(op='conv', width=6)]], 'never goes up'),
         ([[dict(op='conv', width=6, down=True)] * 3 + [dict(op='conv', width=6)]], 'goes down 3 times'),

@@ -14,7 +14,7 @@ import pytest
 from hyctas_mm.archs import Architecture, ArchitectureError, SearchSpace, load_arch, zoo_names
 
 FILES = 2000  # 100,000 were tried once: python -m tests.test_archs.test_damaged_files 100000
-WRONG = ({}, {'op': 'conv'}, 'warp', '', 0, 13, -1, 0.5, 1e400, float('nan'), '12', 'True', '\ud800', 2**70)
+WRONG = ({}, {'op': 'conv'}, 'warp', '', 0, 25, -1, 0.5, 1e400, float('nan'), '12', 'True', '\ud800', 2**70)
 """Values that fit nowhere in an architecture."""
 OTHERS = (
     *WRONG,

@@ -25,8 +25,12 @@ def test_largest(space: SearchSpace, seed: int | None) -> None:
     arch = largest(space, rng_of(seed))
     assert not space.violations(arch)
     assert [len(branch) for branch in arch.branches] == [space.layers] * space.max_branches
-    assert all(cell.width == max(space.widths) for branch in arch.branches for cell in branch[:-1])
+    last = {(len(branch) - 1, index) for index, branch in enumerate(arch.branches)}
+    inner = [cell for cell in arch.cells if (cell.layer, cell.branches[0]) not in last]
+    assert all(cell.cell.width == max(space.widths_at(cell.stride_out)) for cell in inner)
+    assert [cell.width for cell in arch.detail] == [max(space.widths_at(4))] * space.detail_layers
     assert (arch.stem_width, arch.head_width) == (max(space.stem_widths), max(space.head_widths))
+    assert arch.head_depth == max(space.head_depths)
     assert arch.head_attention == (True in space.head_attentions)
     assert arch.low_level == max(space.low_levels, key=LOW_LEVELS.index)
     assert arch.output_strides == (8, 16, 32)[-space.max_branches :]
@@ -40,6 +44,8 @@ def test_smallest(space: SearchSpace, seed: int | None) -> None:
     downs = sum(cell.down for cell in branch)
     assert len(branch) == (downs + 1 if 'skip' in space.ops else space.layers)
     assert all(cell.width == min(space.widths) for cell in branch[:-1])
+    assert len(arch.detail) == (0 if 'skip' in space.detail_ops else space.detail_layers)
+    assert arch.head_depth == min(space.head_depths)
     assert (arch.stem_width, arch.head_width) == (min(space.stem_widths), min(space.head_widths))
     assert arch.head_attention == (False not in space.head_attentions)
     assert seed is not None or arch.output_strides == (8,)

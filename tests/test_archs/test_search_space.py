@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyctas_mm.archs import Architecture, ArchitectureError, Cell, Gate, SearchSpace
+from tests.conftest import DETAILED
 
 spaces = st.builds(
     SearchSpace,
@@ -25,6 +27,10 @@ spaces = st.builds(
     head_attentions=st.sampled_from([(True,), (False, True)]),
     nodes=st.booleans(),
     gate_prob=st.sampled_from([0.25, 1.0]),
+    fine_widths=st.sampled_from([(), (16, 24)]),
+    detail_layers=st.integers(0, 3),
+    detail_ops=st.sampled_from([('skip', 'conv', 'lite_conv'), ('lite_conv',)]),
+    head_depths=st.sampled_from([(1,), (1, 2, 3), (2,)]),
 )
 
 
@@ -59,9 +65,9 @@ def test_mutation_and_crossover_stay_in_the_space(space: SearchSpace, seed: int,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('nodes', [False, True])
-def test_ten_thousand_architectures(nodes: bool) -> None:
-    space = SearchSpace(layers=16, nodes=nodes)
+@pytest.mark.parametrize('options', [{}, dict(nodes=True), dict(DETAILED, nodes=True)], ids=['paper', 'nodes', 'all'])
+def test_ten_thousand_architectures(options: dict[str, Any]) -> None:
+    space = SearchSpace(layers=16, **options)
     rng = np.random.default_rng(0)
     for _ in range(10_000):
         arch = space.sample(rng)
@@ -93,14 +99,17 @@ def test_no_mutation_changes_nothing_and_crossover_mixes() -> None:
     assert any(space.crossover(a, b, rng)[0] not in (a, b) for _ in range(10))
 
 
-def test_size_is_exact() -> None:
+@pytest.mark.parametrize('fine_widths', [(), (24,)])
+def test_size_is_exact(fine_widths: tuple[int, ...]) -> None:
     """Against all architectures of a small space, listed by brute force."""
-    space = SearchSpace(layers=4, ops=('skip', 'conv'), widths=(6, 12), max_branches=2)
+    space = SearchSpace(layers=4, ops=('skip', 'conv'), widths=(6, 12), max_branches=2, fine_widths=fine_widths)
     chains: dict[int, list] = {0: [], 1: [], 2: []}
     for length in range(1, 5):
-        for widths in itertools.product((6, 12), repeat=length - 1):
-            for count, found in chains.items():
-                for places in itertools.combinations(range(length - 1), count):
+        for count, found in chains.items():
+            for places in itertools.combinations(range(length - 1), count):
+                fine = places[0] if places else length - 1  # cells before it write maps of stride 8
+                choices = [(6, 12) + fine_widths * (n < fine) for n in range(length - 1)]
+                for widths in itertools.product(*choices):
                     found.append(tuple(Cell('conv', w, n in places) for n, w in enumerate((*widths, 12))))
     singles = {Architecture((c,)).archid for found in chains.values() for c in found}
     pairs = set()
@@ -114,6 +123,13 @@ def test_size_is_exact() -> None:
                 pairs.add(arch.archid)
                 assert space.decode(space.encode(arch, 2), 2) == arch
     assert (space.size(1), space.size(2), space.size()) == (len(singles), len(pairs), len(singles) + len(pairs))
+    detailed = replace(space, detail_layers=2, head_depths=(1, 3))
+    cells = [Cell(op, width) for op in ('conv', 'lite_conv') for width in (6, 12, *fine_widths)]
+    details = [detail for length in range(3) for detail in itertools.product(cells, repeat=length)]
+    assert not any(
+        detailed.violations(Architecture(chains[1][:1], detail=d, head_depth=n)) for d in details for n in (1, 3)
+    )
+    assert detailed.size() == space.size() * len(details) * 2
 
 
 @pytest.mark.slow
@@ -200,7 +216,7 @@ def test_violations_are_named() -> None:
         (dict(ops=('skip',)), 'ops='),
         (dict(ops=('conv', 'warp')), 'warp'),
         (dict(widths=()), 'widths='),
-        (dict(widths=(6, 13)), '13'),
+        (dict(widths=(6, 25)), '25'),
         (dict(widths=(6, 6)), 'twice'),
         (dict(low_levels=('s2',)), 's2'),
         (dict(head_attentions=()), 'head_attentions'),
@@ -208,6 +224,11 @@ def test_violations_are_named() -> None:
         (dict(branch_probs=(0, 0, 0)), 'branch_probs'),
         (dict(nodes='yes'), "nodes='yes'"),
         (dict(gate_prob=2), 'gate_prob=2'),
+        (dict(fine_widths=(16, 25)), '25'),
+        (dict(fine_widths=(10, 16)), 'the fine ones above the others'),
+        (dict(detail_layers=4), 'detail_layers=4'),
+        (dict(detail_layers=1, detail_ops=('skip',)), 'detail_ops='),
+        (dict(head_depths=(1, 4)), 'head_depths='),
     ],
 )
 def test_wrong_arguments(arguments: dict, expected: str) -> None:

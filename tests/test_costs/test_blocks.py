@@ -26,7 +26,7 @@ from hyctas_mm.models.decode_heads.hyctas_head import HyCTASHead
 from hyctas_mm.models.layers import resize
 from hyctas_mm.models.subnet import subnet_model_cfg
 from hyctas_mm.registry import MODELS
-from tests.conftest import WIDE, supernet_cfg
+from tests.conftest import DETAILED, WIDE, supernet_cfg
 
 CPU = torch.device('cpu')
 SHAPE = (1, 3, 32, 64)
@@ -41,7 +41,8 @@ SPACES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     'every op': (WIDE | dict(ops=known_ops(), base_channels=5), (41, 70)),
     'fixed, other norm': (WIDE, (48, 80)),
     'gates, odd': (WIDE | dict(nodes=True, gate_prob=0.5), (57, 91)),
-    'panoptic': (WIDE | dict(nodes=True), (64, 64)),
+    'detail, odd': (WIDE | DETAILED | dict(stem_widths=[6, 18], head_widths=[6, 20]), (57, 91)),
+    'panoptic': (WIDE | DETAILED | dict(nodes=True), (64, 64)),
     'panoptic, odd': (WIDE | dict(base_channels=11), (53, 75)),
 }
 COUNT = int(os.environ.get('HYCTAS_PRICES', 120)) // len(SPACES)

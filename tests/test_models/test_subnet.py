@@ -16,9 +16,13 @@ from torch import nn
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.scoring import recalibrate_bn
 from hyctas_mm.models import cut_subnet, set_arch, subnet_model_cfg
-from tests.conftest import WIDE, supernet_cfg
+from tests.conftest import DETAILED, WIDE, supernet_cfg
 
-GATED = WIDE | dict(nodes=True, gate_prob=0.5)
+SPACES = dict(
+    wide=WIDE,
+    gates=WIDE | dict(nodes=True, gate_prob=0.5),
+    detailed=WIDE | DETAILED | dict(nodes=True, stem_widths=[6, 18], head_widths=[6, 20]),
+)
 
 
 def awake(net: nn.Module) -> nn.Module:
@@ -54,22 +58,26 @@ def relative_error(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.mark.slow
 @torch.no_grad()
-@pytest.mark.parametrize('nodes', [False, True])
-def test_fifty_subnets_equal_the_supernet(supernet: nn.Module, wide_space: SearchSpace, nodes: bool) -> None:
-    """Every output combination, op and kind of gate, odd sizes, in eval mode and after batch norm recalibration of
-    either.
+@pytest.mark.parametrize('shared_trunk', [False, True])
+@pytest.mark.parametrize('name', SPACES)
+def test_fifty_subnets_equal_the_supernet(name: str, shared_trunk: bool) -> None:
+    """Every output combination, op and kind of gate, number of cells at stride 4 and depth of the head, odd sizes, in
+    eval mode and after batch norm recalibration of either.
     """
-    rng = np.random.default_rng(0)
-    cfg = supernet_cfg(GATED if nodes else WIDE)
-    if nodes:
-        wide_space = SearchSpace.from_dict(GATED)
-        supernet = awake(MODELS.build(ConfigDict(cfg))).eval()
-    archs = [wide_space.sample(rng, n) for n, _ in zip(itertools.cycle((1, 2, 3)), range(50))]
-    assert {a.output_strides for a in archs} == set(wide_space.end_combinations())
+    rng, space = np.random.default_rng(0), SearchSpace.from_dict(SPACES[name])
+    cfg = supernet_cfg(SPACES[name])
+    cfg['decode_head']['shared_trunk'] = shared_trunk
+    torch.manual_seed(0)
+    supernet = awake(MODELS.build(ConfigDict(cfg))).eval()
+    archs = [space.sample(rng, n) for n, _ in zip(itertools.cycle((1, 2, 3)), range(50))]
+    assert {a.output_strides for a in archs} == set(space.end_combinations())
     used = {(p.cell.op, p.cell.down) for a in archs for p in a.cells}
-    assert used == {(op, down) for op in wide_space.ops if op != 'skip' for down in (False, True)}
+    assert used == {(op, down) for op in space.ops if op != 'skip' for down in (False, True)}
     ways = {(a.output_strides[g.source], a.output_strides[g.target]) for a in archs for g in a.gates}
-    assert ways == (set(itertools.permutations((8, 16, 32), 2)) if nodes else set())
+    assert ways == (set(itertools.permutations((8, 16, 32), 2)) if space.nodes else set())
+    assert {(len(a.detail), a.head_depth) for a in archs} == set(
+        itertools.product(range(1 + space.detail_layers), space.head_depths)
+    )
     image = torch.randn(2, 3, 45, 71)
     state = {k: v.clone() for k, v in supernet.state_dict().items()}
     for arch in archs:

@@ -68,7 +68,7 @@ def test_wrong_architecture_names_the_line(search_dir: Path) -> None:
     change_line(
         search_dir,
         3,
-        lambda line: json.dumps(json.loads(line) | {'arch': {'branches': [[{'op': 'conv', 'width': 13}]]}}) + '\n',
+        lambda line: json.dumps(json.loads(line) | {'arch': {'branches': [[{'op': 'conv', 'width': 25}]]}}) + '\n',
     )
     with pytest.raises(ArchitectureError, match=r'line 3: .*width 13'):
         load_search(search_dir)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,8 +11,9 @@ import numpy as np
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from hyctas_mm.archs import STRIDES, Architecture, Gate, PlacedCell, SearchSpace, load_arch, num_channels
+from hyctas_mm.archs import DETAIL_STRIDE, STRIDES, Architecture, Gate, PlacedCell, SearchSpace, load_arch, num_channels
 from hyctas_mm.errors import BadValue
+from hyctas_mm.models.backbones.stem import Stem, detail_channels
 from hyctas_mm.models.layers import MAX_SLOTS, ConvBN, MakeBlock
 from hyctas_mm.models.nodes import GatedFusion
 from hyctas_mm.models.ops import Op, build_op
@@ -38,42 +39,6 @@ class BranchFeatures(NamedTuple):
     stem4: Tensor
     stem8: Tensor
     branches: tuple[tuple[Tensor, ...], ...]
-
-
-class Stem(nn.Module):
-    """Five 3x3 convolutions down to stride 8.
-
-    NOTE(release): the first has no activation; the widths are ``2 * C(2)``, ``2 * C(4)`` twice and ``C(8)`` twice,
-    where ``C(s)`` is the full width at stride s.
-    """
-
-    cost_unit = True
-
-    def __init__(self, width: int, base_channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
-        super().__init__()
-        first, second, third = self.channels(width, base_channels)
-        options: dict[str, Any] = dict(norm_cfg=norm_cfg, slim=slim)
-        self.conv2 = ConvBN(3, first, 3, stride=2, act=False, **options)
-        self.conv4 = nn.Sequential(ConvBN(first, second, 3, stride=2, **options), ConvBN(second, second, 3, **options))
-        self.conv8 = nn.Sequential(ConvBN(second, third, 3, stride=2, **options), ConvBN(third, third, 3, **options))
-
-    @staticmethod
-    def channels(width: int, base_channels: int) -> tuple[int, int, int]:
-        """Channels at strides 2, 4 and 8."""
-        c2, c4, c8 = (num_channels(s, width, base_channels) for s in (2, 4, 8))
-        return 2 * c2, 2 * c4, c8
-
-    def activate(self, width: int, base_channels: int) -> None:
-        """Chooses the width of a slimmable stem."""
-        first, second, third = self.channels(width, base_channels)
-        self.conv2.activate(3, first)
-        for sequence, inputs, outputs in ((self.conv4, first, second), (self.conv8, second, third)):
-            sequence[0].activate(inputs, outputs)
-            sequence[1].activate(outputs, outputs)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        stem4 = self.conv4(self.conv2(x))
-        return stem4, self.conv8(stem4)
 
 
 @MODELS.register_module()
@@ -142,17 +107,31 @@ class HyCTASBackbone(BaseModule):
 
     def _build_fixed(self, arch: Architecture, norm_cfg: Mapping[str, Any]) -> None:
         self.arch, self._norm_cfg = arch, norm_cfg
-        self.stem = Stem(arch.stem_width, self.base_channels, norm_cfg)
+        detail = detail_channels(arch, self.base_channels)
+        self.stem = Stem(arch.stem_width, self.base_channels, detail[-1] if arch.detail else None, norm_cfg)
+        self.detail = nn.ModuleList(build_op(*args) for args in self._fixed_detail(arch))
         self.cells = nn.ModuleDict({p.name: build_op(*self._fixed_op(p)) for p in arch.cells})
         self.gates = nn.ModuleDict({g.name: GatedFusion(*self._fixed_gate(arch, g)) for g in arch.gates})
+
+    def _fixed_detail(self, arch: Architecture) -> list[tuple[Any, ...]]:
+        """The arguments of ``build_op`` for the cells at stride 4 of a fixed network."""
+        sizes = itertools.pairwise(detail_channels(arch, self.base_channels))
+        return [(cell.op, *size, False, self._norm_cfg) for cell, size in zip(arch.detail, sizes, strict=True)]
 
     def _fixed_op(self, placed: PlacedCell) -> tuple[Any, ...]:
         """The arguments of ``build_op`` for a cell of a fixed network."""
         return (placed.cell.op, *self._cell_channels(placed), placed.cell.down, self._norm_cfg)
 
     def _build_supernet(self, space: SearchSpace, norm_cfg: Mapping[str, Any], cell_cfg: Mapping[str, Any]) -> None:
-        self.stem = Stem(max(space.stem_widths), space.base_channels, norm_cfg, slim=True)
-        full = {s: num_channels(s, 12, space.base_channels) for s in STRIDES}
+        full = {s: num_channels(s, space.widest(s), space.base_channels) for s in (DETAIL_STRIDE, *STRIDES)}
+        fine = max(full[DETAIL_STRIDE], Stem.channels(max(space.stem_widths), space.base_channels)[1])
+        self.stem = Stem(
+            max(space.stem_widths), space.base_channels, fine if space.detail_layers else None, norm_cfg, slim=True
+        )
+        options: dict[str, Any] = dict(cell_cfg, norm_cfg=dict(norm_cfg), channels=fine, down_channels=None)
+        self.detail = nn.ModuleList(
+            MODELS.build(dict(options, ops=space.detail_ops)) for _ in range(space.detail_layers)
+        )
         self.layers = nn.ModuleList()
         for layer in range(space.layers):
             cells = {}
@@ -213,15 +192,25 @@ class HyCTASBackbone(BaseModule):
                 'the supernet it was found with'
             )
         self.arch = arch
-        self.stem.activate(arch.stem_width, self.base_channels)
+        detail = detail_channels(arch, self.base_channels)
+        self.stem.activate(arch.stem_width, self.base_channels, detail[-1] if arch.detail else None)
 
     def active_parts(self) -> Iterator[tuple[str, nn.Module]]:
         """The supernet's modules in use, under the name that each has in the fixed network, activated one at a time."""
         yield 'stem', self.stem
+        for number, cell in enumerate(self._detail()):
+            yield f'detail.{number}', cell
         for placed in self.arch.cells:
             yield f'cells.{placed.name}', self._op(placed)
         for gate in self.arch.gates:
             yield f'gates.{gate.name}', self._gate(gate)
+
+    def _detail(self) -> Sequence[nn.Module]:
+        if self.search_space is None:
+            return self.detail
+        sizes = itertools.pairwise(detail_channels(self.arch, self.base_channels))
+        pairs = zip(self.detail, self.arch.detail, sizes, strict=False)
+        return [cells.select(cell, *size, slot=0) for cells, cell, size in pairs]
 
     def _op(self, placed: PlacedCell) -> Op:
         if self.search_space is None:
@@ -262,14 +251,14 @@ class HyCTASBackbone(BaseModule):
             As chosen by ``outputs``. Maps at stride s have H/s x W/s positions, odd sizes rounded up or down by the
             ops.
         """
-        stem4, stem8 = self.stem(x)
+        stem4, stem8 = self.stem(x, self._detail())
         return self._outputs(
             self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, self._op, self._gate))
         )
 
     def compose(self, arch: Architecture, x: Any, block: MakeBlock) -> Any:
         """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
-        stem4, stem8 = block(Stem, arch.stem_width, self.base_channels, self._norm_cfg)(x)
+        stem4, stem8 = self._compose_stem(arch, x, block)
         branches = _run_cells(
             arch,
             stem8,
@@ -277,6 +266,16 @@ class HyCTASBackbone(BaseModule):
             lambda gate: block(GatedFusion, *self._fixed_gate(arch, gate)),
         )
         return self._outputs(arch, BranchFeatures(stem4, stem8, branches))
+
+    def _compose_stem(self, arch: Architecture, x: Any, block: MakeBlock) -> tuple[Any, Any]:
+        if not arch.detail:
+            return block(Stem, arch.stem_width, self.base_channels, None, self._norm_cfg)(x)  # type: ignore[return-value]
+        channels = detail_channels(arch, self.base_channels)[-1]
+        convs = Stem.convs(arch.stem_width, self.base_channels, channels)
+        calls = [block(ConvBN, *args, norm_cfg=self._norm_cfg) for args in convs]
+        for call in (*calls[:3], *(block(build_op, *args) for args in self._fixed_detail(arch))):
+            x = call(x)
+        return x, calls[4](calls[3](x))
 
     def _outputs(self, arch: Architecture, features: BranchFeatures) -> BranchFeatures | tuple[Tensor, ...]:
         if self.outputs == 'branches':
@@ -289,7 +288,7 @@ class HyCTASBackbone(BaseModule):
 
     @property
     def out_channels(self) -> tuple[int, ...]:
-        stem4 = Stem.channels(self.arch.stem_width, self.base_channels)[1]
+        stem4 = detail_channels(self.arch, self.base_channels)[-1]
         widths = [(STRIDES[level], self.arch.feature_widths(b)[level]) for b, level in _pyramid_sources(self.arch)]
         return (stem4, *(num_channels(stride, width, self.base_channels) for stride, width in widths))
 

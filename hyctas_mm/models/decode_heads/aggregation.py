@@ -138,6 +138,6 @@ def branch_channels(arch: Architecture, base_channels: int) -> list[list[int]]:
     ]
 
 
-def full_branch_channels(strides: tuple[int, ...], channels: tuple[int, ...], stem: int) -> list[list[int]]:
-    """The same at full width, for the supernet; the map at stride 8 may be the stem's."""
-    return [[max(channels[0], stem), *channels[1 : 1 + STRIDES.index(stride)]] for stride in strides]
+def full_branch_channels(strides: tuple[int, ...], widest: tuple[int, ...]) -> list[list[int]]:
+    """The same for the supernet, from the most channels that maps at strides 8, 16, 32 have in any network."""
+    return [list(widest[: 1 + STRIDES.index(stride)]) for stride in strides]

@@ -32,6 +32,7 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         norm_cfg: Norm layers; the supernet needs ``BN``.
         dropout_ratio: Dropout before the predictor.
         node_cfg: The fusing node of the aggregation.
+        shared_trunk: Of a supernet: whether all output combinations share the trunks behind their aggregations.
         init_cfg: mmengine's initialisation; by default that of the release.
         **kwargs: ``loss_decode``, ``ignore_index``, ``sampler``, ``align_corners`` and so on, see mmseg's
             ``BaseDecodeHead``.
@@ -51,6 +52,7 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         norm_cfg: Mapping[str, Any] = dict(type='BN'),
         dropout_ratio: float = 0.0,
         node_cfg: Mapping[str, Any] = dict(type='HyCTASNode'),
+        shared_trunk: bool = False,
         init_cfg: Any = RELEASE_INIT,
         **kwargs: Any,
     ) -> None:
@@ -70,7 +72,18 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         del self.conv_seg, self.dropout  # each trunk has its own
         tasks = dict(semantic=dict(semantic=self.out_channels))
         self.build_parts(
-            arch, space, base_channels, tasks, aux_weight, norm_cfg, dropout_ratio, node_cfg, self.align_corners
+            *(
+                arch,
+                space,
+                base_channels,
+                tasks,
+                aux_weight,
+                norm_cfg,
+                dropout_ratio,
+                node_cfg,
+                self.align_corners,
+                shared_trunk,
+            )
         )
 
     def forward(self, inputs: BranchFeatures) -> Tensor:

@@ -142,14 +142,15 @@ class LowLevelFusion(nn.Module):
 
 
 class Tower(nn.Module):
-    """Decoder, 3x3 convolution and 1x1 predictor.
+    """Decoder, one or more 3x3 convolutions and 1x1 predictor.
 
     Args:
         in_channels: Channels of the fused map, from which the decoder's width follows.
         inputs: Channels of the map that the tower reads.
         out_channels: Channels of the prediction.
         norm_cfg: mmcv's norm config.
-        narrow: Whether the 3x3 convolution halves the channels, as in the release's instance head.
+        narrow: Whether the first 3x3 convolution halves the channels, as in the release's instance head.
+        depth: Number of 3x3 convolutions, if ``slim`` the most.
         dropout_ratio: Dropout before the predictor.
         slim: Whether the layers are slimmable.
         align_corners: Of all resizing.
@@ -162,30 +163,40 @@ class Tower(nn.Module):
         out_channels: int,
         norm_cfg: Mapping[str, Any],
         narrow: bool = False,
+        depth: int = 1,
         dropout_ratio: float = 0.0,
         slim: bool = False,
         align_corners: bool = False,
     ) -> None:
         super().__init__()
-        self.narrow, self.out_channels = narrow, out_channels
+        self.narrow, self.out_channels, self.depth = narrow, out_channels, depth
         middle, refined = widest(in_channels, middle_channels, slim), widest(in_channels, self._refined, slim)
         self.decode = LiteConv2x(inputs, middle, False, norm_cfg=norm_cfg, slim=slim, align_corners=align_corners)
         self.refine = ConvBN(middle, refined, 3, norm_cfg=norm_cfg, slim=slim)
+        self.refine_more = nn.ModuleList(
+            ConvBN(refined, refined, 3, norm_cfg=norm_cfg, slim=slim) for _ in range(depth - 1)
+        )
         self.dropout = nn.Dropout2d(dropout_ratio)
         self.predict = (SlimConv2d if slim else nn.Conv2d)(refined, out_channels, 1)
 
     def _refined(self, in_channels: int) -> int:
         return middle_channels(in_channels) // 2 if self.narrow else middle_channels(in_channels)
 
-    def activate(self, in_channels: int, inputs: Channels) -> None:
-        """Chooses the channels of a slimmable tower."""
+    def activate(self, in_channels: int, inputs: Channels, depth: int) -> None:
+        """Chooses the channels of a slimmable tower and the number of its 3x3 convolutions."""
+        self.depth = depth
         middle, refined = middle_channels(in_channels), self._refined(in_channels)
         self.decode.activate(inputs, middle)
         self.refine.activate(middle, refined)
+        for conv in self.refine_more:
+            conv.activate(refined, refined)
         self.predict.activate(refined, self.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.predict(self.dropout(self.refine(self.decode(x))))
+        x = self.refine(self.decode(x))
+        for number in range(self.depth - 1):
+            x = self.refine_more[number](x)
+        return self.predict(self.dropout(x))
 
 
 class Trunk(nn.Module):
@@ -198,6 +209,7 @@ class Trunk(nn.Module):
         low_level: See :class:`LowLevelFusion`.
         attention: Whether the trunk has the attention.
         task: See :class:`LowLevelFusion`; instance towers halve their channels before the predictor.
+        depth: See :class:`Tower`.
         dropout_ratio: Dropout before the predictor.
         **options: ``norm_cfg``, ``slim`` and ``align_corners``.
     """
@@ -210,24 +222,23 @@ class Trunk(nn.Module):
         low_level: str,
         attention: bool,
         task: str = 'semantic',
+        depth: int = 1,
         dropout_ratio: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__()
         self.fusion = LowLevelFusion(in_channels, stem, low_level, attention, task, **options)
-        inputs, narrow = self.fusion.out_channels(in_channels), task == 'instance'
+        inputs = self.fusion.out_channels(in_channels)
+        options |= dict(narrow=task == 'instance', depth=depth, dropout_ratio=dropout_ratio)
         self.towers = nn.ModuleDict(
-            {
-                name: Tower(in_channels, inputs, size, narrow=narrow, dropout_ratio=dropout_ratio, **options)
-                for name, size in outputs.items()
-            }
+            {name: Tower(in_channels, inputs, size, **options) for name, size in outputs.items()}
         )
 
-    def activate(self, in_channels: int, stem: tuple[int, int], attention: bool) -> None:
-        """Chooses the channels of a slimmable trunk and whether it uses its attention."""
+    def activate(self, in_channels: int, stem: tuple[int, int], attention: bool = True, depth: int = 1) -> None:
+        """Chooses the channels of a slimmable trunk, its depth, and whether it uses its attention."""
         self.fusion.activate(in_channels, stem, attention)
         for tower in self.towers.values():
-            tower.activate(in_channels, self.fusion.out_channels(in_channels))
+            tower.activate(in_channels, self.fusion.out_channels(in_channels), depth)
 
     def forward(self, x: Tensor, stem4: Tensor, stem8: Tensor) -> dict[str, Tensor]:
         """Returns each tower's prediction, (B, channels, H/8, W/8), or at stride 4 with low-level fusion."""

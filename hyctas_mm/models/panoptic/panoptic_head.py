@@ -46,6 +46,7 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         norm_cfg: Norm layers; the supernet needs ``BN``.
         dropout_ratio: Dropout before the predictors.
         node_cfg: The fusing node of the aggregation.
+        shared_trunk: Of a supernet: whether all output combinations share the trunks behind their aggregations.
         align_corners: Of all resizing in the head.
         init_cfg: mmengine's initialisation; by default that of the release.
 
@@ -70,6 +71,7 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         norm_cfg: Mapping[str, Any] = dict(type='BN'),
         dropout_ratio: float = 0.0,
         node_cfg: Mapping[str, Any] = dict(type='HyCTASNode'),
+        shared_trunk: bool = False,
         align_corners: bool = False,
         init_cfg: Any = RELEASE_INIT,
     ) -> None:
@@ -86,7 +88,18 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         self.offset_scale, self.align_corners = offset_scale, align_corners
         tasks = dict(semantic=dict(semantic=self.num_classes), instance=dict(center=1, offset=2))
         self.build_parts(
-            arch, space, base_channels, tasks, aux_weight, norm_cfg, dropout_ratio, node_cfg, align_corners
+            *(
+                arch,
+                space,
+                base_channels,
+                tasks,
+                aux_weight,
+                norm_cfg,
+                dropout_ratio,
+                node_cfg,
+                align_corners,
+                shared_trunk,
+            )
         )
 
     def forward(self, inputs: BranchFeatures) -> dict[str, Tensor]:

@@ -1,0 +1,181 @@
+"""What a search space can do, without a search: random networks of several spaces at equal latencies, trained alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.config import Config
+from scipy import stats
+
+from hyctas_mm.archs import Architecture, SearchSpace, load_arch
+from hyctas_mm.costs import measure_latency
+from hyctas_mm.costs.latency_table import materialise
+from hyctas_mm.engine.candidate_costs import CandidateCosts, shipped_network
+from hyctas_mm.engine.configs import use_scope
+from hyctas_mm.engine.progress import Progress
+from hyctas_mm.errors import BadValue
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_and_std, mean_of_seeds
+from hyctas_mm.files import read_json, write_json
+from hyctas_mm.models.subnet import subnet_model_cfg
+
+DRAWN = 'drawn.json'
+TRIES, POOL, TOLERANCE = 200, 20, 0.05
+MEASURED_FIRST, SECONDS = 8, 0.3
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Spaces compared by random networks of theirs.
+
+    Args:
+        recipe: Training config of any fixed network.
+        spaces: Their settings by name; each is compared with the one before it.
+        input_hw: Height and width that latency is measured at.
+        latencies: For each latency in milliseconds the spaces' ``base_channels``. A network is taken if it is within
+            5 %; far from what most networks of a base take, what is found is odd.
+        per_latency: Networks of each space at each latency.
+        seeds: Of the trainings.
+        metric: The score, e.g. ``'mIoU'``.
+        folder: Where networks and what was drawn are kept.
+        device: Where latency is measured.
+    """
+
+    recipe: Config
+    spaces: Mapping[str, Mapping[str, Any]]
+    input_hw: tuple[int, int]
+    latencies: Mapping[float, int]
+    per_latency: int
+    seeds: Sequence[int]
+    metric: str
+    folder: Path
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        use_scope(self.recipe)
+
+    def draw(self) -> list[dict[str, Any]]:
+        """The networks in the order in which they are trained: whatever is finished at any time is about as much of
+        each space and latency. What was drawn is kept.
+        """
+        path = self.folder / DRAWN
+        known = read_json(path)
+        groups = [
+            (number, latency, name)
+            for number in range(self.per_latency)
+            for latency in self.latencies
+            for name in self.spaces
+        ]
+        progress, drawings = Progress('networks drawn', len(groups)), {}
+        for done, (number, latency, name) in enumerate(groups, 1):
+            key = f'{name} {latency:g} {number}'
+            if key not in known:
+                base = self.latencies[latency]
+                drawing = drawings.setdefault(base, _Drawing(self.recipe, base, self.input_hw, self.device))
+                rng = np.random.default_rng([round(1000 * latency), number, *name.encode()])
+                space = SearchSpace.from_dict(dict(self.spaces[name], base_channels=base))
+                arch, costs = drawing.draw(space, latency, rng)
+                entry = dict(space=name, target_ms=latency, base_channels=base, archid=arch.archid, costs=costs)
+                known[key] = entry | dict(arch=arch.to_dict())
+                write_json(path, known)
+            progress.update(done)
+        return [known[f'{name} {latency:g} {number}'] for number, latency, name in groups]
+
+    def train(self, shard: int = 0, num_shards: int = 1) -> dict[str, Any]:
+        """Trains the networks, or every ``num_shards``-th of them from the ``shard``-th on, and compares what is
+        finished.
+        """
+        drawn = self.draw()
+        networks = {base: TrainedNetworks(self.folder, self.recipe, base) for base in self.latencies.values()}
+        for number, entry in enumerate(drawn):
+            own, arch = networks[entry['base_channels']], Architecture.from_dict(entry['arch'])
+            if number % num_shards == shard:
+                own.train([arch], self.seeds, self.metric)
+            entry['scores'] = own.finished(arch, self.metric)
+        return self.result(drawn)
+
+    def result(self, drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """For each space and latency the mean, standard deviation and best of its networks, and the difference of
+        their mean to that of the space before with its 95 % interval (Welch's); over all latencies too, where each
+        network's score is taken less the mean of all at its latency.
+        """
+        finished = [entry for entry in drawn if entry['scores']]
+        score = [mean_of_seeds(entry['scores']) for entry in finished]
+        rows: list[dict[str, Any]] = []
+        for latency in (*self.latencies, None):
+            there = [n for n, entry in enumerate(finished) if latency in (None, entry['target_ms'])]
+            level: dict[float, float] = {}
+            for ms in {finished[n]['target_ms'] for n in there} if latency is None else ():
+                level[ms] = float(np.mean([s for s, e in zip(score, finished, strict=True) if e['target_ms'] == ms]))
+            before: list[float] = []
+            for name in self.spaces:
+                own = [n for n in there if finished[n]['space'] == name]
+                values = [score[n] - level.get(finished[n]['target_ms'], 0.0) for n in own]
+                row: dict[str, Any] = dict(space=name, target_ms=latency, networks=len(values))
+                if values:
+                    row |= mean_and_std(values) | dict(best=max(values))
+                if min(len(values), len(before)) > 1:
+                    test = stats.ttest_ind(values, before, equal_var=False)
+                    row |= dict(gain=np.mean(values) - np.mean(before), interval=list(test.confidence_interval(0.95)))
+                rows.append(row)
+                before = values
+        return dict(
+            metric=self.metric,
+            seeds=list(self.seeds),
+            input_hw=list(self.input_hw),
+            latencies={f'{ms:g}': base for ms, base in self.latencies.items()},
+            spaces=dict(self.spaces),
+            rows=rows,
+            networks=finished,
+        )
+
+
+class _Drawing:
+    """Random networks of a latency. Whole networks are measured, and only those whose size promises the latency."""
+
+    def __init__(self, recipe: Config, base_channels: int, input_hw: tuple[int, int], device: torch.device) -> None:
+        self.model_cfg, self.device = subnet_model_cfg(recipe.model, load_arch('hyctas-s'), base_channels), device
+        self.image = torch.randn(1, 3, *input_hw, device=device)
+        self.sizes = CandidateCosts(self.model_cfg, self.image.shape)
+        self.measured: list[tuple[list[float], float]] = []  # features and log of the latency
+
+    def draw(
+        self, space: SearchSpace, latency: float, rng: np.random.Generator
+    ) -> tuple[Architecture, dict[str, float]]:
+        """The first random network of a latency, and its costs.
+
+        Raises:
+            ValueError: If none is found.
+        """
+        for _ in range(TRIES):
+            pool = [space.sample(rng) for _ in range(POOL)]
+            arch = min(pool, key=lambda arch: abs(self._guess(arch) - math.log(latency)))
+            found = self._measure(arch)
+            self.measured.append((self._features(arch), math.log(found)))
+            if abs(found / latency - 1) <= TOLERANCE:
+                return arch, self.sizes(arch) | dict(latency_ms=found)
+        raise BadValue(f'none of {TRIES * POOL} random networks takes {latency:g} ms; give another --latency')
+
+    def _measure(self, arch: Architecture) -> float:
+        network = materialise(fuse_conv_bn(shipped_network(self.model_cfg, arch)), self.device)
+        clock = 'cpu' if self.device.type == 'cpu' and torch.get_num_threads() == 1 else 'wall'
+        with torch.inference_mode():
+            return measure_latency(partial(network, self.image), self.device, SECONDS, SECONDS / 3, clock).median_ms
+
+    def _features(self, arch: Architecture) -> list[float]:
+        sizes = self.sizes(arch)
+        return [1.0, math.log(sizes['macs_g']), math.log(sizes['params_m']), len(arch.layout().cells), len(arch.gates)]
+
+    def _guess(self, arch: Architecture) -> float:
+        """Log of the latency, from a line through what was measured so far."""
+        if len(self.measured) < MEASURED_FIRST:
+            return 0.0
+        x, y = zip(*self.measured, strict=True)
+        return float(np.linalg.lstsq(np.asarray(x), np.asarray(y))[0] @ self._features(arch))
