@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from hyctas_mm.archs.parts import DETAIL_STRIDE, STRIDES
+
 STEM, HEAD, STEM4 = -1, -2, -3
 """Ends of a link that are no cell: the stem's last part, the head, and the stem's part at stride 4."""
 
@@ -66,6 +68,11 @@ class Layout:
     def columns(self) -> int:
         """Number of layers of the longest branch."""
         return 1 + max(cell.column for cell in self.cells)
+
+    @cached_property
+    def lanes(self) -> tuple[int, ...]:
+        """Strides of the lanes, from fine to coarse: that of cells in the middle of the stem only if there are any."""
+        return (DETAIL_STRIDE, *STRIDES) if self.columns_before else STRIDES
 
     @cached_property
     def columns_before(self) -> int:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from hyctas_mm.archs import STRIDES, Architecture, Layout, num_channels
-from hyctas_mm.archs.layout import HEAD, STEM, LaidCell
+from hyctas_mm.archs.layout import HEAD, STEM, STEM4, LaidCell
 from hyctas_mm.archs.parts import FULL_WIDTH, STEM_STRIDE
 from hyctas_mm.errors import BadValue
 from hyctas_mm.report.ops import op_color, op_short, sort_ops
@@ -28,6 +28,7 @@ _ROW = _BOX_H + 10
 _LANE_PAD, _EMPTY_LANE = 9, 20
 _STEM_X, _STEM_W, _STEM_STEP = 42, 30, 37
 _CELLS_X = _STEM_X + 3 * _STEM_STEP + 11
+_DETAIL_X = _STEM_X + 2 * _STEM_STEP + 5
 _HEAD_W = 96
 _MIN_WIDTH = 440
 _LOW_STRIDES: dict[str, tuple[int, ...]] = {'none': (), 's4': (4,), 's4s8': (4, 8)}
@@ -62,6 +63,7 @@ def draw_arch(arch: Architecture, base_channels: int = 8, shrink_to: float | Non
         legend_note=_LEGEND_NOTE,
         gate_note=_GATE_NOTE,
         full=FULL_WIDTH,
+        widest=max(FULL_WIDTH, *(cell.width for cell in plan.layout.cells)),
         shrink_to=shrink_to,
     )
 
@@ -78,22 +80,23 @@ def sketch_data(archs: Sequence[Architecture]) -> dict[str, Any]:
 
     Returns:
         ``strides`` of the lanes; ``ops``: short name and colour of each op; ``archs``: by archid the rows of each lane,
-        then five numbers for each cell: layer, row counted through all lanes, index of its op, width in twelfths, and
-        index of the cell that feeds it (-1 for the stem).
+        then five numbers for each cell: layer, below 0 for cells in the middle of the stem, row counted through all
+        lanes, index of its op, width in twelfths, and index of the cell that feeds it, below 0 for the stem.
     """
     layouts = {arch.archid: arch.layout() for arch in archs}
+    strides = max((layout.lanes for layout in layouts.values()), key=len, default=STRIDES)
     ops = sort_ops(cell.op for layout in layouts.values() for cell in layout.cells)
     index = {op: number for number, op in enumerate(ops)}
     return {
-        'strides': STRIDES,
+        'strides': strides,
         'ops': [[op_short(op), op_color(op)] for op in ops],
-        'archs': {archid: _sketch(layout, index) for archid, layout in layouts.items()},
+        'archs': {archid: _sketch(layout, strides, index) for archid, layout in layouts.items()},
     }
 
 
-def _sketch(layout: Layout, op_index: dict[str, int]) -> list[int]:
-    numbers = [layout.rows(stride) for stride in STRIDES]
-    above = dict(zip(STRIDES, accumulate(numbers, initial=0), strict=False))
+def _sketch(layout: Layout, strides: Sequence[int], op_index: dict[str, int]) -> list[int]:
+    numbers = [layout.rows(stride) for stride in strides]
+    above = dict(zip(strides, accumulate(numbers, initial=0), strict=False))
     for index, cell in enumerate(layout.cells):
         numbers += [cell.column, above[cell.lane] + cell.row, op_index[cell.op], cell.width, layout.feeds[index]]
     return numbers
@@ -123,7 +126,7 @@ class _Plan:
     def lanes(self) -> dict[int, tuple[int, int]]:
         """Upper edge and height of each lane."""
         lanes, y = {}, self.top + 14
-        for stride in STRIDES:
+        for stride in self.layout.lanes:
             # the stem stands on the first row of its lane even if no cell does
             rows = max(self.layout.rows(stride), 1 if stride == STEM_STRIDE else 0)
             lanes[stride] = y, 2 * _LANE_PAD + rows * _ROW - (_ROW - _BOX_H) if rows else _EMPTY_LANE
@@ -136,7 +139,7 @@ class _Plan:
 
     @property
     def head_x(self) -> int:
-        return max(_CELLS_X + self.layout.columns * _STEP + 6, _MIN_WIDTH - _HEAD_W - 8)
+        return max(self.column_x(self.layout.columns) + 6, _MIN_WIDTH - _HEAD_W - 8)
 
     @property
     def head_top(self) -> int:
@@ -155,26 +158,28 @@ class _Plan:
     @property
     def stem(self) -> list[tuple[int, int, int]]:
         """Stride, channels and left edge of each part: twice a map's channels at strides 2 and 4, as many at 8."""
-        parts = enumerate(((2, 2), (4, 2), (8, 1)))
-        return [
-            (s, factor * self.channels(s, self.arch.stem_width), _STEM_X + n * _STEM_STEP) for n, (s, factor) in parts
-        ]
+        last = self.column_x(0) - _STEM_STEP - 11
+        places = (_STEM_X, 2, 2), (_STEM_X + _STEM_STEP, 4, 2), (last, 8, 1)
+        return [(s, factor * self.channels(s, self.arch.stem_width), x) for x, s, factor in places]
 
     @property
-    def low_level(self) -> list[tuple[int, int, int]]:
-        """Stride, place in the stem and height of each low-level map's wire to the head."""
-        strides = _LOW_STRIDES[self.arch.low_level]
+    def low_level(self) -> list[tuple[int, int, int, int]]:
+        """Stride of each low-level map, where its wire to the head begins, and the wire's height."""
+        strides, top = _LOW_STRIDES[self.arch.low_level], self.stem_y - _BOX_H // 2
+        starts = {s: (x + _STEM_W // 2, top) for s, _, x in self.stem}
+        if self.layout.columns_before:
+            left, y = self.place(next(cell for cell in self.layout.cells if cell.column == -1))
+            starts[4] = left + _BOX_W // 2, y - _BOX_H // 2
         heights = (self.top - 4 - _LOW_STEP * n for n in reversed(range(len(strides))))
-        return [
-            (s, _STEM_X + (1 if s == 4 else 2) * _STEM_STEP + _STEM_W // 2, y)
-            for s, y in zip(strides, heights, strict=True)
-        ]
+        return [(s, *starts[s], y) for s, y in zip(strides, heights, strict=True)]
 
     def channels(self, stride: int, width: int) -> int:
         return num_channels(stride, width, self.base_channels)
 
     def column_x(self, column: int) -> int:
-        return _CELLS_X + column * _STEP
+        before = self.layout.columns_before
+        start = _DETAIL_X if column < 0 else _CELLS_X + 11 * (before > 0)
+        return start + (column + before) * _STEP
 
     def place(self, cell: LaidCell) -> tuple[int, int]:
         """Left edge and centre line of a cell."""
@@ -182,17 +187,21 @@ class _Plan:
 
     def exit(self, end: int) -> tuple[int, int]:
         """Where the wires of a cell or of the stem begin."""
-        if end == STEM:
-            return self.stem[-1][2] + _STEM_W, self.stem_y
+        if end in (STEM, STEM4):
+            return self.stem[2 if end == STEM else 1][2] + _STEM_W, self.stem_y
         left, y = self.place(self.layout.cells[end])
         return left + _BOX_W, y
 
     def wires(self) -> Iterator[_Wire]:
         """Between the stem's parts, and one for each link."""
-        for _, _, x in self.stem[1:]:
-            yield _Wire(f'M{x - _STEM_STEP + _STEM_W} {self.stem_y}H{x}', arrow=False)
+        for (_, _, left), (_, _, x) in pairwise(self.stem[: 2 if self.layout.columns_before else 3]):
+            yield _Wire(f'M{left + _STEM_W} {self.stem_y}H{x}', arrow=False)
         for link in self.layout.links:
             x, y = self.exit(link.source)
+            if link.target == STEM:
+                left = self.stem[2][2]
+                yield _Wire(f'M{x} {y}{_elbow(left - 8, y, (left, self.stem_y))}', kind=' go-down')
+                continue
             if link.target == HEAD:
                 yield _Wire(f'M{x} {y}H{self.head_x - 1}')
                 continue

@@ -58,11 +58,12 @@ def sort_ops(ops: Iterable[str]) -> list[str]:
 
 
 def count_ops(archs: Sequence[Architecture]) -> dict[tuple[int, int], Counter[str]]:
-    """Distinct cells by (output stride, layer) and op."""
+    """Distinct cells by (output stride, layer) and op; those in the middle of the stem have layers of their own."""
     counts: dict[tuple[int, int], Counter[str]] = {}
-    for arch in archs:
-        for cell in arch.layout().cells:
-            counts.setdefault((cell.lane, cell.column), Counter())[cell.op] += 1
+    for layout in (arch.layout() for arch in archs):
+        for cell in layout.cells:
+            layer = cell.column + (layout.columns_before if cell.column < 0 else 0)
+            counts.setdefault((cell.lane, layer), Counter())[cell.op] += 1
     return counts
 
 
@@ -76,7 +77,7 @@ def op_usage(archs: Sequence[Architecture]) -> dict[str, Any]:
     scale = _PANEL_H / max(c.total() for c in counts.values())
     ops = sort_ops(op for c in counts.values() for op in c)
     panels, base = [], _TOP - _PANEL_GAP
-    for stride in STRIDES:
+    for stride in sorted({*STRIDES, *(stride for stride, _ in counts)}):
         bars = [counts.get((stride, layer), Counter()) for layer in range(layers)]
         high = max(_EMPTY_H, *(c.total() * scale for c in bars))
         base += round(high) + _PANEL_GAP

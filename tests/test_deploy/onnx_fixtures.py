@@ -28,17 +28,19 @@ ARCH = Architecture.from_dict(
                 dict(op='lite_conv', width=12, down=False),
             ],
         ],
+        detail=[dict(op='lite_conv', width=16)],
         gates=[dict(layer=0, source=0, target=1), dict(layer=0, source=1, target=0)],
         format='hyctas_mm/arch-1',
         head_attention=True,
+        head_depth=2,
         head_width=12,
         low_level='s4',
         stem_width=6,
     )
 )
-"""Down to stride 32 by two kinds of ops, gates both ways to a branch at stride 8, attention in the backbone and in the
-head:
-all that depends on the size of the image."""
+"""A cell at stride 4, down to stride 32 by two kinds of ops, gates both ways to a branch at stride 8, attention in the
+backbone and in the head: all that depends on the size of the image.
+"""
 
 
 def save(cfg: Config, folder: Path) -> tuple[Path, Path]:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from hyctas_mm.archs import Architecture, Cell, SearchSpace, declare_op, load_arch, zoo_names
-from hyctas_mm.report.draw_arch import draw_arch, draw_arch_file
-from hyctas_mm.report.ops import op_color, op_short, sort_ops
+from hyctas_mm.report.draw_arch import _Plan, draw_arch, draw_arch_file, sketch_data
+from hyctas_mm.report.ops import count_ops, op_color, op_short, sort_ops
 
 SVG = '{http://www.w3.org/2000/svg}'
 WIDE = SearchSpace(
@@ -153,3 +153,22 @@ def test_gates_are_drawn_and_explained() -> None:
         for b in (first.source, first.target)
     ]
     assert f'after layer {first.layer}: the map at 1/{strides[0]} is added to that at 1/{strides[1]}' in with_gates
+
+
+def test_cells_at_stride_4_stand_within_the_stem() -> None:
+    cell = Cell('conv', 12)
+    arch = Architecture(((cell, cell),), detail=(Cell('conv', 8), Cell('lite_conv', 24)), low_level='s4', head_depth=2)
+    text, plan = draw_arch(arch, 6), _Plan(arch, arch.layout(), 6)
+    assert '1/4</text>' in text and 'cell 0: conv at 1/4, 48 to 16 channels' in text
+    assert 'cell 1: lite_conv at 1/4, 16 to 48 channels' in text and 'depth 2</text>' in text
+    stem, places = [x for _, _, x in plan.stem], [plan.place(cell)[0] for cell in plan.layout.cells]
+    assert stem[:2] == sorted(stem[:2]) and [*stem[1:2], *places[:2], stem[2], *places[2:]] == sorted(
+        [*stem[1:], *places]
+    )
+    ((_, x, _, _),) = plan.low_level  # the head reads the map of the last of them
+    assert places[1] < x < places[1] + plan.box_w
+    data = sketch_data([arch, Architecture(((cell,),))])
+    assert data['strides'] == (4, 8, 16, 32)
+    assert data['archs'][arch.archid][:4] == [1, 1, 0, 0] and data['archs'][arch.archid][4::5] == [-2, -1, 0, 1]
+    assert data['archs'][arch.archid][8::5] == [-3, 0, -1, 2]
+    assert count_ops([arch])[4, 1] == {'lite_conv': 1}

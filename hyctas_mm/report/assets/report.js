@@ -38,32 +38,35 @@ function sketch(point) {
     const [layer, row, op, width, from] = numbers.slice(i, i + 5);
     cells.push({layer, row, op, width, from, end: true});
   }
-  const right = LEFT + STEP * (1 + Math.max(...cells.map(cell => cell.layer))) + 6;
+  const layers = cells.map(cell => cell.layer), first = LEFT - STEP * Math.min(0, ...layers);
+  const right = first + STEP * (1 + Math.max(...layers)) + 6, widest = Math.max(12, ...cells.map(cell => cell.width));
   const root = document.createElementNS(NS, 'svg');
   let top = 2, stem = 0;
   lanes.forEach((count, lane) => {
     const high = count ? 2 * PAD + count * ROW - (ROW - HIGH) : EMPTY;
     draw(root, 'rect', {class: 'lane', x: 2, y: top, width: right - 4, height: high, rx: 6});
     draw(root, 'text', {x: 8, y: top + high / 2 + 4}, '1/' + data.strides[lane]);
-    if (!lane) stem = top + (count ? PAD + HIGH / 2 : high / 2);
+    if (data.strides[lane] === 8) stem = top + (count ? PAD + HIGH / 2 : high / 2);
     for (let row = 0; row < count; row++) rows.push(top + PAD + row * ROW + HIGH / 2);
     top += high + 4;
   });
   cells.forEach(cell => { if (cell.from >= 0) cells[cell.from].end = false; });
   for (const cell of cells) {
-    const from = cells[cell.from], x = LEFT + cell.layer * STEP, y = rows[cell.row];
-    const start = from ? [LEFT + from.layer * STEP + CELL, rows[from.row]] : [LEFT - 8, stem];
+    const from = cells[cell.from], x = first + cell.layer * STEP, y = rows[cell.row];
+    const stemX = (cell.layer < 0 ? LEFT : first) - 8;
+    const start = from ? [first + from.layer * STEP + CELL, rows[from.row]] : [stemX, stem];
     draw(root, 'path', {class: 'wire', d: `M${start}H${x - 6}V${y}H${x}`});
-    if (cell.end) draw(root, 'path', {class: 'wire', d: `M${x + CELL} ${y}H${right + 6}`});
+    const goal = cell.layer < 0 ? `H${first - 12}V${stem}` : `H${right + 6}`; // back to the stem, or to the head
+    if (cell.end) draw(root, 'path', {class: 'wire', d: `M${x + CELL} ${y}` + goal});
   }
   for (const cell of cells) {
-    const x = LEFT + cell.layer * STEP, y = rows[cell.row] - HIGH / 2, [name, color] = data.ops[cell.op];
+    const x = first + cell.layer * STEP, y = rows[cell.row] - HIGH / 2, [name, color] = data.ops[cell.op];
     draw(root, 'rect', {x, y, width: CELL, height: HIGH, rx: 5, fill: color});
     draw(root, 'text', {class: 'in', x: x + CELL / 2, y: y + 16}, name);
-    const width = (CELL - 8) * cell.width / 12;
+    const width = (CELL - 8) * cell.width / widest;
     draw(root, 'rect', {class: 'bar', x: x + 4, y: y + HIGH - 6, width, height: 3, rx: 1.5});
   }
-  draw(root, 'circle', {class: 'stem', cx: LEFT - 9, cy: stem, r: 3});
+  for (const x of new Set([LEFT, first])) draw(root, 'circle', {class: 'stem', cx: x - 9, cy: stem, r: 3});
   draw(root, 'rect', {class: 'head', x: right + 6, y: 2, width: 10, height: top - 6, rx: 4});
   const width = right + 20, viewBox = `0 0 ${width} ${top}`;
   set(root, {class: 'sketch', viewBox, role: 'img', 'aria-label': 'sketch of ' + point.id});
