@@ -1,15 +1,23 @@
-"""Small files of JSON, written whole; folders that one process has."""
+"""Small files of JSON, written whole; folders that one process has; trainings that wait while another process times."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 from hyctas_mm.errors import FolderBusy
+
+MACHINE = Path(tempfile.gettempdir()) / f'hyctas_mm-{os.getuid()}.lock'
+"""Shared by all processes of a user on a machine: who may compute, see :func:`alone`."""
+_DOOR, _ROOM = 0, 1
+"""Bytes of the file that are locked: to begin a step, and to compute."""
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -59,3 +67,44 @@ def lock_folder(folder: Path) -> IO[str]:
     file.write(f'process {os.getpid()} on {os.uname().nodename}')
     file.flush()
     return file
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """For what is timed: while it lasts, trainings of other processes do not begin a step, and other timings wait.
+
+    It begins when the steps that are under way have ended; a training that was stopped within a step is waited for.
+    Not to be nested. A killed process holds nothing, nor do its children.
+    """
+    _lock(fcntl.LOCK_EX, _DOOR)
+    try:
+        _lock(fcntl.LOCK_EX, _ROOM)
+        yield
+    finally:
+        _lock(fcntl.LOCK_UN, _ROOM)
+        _lock(fcntl.LOCK_UN, _DOOR)
+
+
+def begin_step() -> None:
+    """For a training: waits while another process is :func:`alone`, and keeps others from that until
+    :func:`end_step`.
+    """
+    end_step()  # one that failed has not said so; whoever is alone waits for it
+    _lock(fcntl.LOCK_SH, _DOOR)
+    _lock(fcntl.LOCK_SH, _ROOM)
+    _lock(fcntl.LOCK_UN, _DOOR)
+
+
+def end_step() -> None:
+    """After a step, or when there will be no further one."""
+    _lock(fcntl.LOCK_UN, _ROOM)
+
+
+def _lock(how: int, place: int) -> None:
+    fcntl.lockf(_machine(), how, 1, place)  # of the process, so that no child that it forked holds it too
+
+
+@cache
+def _machine() -> int:
+    """Open until the process ends: closing any descriptor of the file would give up its locks."""
+    return os.open(MACHINE, os.O_RDWR | os.O_CREAT, 0o600)
