@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +18,8 @@ from hyctas_mm.errors import FolderBusy
 
 MACHINE = Path(tempfile.gettempdir()) / f'hyctas_mm-{os.getuid()}.lock'
 """Shared by all processes of a user on a machine: who may compute, see :func:`alone`."""
+PATIENCE = 60.0
+"""Seconds that steps under way are waited for."""
 _DOOR, _ROOM = 0, 1
 """Bytes of the file that are locked: to begin a step, and to compute."""
 
@@ -73,15 +77,15 @@ def lock_folder(folder: Path) -> IO[str]:
 def alone() -> Iterator[None]:
     """For what is timed: while it lasts, trainings of other processes do not begin a step, and other timings wait.
 
-    It begins when the steps that are under way have ended; a training that was stopped within a step is waited for.
-    Not to be nested. A killed process holds nothing, nor do its children.
+    It begins when the steps that are under way have ended, or after :data:`PATIENCE`: a training that was stopped
+    (Ctrl-Z) within a step never ends it, and does not compute either. Not to be nested. A killed process holds nothing,
+    nor do its children.
     """
     _lock(fcntl.LOCK_EX, _DOOR)
     try:
-        _lock(fcntl.LOCK_EX, _ROOM)
+        _wait_for_steps()
         yield
     finally:
-        _lock(fcntl.LOCK_UN, _ROOM)
         _lock(fcntl.LOCK_UN, _DOOR)
 
 
@@ -89,7 +93,7 @@ def begin_step() -> None:
     """For a training: waits while another process is :func:`alone`, and keeps others from that until
     :func:`end_step`.
     """
-    end_step()  # one that failed has not said so; whoever is alone waits for it
+    end_step()  # a step that failed has not said so, and would be waited for
     _lock(fcntl.LOCK_SH, _DOOR)
     _lock(fcntl.LOCK_SH, _ROOM)
     _lock(fcntl.LOCK_UN, _DOOR)
@@ -98,6 +102,19 @@ def begin_step() -> None:
 def end_step() -> None:
     """After a step, or when there will be no further one."""
     _lock(fcntl.LOCK_UN, _ROOM)
+
+
+def _wait_for_steps() -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            _lock(fcntl.LOCK_EX | fcntl.LOCK_NB, _ROOM)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            _lock(fcntl.LOCK_UN, _ROOM)
+            return
+    print(f'a training of another process has not ended its step in {PATIENCE:g} s; timing beside it', file=sys.stderr)
 
 
 def _lock(how: int, place: int) -> None:

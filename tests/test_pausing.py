@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from hyctas_mm import files
-files.MACHINE = Path(sys.argv[1])
+files.MACHINE, files.PATIENCE = Path(sys.argv[1]), float(sys.argv[2])
 timing = None
 for line in sys.stdin:
     if line == 'step\\n':
@@ -42,10 +43,9 @@ for line in sys.stdin:
 class Process:
     """Another process, which does what it is told to: ``step``, ``stepped``, ``time``, ``timed``."""
 
-    def __init__(self) -> None:
-        self.popen = subprocess.Popen(
-            [sys.executable, '-c', CHILD, str(files.MACHINE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, patience: float = LONG) -> None:
+        command = [sys.executable, '-c', CHILD, str(files.MACHINE), str(patience)]
+        self.popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def begin(self, what: str) -> None:
         print(what, file=self.popen.stdin, flush=True)
@@ -104,6 +104,16 @@ def test_a_killed_process_frees_the_machine(
     assert one.does(killed) and not other.does(waiting, SOME)
     one.kill()
     assert other.has_done(waiting)
+
+
+def test_a_training_stopped_within_a_step_is_not_waited_for_without_end(
+    processes: tuple[Process, Process, Process],
+) -> None:
+    training, impatient = processes[0], Process(patience=SOME)
+    assert training.does('step')
+    training.popen.send_signal(signal.SIGSTOP)
+    assert impatient.does('time') and impatient.does('timed')
+    impatient.kill()
 
 
 def test_a_failed_step_does_not_hold_its_own_process_up(processes: tuple[Process, Process, Process]) -> None:
