@@ -139,7 +139,7 @@ def _draw_kind(axes: Axes, rows: list[dict[str, Any]], backend: str, kind: str, 
     x, y = [r[backend]['latency_ms'] for r in rows], [r['score'] for r in rows]
     axes.errorbar(x, y, [r['std'] or 0 for r in rows], fmt=marker, color=color, label=kind, capsize=2)
     front = sorted(front_indices(np.array([[a, -b] for a, b in zip(x, y, strict=True)])), key=lambda i: x[i])
-    axes.plot([x[i] for i in front], [y[i] for i in front], color=color, alpha=0.5)
+    axes.step([x[i] for i in front], [y[i] for i in front], where='post', color=color, alpha=0.5)
     for row, place in zip(rows, zip(x, y, strict=True), strict=True):
         axes.annotate(row['network'], place, xytext=(4, 4), textcoords='offset points', fontsize=7)
 
