@@ -26,6 +26,7 @@ from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
 from hyctas_mm.costs import measure_interleaved
 from hyctas_mm.deploy.inference import fuse_norms, prepare_for_inference
+from hyctas_mm.files import alone
 from hyctas_mm.measuring import Network, from_config, published
 from hyctas_mm.measuring.printing import conditions, report
 from hyctas_mm.models.subnet import drop_training_parts
@@ -80,7 +81,8 @@ def main() -> None:
     x = torch.rand(1, 3, *shape, device=device)
     with torch.inference_mode():
         outputs = [net(x) for net in nets]
-    found = measure_interleaved([partial(net, x) for net in nets], device, args.seconds, args.rounds)
+    with alone():
+        found = measure_interleaved([partial(net, x) for net in nets], device, args.seconds, args.rounds)
     medians = [[statistics.median(times) for times in rounds] for rounds in found]
     table, rows = Table('network', 'variant', 'ms', 'by the first', 'of each round', 'difference'), []
     for place, (name, variant) in enumerate(names):

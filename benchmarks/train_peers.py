@@ -3,11 +3,17 @@ front is ahead?
 
 python benchmarks/train_peers.py RECIPE --networks WORK_DIR/search/subnets/*/config.py [--peers fast-scnn ...]
                                  [--iters 100] [--seeds 0 1] [--data-root DIR] [--out work_dirs/peers]
-                                 [--threads 1] [--backend eager]
+                                 [--threads 1] [--backends eager onnxruntime] [--box-ms 2 80] [--box-score 30 50]
 
 RECIPE is the config of any fixed network: its data, schedule and optimizer train all, each with its own head, losses
-and auxiliary heads. Goes on where it was interrupted. The default size (100 steps, one seed, four peers) takes minutes
-and says little about accuracy.
+and auxiliary heads; only SegFormer and SegNeXt have AdamW, as their own recipes do. Goes on where it was interrupted.
+Trainings of another length go into another --out. Further seeds of some networks: a run with only those, then one with
+all, which counts every seed that it finds.
+
+Afterwards all are timed by all backends in one interleaved run, while trainings of other processes wait. For each
+backend it says how much of the box the fronts cover, ours and the peers', and which peers are above our front: those
+than which no network of ours is at most as slow and at least as good. The default size (100 steps, one seed, four
+peers) takes minutes and says little about accuracy.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ import argparse
 import math
 import statistics
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +40,10 @@ from hyctas_mm.engine.configs import set_data_root, use_scope
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
 from hyctas_mm.evaluators.trained_networks import with_iters
+from hyctas_mm.files import read_json
 from hyctas_mm.measuring import Network, count, input_size, measure, prepare
-from hyctas_mm.measuring.peers import PEERS, SIZE_DIVISORS, peer_model
+from hyctas_mm.measuring.fronts import Box, is_above
+from hyctas_mm.measuring.peers import PEERS, SIZE_DIVISORS, peer_model, use_own_adamw
 from hyctas_mm.measuring.printing import conditions, report
 from hyctas_mm.search.front import front_indices
 
@@ -53,24 +62,36 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--iters', type=int, default=100, help='steps of each training, the schedule scaled (default 100)'
     )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', default=[0], help='to be trained (default 0); others found in --out count too'
+    )
+    parser.add_argument(
+        '--adamw-lr', type=float, help="rate of peers with AdamW, in place of their own heads' (6e-4)", metavar='LR'
+    )
     parser.add_argument('--metric', default='mIoU')
     parser.add_argument('--data-root', help="folder of the data, in place of the recipe's")
     parser.add_argument('--out', type=Path, default=Path('work_dirs/peers'))
     parser.add_argument('--seconds', type=float, default=2.0, help='time to measure each latency (default 2)')
-    parser.add_argument('--backend', choices=BACKENDS, default='eager')
+    parser.add_argument('--backends', nargs='+', choices=BACKENDS, default=['eager', 'onnxruntime'])
+    box = Box()
+    for name, default, unit in (('--box-ms', box.latency_ms, 'latency'), ('--box-score', box.score, 'metric')):
+        text = f'{unit} in which the fronts are compared (default {default[0]} {default[1]})'
+        parser.add_argument(name, type=float, nargs=2, default=default, metavar=('FROM', 'TO'), help=text)
     parser.add_argument('--threads', type=int)
     parser.add_argument('--device', default=get_device())
     return parser.parse_args()
 
 
-def training_config(recipe: Config, model: ConfigDict, iters: int, divisor: int) -> Config:
-    """The recipe with another model, test images padded to multiples of ``divisor``."""
-    cfg = with_iters(recipe, iters)
+def training_config(recipe: Config, model: ConfigDict, name: str, args: argparse.Namespace) -> Config:
+    """The recipe with another model: a network of ours, or the peer ``name`` with what it needs."""
+    cfg = with_iters(recipe, args.iters)
+    divisor = SIZE_DIVISORS.get(name, 1)
     preprocessor = dict(recipe.model.data_preprocessor) | (
         dict(test_cfg=dict(size_divisor=divisor)) if divisor > 1 else {}
     )
     cfg.model = ConfigDict(model | dict(data_preprocessor=preprocessor, test_cfg=dict(mode='whole')))
+    if name in PEERS:
+        use_own_adamw(cfg, name, args.adamw_lr)
     if 'PID' in str(model.decode_head.get('type')):  # its boundary loss wants edges
         pipeline = cfg.train_dataloader.dataset.pipeline
         pipeline.insert(len(pipeline) - 1, dict(type='GenerateEdge', edge_width=4))
@@ -92,36 +113,35 @@ def prepare_folder(folder: Path, cfg: Config) -> Path:
     return folder
 
 
-def draw(rows: list[dict[str, Any]], name: str, unit: str, path: Path) -> None:
-    """Accuracy over latency, with the front of each of our searches and that of the peers."""
-    figure, axes = plt.subplots(figsize=(8, 5), layout='constrained')
+def draw(rows: list[dict[str, Any]], backends: list[str], name: str, threads: int, path: Path) -> None:
+    """Accuracy over latency by each backend, with the front of each of our searches and that of the peers."""
+    figure, panels = plt.subplots(1, len(backends), figsize=(8 * len(backends), 5), layout='constrained', squeeze=False)
     ours = sorted({r['kind'] for r in rows} - {PEER})
-    for kind, color, marker in [
-        *((kind, COLORS[n % len(COLORS)], 'o') for n, kind in enumerate(ours)),
-        (PEER, '#b4500a', 's'),
-    ]:
-        chosen = [r for r in rows if r['kind'] == kind]
-        if chosen:
-            _draw_kind(axes, chosen, kind, color, marker)
-    axes.set(xlabel=f'latency (ms), {unit}', ylabel=f'{name} (%)', xscale='log')
-    axes.xaxis.set_major_formatter('{x:g}')
-    axes.xaxis.set_minor_formatter('{x:g}')
-    axes.tick_params(which='minor', labelsize=7)
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    for axes, backend in zip(panels[0], backends, strict=True):
+        for kind, color, marker in [
+            *((kind, COLORS[n % len(COLORS)], 'o') for n, kind in enumerate(ours)),
+            (PEER, '#b4500a', 's'),
+        ]:
+            chosen = [r for r in rows if r['kind'] == kind and backend in r]
+            if chosen:
+                _draw_kind(axes, chosen, backend, kind, color, marker)
+        axes.set(xlabel=f'latency (ms), {backend}, {threads} threads', ylabel=f'{name} (%)', xscale='log')
+        axes.xaxis.set_major_formatter('{x:g}')
+        axes.xaxis.set_minor_formatter('{x:g}')
+        axes.tick_params(which='minor', labelsize=7)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
 
-def _draw_kind(axes: Axes, rows: list[dict[str, Any]], kind: str, color: str, marker: str) -> None:
-    x, y = [r['latency_ms'] for r in rows], [r['score'] for r in rows]
-    axes.errorbar(x, y, [r['std'] for r in rows], fmt=marker, color=color, label=kind, capsize=2)
+def _draw_kind(axes: Axes, rows: list[dict[str, Any]], backend: str, kind: str, color: str, marker: str) -> None:
+    x, y = [r[backend]['latency_ms'] for r in rows], [r['score'] for r in rows]
+    axes.errorbar(x, y, [r['std'] or 0 for r in rows], fmt=marker, color=color, label=kind, capsize=2)
     front = sorted(front_indices(np.array([[a, -b] for a, b in zip(x, y, strict=True)])), key=lambda i: x[i])
-    axes.plot([x[i] for i in front], [y[i] for i in front], color=color, alpha=0.5)
-    for row in rows:
-        axes.annotate(
-            row['network'], (row['latency_ms'], row['score']), xytext=(4, 4), textcoords='offset points', fontsize=7
-        )
+    axes.step([x[i] for i in front], [y[i] for i in front], where='post', color=color, alpha=0.5)
+    for row, place in zip(rows, zip(x, y, strict=True), strict=True):
+        axes.annotate(row['network'], place, xytext=(4, 4), textcoords='offset points', fontsize=7)
 
 
 def group(config: Path) -> str:
@@ -132,16 +152,8 @@ def group(config: Path) -> str:
     return found.parents[1].name if found.name == 'subnets' else found.name
 
 
-def main() -> None:
-    """Trains, tests, measures, prints, draws."""
-    args = parse_args()
-    warnings.filterwarnings('ignore')
-    register_all_modules()
-    recipe = Config.fromfile(args.recipe)
-    use_scope(recipe)
-    if args.data_root:
-        set_data_root(recipe, args.data_root)
-    here = conditions(args.device, args.threads, backend=args.backend)
+def train(args: argparse.Namespace, recipe: Config) -> tuple[list[dict[str, Any]], list[Network], list[str]]:
+    """Trains and tests all; one row for each, the network to be timed, and what went wrong."""
     found = input_size(recipe)
     if found is None:
         raise SystemExit(f'{args.recipe}: says no input size')
@@ -152,36 +164,105 @@ def main() -> None:
         model.decode_head.num_classes = classes
         models[f'{path.parent.name}-{model.backbone.base_channels}'] = (group(path), model)
     models |= {name: (PEER, peer_model(name, classes)) for name in args.peers}
+    configs = {name: training_config(recipe, model, name, args) for name, (_, model) in models.items()}
+    folders = {name: prepare_folder(args.out / 'subnets' / name, cfg) for name, cfg in configs.items()}
     rows, networks, problems = [], [], []
     for name, (kind, model) in models.items():
-        divisor = SIZE_DIVISORS.get(name, 1)
-        folder = prepare_folder(args.out / 'subnets' / name, training_config(recipe, model, args.iters, divisor))
         try:
             with quiet_runners():
-                scores = [metric(retrain(folder, seed, num_pictures=0), args.metric) for seed in args.seeds]
+                for seed in args.seeds:
+                    retrain(folders[name], seed, num_pictures=0)
         except (RuntimeError, ValueError) as error:
             problems.append(f'{name}: {str(error).splitlines()[0]}')
             print(problems[-1], flush=True)
             continue
+        by_seed = read_json(folders[name] / 'results.json')['by_seed']
+        seeds = sorted(by_seed, key=int)
+        scores = [metric(by_seed[seed], args.metric) for seed in seeds]
         print(f'{name}: {args.metric} {", ".join(f"{score:.2f}" for score in scores)}', flush=True)
+        divisor, optimizer = SIZE_DIVISORS.get(name, 1), configs[name].optim_wrapper.optimizer
         height, width = (-(-size // divisor) * divisor for size in found[0])
         network = Network(name, model, (height, width), found[1])
-        spread = statistics.stdev(scores) if len(scores) > 1 else math.nan
-        counted = count(network, device='cpu')
-        rows.append(dict(network=name, kind=kind, score=statistics.mean(scores), std=spread, scores=scores, **counted))
+        row = dict(network=name, kind=kind, score=statistics.mean(scores), seeds=seeds, scores=scores)
+        row |= dict(std=statistics.stdev(scores) if len(scores) > 1 else None)
+        row |= dict(optimizer=f'{optimizer.type} {optimizer.lr:g}', input_hw=network.input_hw)
+        rows.append(row | count(network, device='cpu'))
         networks.append(network)
-    prepared = [prepare(network, torch.device(args.device), args.backend) for network in networks]
-    for row, measured in zip(rows, measure(prepared, torch.device(args.device), args.seconds, 5), strict=True):
-        row.update(measured)
-    table = Table('network', 'params M', 'GMACs', 'latency ms', 'rounds', args.metric, 'of each seed')
-    for row in sorted(rows, key=lambda r: r['latency_ms']):
-        counts = (f'{row["params"] / 1e6:.2f}', f'{(row["conv_macs"] + row["attention_macs"]) / 1e9:.3f}')
-        rounds = f'{min(row["rounds_ms"]):.2f}..{max(row["rounds_ms"]):.2f}'
+    return rows, networks, problems
+
+
+def time_by_backend(rows: list[dict[str, Any]], networks: list[Network], args: argparse.Namespace) -> list[str]:
+    """Adds the latencies by each backend to the rows, all measured in one interleaved run; returns what went wrong."""
+    device = torch.device(args.device)
+    prepared, places, problems = [], [], []
+    for row, network in zip(rows, networks, strict=True):
+        for backend in args.backends:
+            try:
+                prepared.append(prepare(network, device, backend))
+                places.append((row, backend))
+            except (RuntimeError, ValueError) as error:
+                problems.append(f'{network.name}, {backend}: {str(error).splitlines()[0]}')
+                print(problems[-1], flush=True)
+    for (row, backend), measured in zip(places, measure(prepared, device, args.seconds, 5), strict=True):
+        row[backend] = measured
+    return problems
+
+
+def compare(rows: list[dict[str, Any]], backend: str, box: Box) -> dict[str, Any]:
+    """The hypervolumes of the fronts by one backend, and for each peer whether it is above ours."""
+    ours, peers = (
+        {row['network']: (row[backend]['latency_ms'], row['score']) for row in rows if backend in row and chosen(row)}
+        for chosen in (lambda row: row['kind'] != PEER, lambda row: row['kind'] == PEER)
+    )
+    volumes = {name: box.volume(list(points.values())) for name, points in (('ours', ours), ('peers', peers))}
+    ratio = volumes['ours'] / volumes['peers'] if volumes['peers'] else None
+    above = {name: is_above(point, list(ours.values())) for name, point in peers.items()}
+    return volumes | dict(ratio=ratio, above_ours=above)
+
+
+def tabulate(rows: list[dict[str, Any]], args: argparse.Namespace) -> Table:
+    """The table for people, the fastest by the first backend first."""
+    times = [heading for backend in args.backends for heading in (f'{backend} ms', 'rounds')]
+    table = Table('network', 'from', 'params M', 'GMACs', 'optimizer', *times, args.metric, 'of each seed')
+    for row in sorted(rows, key=lambda row: row.get(args.backends[0], {}).get('latency_ms', math.inf)):
+        cells = [f'{row["params"] / 1e6:.2f}', f'{(row["conv_macs"] + row["attention_macs"]) / 1e9:.3f}']
+        cells.append(row['optimizer'])
+        for backend in args.backends:
+            rounds = row.get(backend, {}).get('rounds_ms')
+            cells += (
+                [f'{row[backend]["latency_ms"]:.2f}', f'{min(rounds):.2f}..{max(rounds):.2f}'] if rounds else ['–', '–']
+            )
         scores = ', '.join(f'{score:.2f}' for score in row['scores'])
-        table.add_row(row['network'], *counts, f'{row["latency_ms"]:.2f}', rounds, f'{row["score"]:.2f}', scores)
-    setting = dict(recipe=args.recipe, iters=args.iters, seeds=args.seeds, input_hw=found[0], backend=args.backend)
-    report(table, args.out / 'peers.json', here | setting, networks=rows, problems=problems)
-    draw(rows, args.metric, f'{args.backend}, {here["threads"]} threads', args.out / 'peers.png')
+        table.add_row(row['network'], row['kind'], *cells, f'{row["score"]:.2f}', scores)
+    return table
+
+
+def main() -> None:
+    """Trains, tests, measures, prints, draws."""
+    args = parse_args()
+    box = Box(tuple(args.box_ms), tuple(args.box_score))
+    warnings.filterwarnings('ignore')
+    register_all_modules()
+    recipe = Config.fromfile(args.recipe)
+    use_scope(recipe)
+    if args.data_root:
+        set_data_root(recipe, args.data_root)
+    conditions(args.device, args.threads)  # sets the threads of the trainings too
+    rows, networks, problems = train(args, recipe)
+    here = conditions(args.device, args.threads, backend='onnxruntime' if 'onnxruntime' in args.backends else 'eager')
+    problems += time_by_backend(rows, networks, args)
+    fronts = {backend: compare(rows, backend, box) for backend in args.backends}
+    setting = dict(recipe=args.recipe, iters=args.iters, backends=args.backends, box=asdict(box))
+    report(
+        tabulate(rows, args), args.out / 'peers.json', here | setting, networks=rows, fronts=fronts, problems=problems
+    )
+    for backend, front in fronts.items():
+        ratio = 'no peer reaches it' if front['ratio'] is None else f'ratio {front["ratio"]:.3f}'
+        above = [name for name, is_so in front['above_ours'].items() if is_so]
+        print(f'{backend}: share of the box {front["ours"]:.3f} ours, {front["peers"]:.3f} peers, {ratio}')
+        nothing = 'none' if front['above_ours'] else 'not known, as none was timed'
+        print(f'{backend}: peers above our front at their latency: {", ".join(above) or nothing}')
+    draw(rows, args.backends, args.metric, here['threads'], args.out / 'peers.png')
     print(f'{args.out / "peers.png"}, {args.out / "peers.json"}')
 
 

@@ -1,15 +1,27 @@
-"""Small files of JSON, written whole; folders that one process has."""
+"""Small files of JSON, written whole; folders that one process has; trainings that wait while another process times."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 from hyctas_mm.errors import FolderBusy
+
+MACHINE = Path(tempfile.gettempdir()) / f'hyctas_mm-{os.getuid()}.lock'
+"""Shared by all processes of a user on a machine: who may compute, see :func:`alone`."""
+PATIENCE = 60.0
+"""Seconds that steps under way are waited for."""
+_DOOR, _ROOM = 0, 1
+"""Bytes of the file that are locked: to begin a step, and to compute."""
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -59,3 +71,57 @@ def lock_folder(folder: Path) -> IO[str]:
     file.write(f'process {os.getpid()} on {os.uname().nodename}')
     file.flush()
     return file
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """For what is timed: while it lasts, trainings of other processes do not begin a step, and other timings wait.
+
+    It begins when the steps that are under way have ended, or after :data:`PATIENCE`: a training that was stopped
+    (Ctrl-Z) within a step never ends it, and does not compute either. Not to be nested. A killed process holds nothing,
+    nor do its children.
+    """
+    _lock(fcntl.LOCK_EX, _DOOR)
+    try:
+        _wait_for_steps()
+        yield
+    finally:
+        _lock(fcntl.LOCK_UN, _DOOR)
+
+
+def begin_step() -> None:
+    """For a training: waits while another process is :func:`alone`, and keeps others from that until
+    :func:`end_step`.
+    """
+    end_step()  # a step that failed has not said so, and would be waited for
+    _lock(fcntl.LOCK_SH, _DOOR)
+    _lock(fcntl.LOCK_SH, _ROOM)
+    _lock(fcntl.LOCK_UN, _DOOR)
+
+
+def end_step() -> None:
+    """After a step, or when there will be no further one."""
+    _lock(fcntl.LOCK_UN, _ROOM)
+
+
+def _wait_for_steps() -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            _lock(fcntl.LOCK_EX | fcntl.LOCK_NB, _ROOM)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            _lock(fcntl.LOCK_UN, _ROOM)
+            return
+    print(f'a training of another process has not ended its step in {PATIENCE:g} s; timing beside it', file=sys.stderr)
+
+
+def _lock(how: int, place: int) -> None:
+    fcntl.lockf(_machine(), how, 1, place)  # of the process, so that no child that it forked holds it too
+
+
+@cache
+def _machine() -> int:
+    """Open until the process ends: closing any descriptor of the file would give up its locks."""
+    return os.open(MACHINE, os.O_RDWR | os.O_CREAT, 0o600)

@@ -18,7 +18,7 @@ import yapf.yapflib.yapf_api
 from hypothesis import settings
 from mmengine.registry import init_default_scope
 
-from hyctas_mm import register_all_modules
+from hyctas_mm import files, register_all_modules
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.toy.streets import generate_toy_streets
 from tests.tiny_jobs import fast_search, fast_training, searched, supernet  # noqa: F401
@@ -62,6 +62,12 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def machine_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests that time something neither pause the trainings of this machine nor wait for them."""
+    files.MACHINE = tmp_path_factory.mktemp('machine') / 'lock'
 
 
 @pytest.fixture(autouse=True)

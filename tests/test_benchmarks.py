@@ -211,21 +211,40 @@ def test_workers(
     assert re.search(r'round 0: 1 process [\d.]+ s, 1 processes [\d.]+ s', capsys.readouterr().out)
 
 
-def test_train_peers(monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path) -> None:
-    """Twice: what was trained is kept, and another training in the same folder is refused."""
+def test_train_peers(
+    monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A peer alone, then beside others: what was trained is kept, another training in the same folder is refused."""
     config('subnet', toy_root, tmp_path / 'ours', **FAST).dump(str(tmp_path / 'recipe.py'))
-    recipe, small = (
-        tmp_path / 'recipe.py',
-        ['--peers', 'fast-scnn', '--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', tmp_path / 'out'],
-    )
-    run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 2)
-    kept = list((tmp_path / 'out' / 'subnets').glob('*/retrained.pth'))
-    before = [path.stat().st_mtime_ns for path in kept]
-    run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 2)
-    assert len(kept) == 2 and [path.stat().st_mtime_ns for path in kept] == before
-    found = json.loads((tmp_path / 'out' / 'peers.json').read_text())
-    assert [row['kind'] == 'peers' for row in found['networks']] == [False, True] and not found['problems']
-    assert all(0 <= row['score'] <= 100 and row['latency_ms'] > 0 for row in found['networks'])
-    assert (tmp_path / 'out' / 'peers.png').stat().st_size > 10_000
+    recipe, out = tmp_path / 'recipe.py', tmp_path / 'out'
+    small = ['--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', out]
+    alone = ['--peers', 'fast-scnn', '--seeds', 0, 1, '--backends', 'onnxruntime']
+    run(monkeypatch, 'train_peers', recipe, '--iters', 2, *small, *alone)
+    found = json.loads((out / 'peers.json').read_text())
+    assert found['networks'][0]['onnxruntime']['latency_ms'] > 0 and not found['problems']
+    assert found['fronts']['onnxruntime']['above_ours'] == {'fast-scnn': True}
+    assert 'onnxruntime: peers above our front at their latency: fast-scnn' in capsys.readouterr().out
+    kept = out / 'subnets' / 'fast-scnn' / 'retrained.pth'
+    before = kept.stat().st_mtime_ns
+    small += ['--networks', recipe, '--peers', 'segnext-t', 'fast-scnn', '--backends', 'eager', 'cudagraph']
+    small += ['--box-ms', 0.01, 100_000, '--box-score', -1, 100]
+    run(monkeypatch, 'train_peers', recipe, *small, '--iters', 2)
+    assert kept.stat().st_mtime_ns == before
+    found = json.loads((out / 'peers.json').read_text())
+    rows = found['networks']
+    assert [row['kind'] == 'peers' for row in rows] == [False, True, True]
+    assert [row['seeds'] for row in rows] == [['0'], ['0'], ['0', '1']] and rows[2]['std'] is not None
+    assert [row['optimizer'] for row in rows] == ['SGD 0.02', 'AdamW 0.0006', 'SGD 0.02']
+    assert all(0 <= row['score'] <= 100 and row['eager']['latency_ms'] > 0 for row in rows)
+    assert len(found['problems']) == 3 and all('kernels of a GPU' in problem for problem in found['problems'])
+    assert found['fronts']['cudagraph'] == dict(ours=0, peers=0, ratio=None, above_ours={})
+    front = found['fronts']['eager']
+    assert 0 < front['ours'] < 1 and front['ratio'] == pytest.approx(front['ours'] / front['peers'])
+    ours, *peers = ((row['eager']['latency_ms'], row['score']) for row in rows)
+    names = [row['network'] for row in rows[1:]]
+    assert front['above_ours'] == {name: ms < ours[0] or score > ours[1] for name, (ms, score) in zip(names, peers)}
+    printed = capsys.readouterr().out
+    assert 'eager: share of the box' in printed and 'AdamW 0.0006' in printed
+    assert (out / 'peers.png').stat().st_size > 10_000
     with pytest.raises(ValueError, match='was made for another training'):
-        run(monkeypatch, 'train_peers', recipe, '--networks', recipe, *small, '--iters', 1)
+        run(monkeypatch, 'train_peers', recipe, *small, '--iters', 1)

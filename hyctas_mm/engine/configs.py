@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from hyctas_mm.datasets.checks import check_images
 from hyctas_mm.engine.export import set_data_root
+from hyctas_mm.engine.hooks.pause_hook import PauseHook
 from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.registry import LOOPS
 
@@ -102,6 +104,8 @@ def load_config(args: argparse.Namespace) -> Config:
 def build_runner(cfg: Config, *parts: str) -> Runner:
     """A runner, after a look at the folders of its data: mmengine's own errors about an empty one name nothing.
 
+    In one process it pauses while another one times networks.
+
     Args:
         cfg: The config.
         *parts: Which data it will use, of ``'train'``, ``'val'``, ``'test'``.
@@ -114,4 +118,7 @@ def build_runner(cfg: Config, *parts: str) -> Runner:
         loader = cfg.get(f'{part}_dataloader')
         if loader:
             check_images(loader['dataset'], f'{part}_dataloader')
-    return Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(cfg)
+    if get_world_size() == 1:
+        runner.register_hook(PauseHook())
+    return runner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -106,7 +107,7 @@ def with_iters(cfg: Config, iters: int) -> Config:
         raise BadValue(
             f'--iters {iters} with max_iters={before}; expected a positive number and a config that trains by steps'
         )
-    cfg = cfg.copy()
+    cfg = copy.deepcopy(cfg)
     cfg.train_cfg.max_iters = iters
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:

@@ -20,6 +20,7 @@ from hyctas_mm.costs import LatencyTable, check_table, device_name
 from hyctas_mm.engine.candidate_costs import shipped_network
 from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.errors import BadValue, NoSuchFile
+from hyctas_mm.files import alone
 from hyctas_mm.measuring.network import Network, count, from_config, input_size, published
 from hyctas_mm.measuring.printing import conditions, describe, report, show, write
 from hyctas_mm.measuring.timing import time_all, time_in_detail, training_memory
@@ -176,9 +177,10 @@ def build_table(args: argparse.Namespace) -> None:
     cfg, space, shape = read_space(args.config, args.shape)
     table = LatencyTable(args.out, torch.device(args.device), (1, 3, *shape), args.part_seconds, args.clock)
     models, count = itertools.islice(random_networks(cfg, space, args.seed), args.samples), 0
-    for count, (total, new) in enumerate(table.fill(models, args.rounds), start=1):
-        print(f'network {count}: {total} parts, {new} new, {len(table.parts)} in the table', flush=True)
-    table.fit_overhead(list(itertools.islice(random_networks(cfg, space, args.seed), min(10, args.samples))))
+    with alone():
+        for count, (total, new) in enumerate(table.fill(models, args.rounds), start=1):
+            print(f'network {count}: {total} parts, {new} new, {len(table.parts)} in the table', flush=True)
+        table.fit_overhead(list(itertools.islice(random_networks(cfg, space, args.seed), min(10, args.samples))))
     print(f'{args.out}: {len(table.parts)} parts of {count} networks, {table.overhead_ms:.3f} ms between two parts')
     print(describe(here))
 
@@ -191,9 +193,9 @@ def compare_table(args: argparse.Namespace) -> None:
         raise NoSuchFile(f'{args.table}: no such table; make it with build-table')
     table = LatencyTable(args.table, torch.device(args.device), (1, 3, *shape), clock=args.clock)
     known = len(table.parts)
-    check = check_table(
-        table, list(itertools.islice(random_networks(cfg, space, args.seed), args.archs)), args.seconds, args.rounds
-    )
+    models = list(itertools.islice(random_networks(cfg, space, args.seed), args.archs))
+    with alone():
+        check = check_table(table, models, args.seconds, args.rounds)
     found = check.summary()
     rendered = Table(
         'networks',

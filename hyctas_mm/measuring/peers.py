@@ -21,10 +21,12 @@ PEERS = {
     'mobilenetv3-lraspp': 'mobilenet_v3/mobilenet-v3-d8-scratch_lraspp_4xb4-320k_cityscapes-512x1024.py',
     'hrnet-w18s': 'hrnet/fcn_hr18s_4xb2-160k_cityscapes-512x1024.py',
     'icnet-r50': 'icnet/icnet_r50-d8_4xb2-80k_cityscapes-832x832.py',
+    'segnext-t': 'segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py',
 }
 """Name and config, in mmseg's own folder of configs.
 
-MobileNetV3-LRASPP takes no image of fewer than 392 rows and columns.
+MobileNetV3-LRASPP takes no image of fewer than 392 rows and columns. SegNeXt's head starts from random matrices at
+every image, so its outputs differ a little from call to call.
 """
 SIZE_DIVISORS = {'ddrnet-23-slim': 8, 'pidnet-s': 8}
 """Peers that take no other sizes than multiples: their images are padded."""
@@ -43,6 +45,38 @@ def peer_model(name: str, num_classes: int) -> ConfigDict:
         ValueError: For an unknown name.
         FileNotFoundError: If the installed mmseg has no such config.
     """
+    return ConfigDict(_from_scratch(_own_config(name).model.to_dict(), num_classes))
+
+
+def use_own_adamw(cfg: Config, name: str, lr: float | None = None) -> None:
+    """Gives a training AdamW in place of its optimizer if the peer's own config has it; the schedule stays.
+
+    The rate of all parts is the one that the peer's config has for those that begin untrained, its head's: there only
+    the backbone is pretrained.
+
+    Args:
+        cfg: Training config, changed in place.
+        name: One of :data:`PEERS`.
+        lr: Another learning rate.
+
+    Raises:
+        ValueError: For an unknown name.
+        FileNotFoundError: If the installed mmseg has no such config.
+    """
+    own = _own_config(name).optim_wrapper
+    if own.optimizer.type != 'AdamW':
+        return
+    parts = own.paramwise_cfg.custom_keys
+    rate = lr or own.optimizer.lr * parts['head'].lr_mult
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+        if 'eta_min' in scheduler:
+            scheduler.eta_min *= rate / cfg.optim_wrapper.optimizer.lr
+    cfg.optim_wrapper.optimizer = own.optimizer | dict(lr=rate)
+    cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={key: parts[key] for key in parts if key != 'head'})
+
+
+def _own_config(name: str) -> Config:
     if name not in PEERS:
         raise BadValue(f'peer {name!r}; expected one of {", ".join(PEERS)}')
     spec = find_spec('mmseg')
@@ -51,8 +85,7 @@ def peer_model(name: str, num_classes: int) -> ConfigDict:
         raise NoSuchFile(
             f'{path}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2'
         )
-    model = _from_scratch(Config.fromfile(path).model.to_dict(), num_classes)
-    return ConfigDict(model)
+    return Config.fromfile(path)
 
 
 def _from_scratch(value: Any, num_classes: int) -> Any:

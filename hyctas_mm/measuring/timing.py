@@ -1,4 +1,6 @@
-"""Latency of networks, measured in interleaved rounds, and the memory that they take."""
+"""Latency of networks, measured in interleaved rounds while trainings of other processes wait, and the memory that they
+take.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ from hyctas_mm.costs import (
 )
 from hyctas_mm.deploy.inference import fuse_norms
 from hyctas_mm.engine.candidate_costs import training_loss, training_network
+from hyctas_mm.files import alone
 from hyctas_mm.measuring.network import Network
 
 Prepared = tuple[Callable[[], object], float | None]
@@ -34,7 +37,8 @@ def time_all(networks: Sequence[Network], device: torch.device, seconds: float, 
     nets = [fuse_norms(network.build(torch.device('cpu'))).to(device) for network in networks]
     inputs = [torch.rand(*network.input_shape, device=device) for network in networks]
     calls = [partial(net, x) for net, x in zip(nets, inputs, strict=True)]
-    times = measure_interleaved(calls, device, seconds, rounds)
+    with alone():
+        times = measure_interleaved(calls, device, seconds, rounds)
     medians = [[statistics.median(found) for found in network] for network in times]
     return [dict(latency_ms=statistics.median(found), rounds_ms=found) for found in medians]
 
@@ -65,7 +69,8 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Latency of what :func:`prepare` gave, in one interleaved run, and its memory."""
     rows = []
-    found = measure_interleaved([call for call, _ in prepared], device, seconds, rounds, clock=clock)
+    with alone():
+        found = measure_interleaved([call for call, _ in prepared], device, seconds, rounds, clock=clock)
     for times, (_, megabytes) in zip(found, prepared, strict=True):
         latency = Latency.of(list(itertools.chain.from_iterable(times)))
         numbers: dict[str, Any] = dict(

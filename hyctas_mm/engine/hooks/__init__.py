@@ -10,9 +10,17 @@ over more of them than for a fixed network; a momentum of about 10 / max_iters d
 """
 
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook
+from hyctas_mm.engine.hooks.pause_hook import PauseHook
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import SampleArchHook
 from hyctas_mm.engine.hooks.sandwich_sample_arch_hook import SandwichSampleArchHook
 from hyctas_mm.engine.hooks.scheduled_drop_path_hook import ScheduledDropPathHook
 
-__all__ = ['FairSampleArchHook', 'ProgressHook', 'SampleArchHook', 'SandwichSampleArchHook', 'ScheduledDropPathHook']
+__all__ = [
+    'FairSampleArchHook',
+    'PauseHook',
+    'ProgressHook',
+    'SampleArchHook',
+    'SandwichSampleArchHook',
+    'ScheduledDropPathHook',
+]
