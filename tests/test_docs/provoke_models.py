@@ -39,7 +39,7 @@ def _(place: Place) -> None:
 
 @provokes('space-widths')
 def _(place: Place) -> None:
-    SearchSpace.from_dict(dict(widths=[6, 16]))
+    SearchSpace.from_dict(dict(widths=[6, 32]))
 
 
 # Models ---------------------------------------------------------------------------------------------------------------
