@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from hyctas_mm import register_all_modules
-from hyctas_mm.cli import ConfigOptions, add_retraining_arguments, tells_mistakes
+from hyctas_mm.cli import ConfigOptions, add_batch_arguments, add_retraining_arguments, tells_mistakes
 from hyctas_mm.errors import BadValue
 
 
@@ -19,6 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('search', type=Path, help="a search's work dir")
     add_retraining_arguments(parser)
+    add_batch_arguments(parser)  # --accumulate is what it does without either
     parser.add_argument('--seed', type=int, default=0, help='seed of the random architectures')
     parser.add_argument(
         '--shard',
@@ -57,7 +58,9 @@ def main() -> None:
     runs = [(subnet, seed) for seed in args.seeds for subnet in folders]
     progress = Progress('networks trained', len(runs))
     for number, (subnet, seed) in enumerate(runs):
-        metrics = retrain(subnet, seed, inherit=args.inherit, options=args.cfg_options)
+        metrics = retrain(
+            subnet, seed, inherit=args.inherit, options=args.cfg_options, auto_scale_lr=args.auto_scale_lr
+        )
         progress.update(number + 1, f'{subnet.name} seed {seed} {search.score} {metric(metrics, search.score):.2f} %')
     if warning := doubts_of(search):
         print(f'warning: {warning}')

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
+from hyctas_mm.engine.batches import fit_batch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.configs import build_runner, read_config, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
@@ -29,7 +30,12 @@ RANDOM_TRIES = 2000
 
 
 def retrain(
-    folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None
+    folder: Path,
+    seed: int = 0,
+    num_pictures: int = 4,
+    inherit: bool = False,
+    options: Mapping[str, Any] | None = None,
+    auto_scale_lr: bool = False,
 ) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
@@ -44,6 +50,8 @@ def retrain(
         num_pictures: Images to draw predictions of.
         inherit: Whether to start from the supernet's weights instead of from scratch.
         options: Overrides of the config.
+        auto_scale_lr: Scale the learning rate to the batch; otherwise the batch that it belongs to is reached, in
+            pieces where one process does not take it at once.
 
     Returns:
         Metrics of the retrained network on the test images.
@@ -65,6 +73,7 @@ def retrain(
     cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
     cfg.randomness = dict(seed=seed)
+    fit_batch(cfg, accumulate='auto_scale_lr' in cfg and not auto_scale_lr, auto_scale_lr=auto_scale_lr)
     weights = folder / 'weights.pth'
     if weights.exists() and 'inherited' not in results:
         results['inherited'] = _test(_run(cfg, folder / 'inherited', load_from=str(weights)))

@@ -306,6 +306,7 @@ def _schedule(data: SemanticData | PanopticData, text: Text, steps: int) -> str:
     dict(type='PolyLR', power=0.9, eta_min=1e-4, by_epoch=False, begin={warm_up}, end=max_iters),
 ]
 train_cfg = dict(max_iters=max_iters)
+auto_scale_lr = dict(base_batch_size={text.plan.batch})  # images of a step that the learning rate belongs to
 default_hooks = dict(checkpoint=dict(interval={max(1, min(500, steps // 10))}))
 """
 

@@ -16,3 +16,4 @@ log_processor = dict(by_epoch=True)
 default_hooks = dict(checkpoint=dict(by_epoch=True, interval=10))
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
 find_unused_parameters = True
+auto_scale_lr = dict(base_batch_size=16, enable=False)
