@@ -95,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
 
     job = Job(
         str(args.supernet), str(args.search), args.work_dir, seeds=tuple(args.seeds), inherit=args.inherit,
-        accumulate=args.accumulate, auto_scale_lr=args.auto_scale_lr, add_networks=add_networks if args.random else None,
+        accumulate=args.accumulate, auto_scale_lr=args.auto_scale_lr,
+        add_networks=add_networks if args.random else None,
     )  # fmt: skip
     view, start = make_view(), time.monotonic()
     try:

@@ -53,8 +53,9 @@ def fit_batch(cfg: Config, accumulate: bool = False, auto_scale_lr: bool = False
         cfg.auto_scale_lr.enable = True
     elif world * batch != base and not cfg.auto_scale_lr.get('enable') and rank == 0:
         print(
-            f'note: {world} process(es) with {batch} images each make steps of {world * batch}; the learning rate belongs '
-            f'to {base} (auto_scale_lr.base_batch_size): --accumulate reaches that, --auto-scale-lr scales the rate',
+            f'note: {world} process(es) with {batch} images each make steps of {world * batch}; the learning rate '
+            f'belongs to {base} (auto_scale_lr.base_batch_size): --accumulate reaches that, --auto-scale-lr scales the '
+            'rate',
             file=sys.stderr,
         )
 
@@ -66,8 +67,8 @@ def _reach(cfg: Config, base: int, world: int) -> None:
     if rest or (share > batch and share % batch):
         raise BadValue(
             f'a batch of {base} (auto_scale_lr.base_batch_size) does not divide among {world} process(es) in pieces of '
-            f'{batch} (train_dataloader.batch_size); expected a number of processes that divides {base}, and pieces that '
-            'divide the share of each: change either'
+            f'{batch} (train_dataloader.batch_size); expected a number of processes that divides {base}, and pieces '
+            'that divide the share of each: change either'
         )
     cfg.train_dataloader.batch_size = share
     if share > batch:
