@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -16,15 +17,18 @@ from hyctas_mm.search.algorithms import (
     RandomSearch,
     RegularisedEvolution,
     SearchProblem,
+    SurrogateNSGA2,
     build_algorithm,
 )
+from hyctas_mm.search.algorithms.survival import best_first
 from hyctas_mm.search.hypervolume import Frame
 from tests.test_archs.test_search_space import spaces
 from tests.test_search.test_search import cost, score
 
 SPACE = SearchSpace(layers=6)
-ALL = pytest.mark.parametrize('method', [NSGA2, RandomSearch, RegularisedEvolution])
-NEVER_TWICE = pytest.mark.parametrize('method', [RandomSearch, RegularisedEvolution])
+Surrogate = functools.partial(SurrogateNSGA2, pool=20, rounds=2)
+ALL = pytest.mark.parametrize('method', [NSGA2, RandomSearch, RegularisedEvolution, Surrogate])
+NEVER_TWICE = pytest.mark.parametrize('method', [RandomSearch, RegularisedEvolution, Surrogate])
 
 
 def problem(branches: int | None = 2, space: SearchSpace = SPACE, **options) -> SearchProblem:
@@ -72,7 +76,7 @@ def few_meet(branches: int | None, share: float) -> float:
 def test_all_begin_with_the_same_population_which_tight_bounds_make_smaller(branches: int | None, share: float) -> None:
     bound = few_meet(branches, share) if share < 1 else np.inf
     first = []
-    for method in (NSGA2, RandomSearch, RegularisedEvolution):
+    for method in (NSGA2, RandomSearch, RegularisedEvolution, Surrogate):
         tried: list[Architecture] = []
 
         def accept(arch: Architecture, tried: list[Architecture] = tried) -> bool:
@@ -130,7 +134,8 @@ def test_parents_meet_the_bounds_where_any_does() -> None:
     search = RegularisedEvolution(problem(1, population=4), tournament=4)
     archs = search.ask()
     search.tell([[1, 4], [2, 2], [3, 3], [4, 1]], np.zeros(4))
-    assert [search._winner().arch for _ in range(3)] == [archs[0]] * 3 and list(search._best_first()) == [0, 3, 1, 2]
+    assert [search._winner().arch for _ in range(3)] == [archs[0]] * 3
+    assert list(best_first(np.array([[1, 4], [2, 2], [3, 3], [4, 1.0]]), np.zeros(4), (1, 1))) == [0, 3, 1, 2]
 
 
 def test_evolution_beats_random_sampling() -> None:
@@ -145,7 +150,7 @@ def test_evolution_beats_random_sampling() -> None:
     assert min(volumes[0]) > max(volumes[1])
 
 
-@pytest.mark.parametrize('method', [NSGA2, RegularisedEvolution])
+@pytest.mark.parametrize('method', [NSGA2, RegularisedEvolution, Surrogate])
 def test_tell_without_ask(method: Callable) -> None:
     search = method(problem(1, population=4))
     search.tell([[0, 0]] * len(search.ask()), np.zeros(4))
@@ -157,7 +162,7 @@ def test_algorithms_of_a_config() -> None:
     found = build_algorithm(dict(type='RegularisedEvolution', tournament=3), problem(1, population=4))
     assert isinstance(found, RegularisedEvolution) and found._tournament == 3
     with pytest.raises(
-        ValueError, match=r"type='Annealing'; expected one of NSGA2, RandomSearch, RegularisedEvolution"
+        ValueError, match=r"type='Annealing'; expected one of NSGA2, RandomSearch, RegularisedEvolution, SurrogateNSGA2"
     ):
         build_algorithm(dict(type='Annealing'), problem())
     with pytest.raises(ValueError, match="NSGA2: got an unexpected keyword argument 'mutation'"):
