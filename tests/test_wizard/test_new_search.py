@@ -231,7 +231,7 @@ def test_options_reach_every_place(tmp_path: Path) -> None:
         t.ignore_index == 3
         for name in ('train', 'test')
         for t in void[f'{name}_pipeline']
-        if t.type in ('CheckLabels', 'RandomCrop')
+        if t.type in ('CheckLabels', 'LeanRandomCrop')
     )
     shifted = Config.fromfile(
         written(tmp_path / 'b', look_at_semantic(root, CLASSES, reduce_zero_label=True)) / 'supernet.py'

@@ -9,10 +9,18 @@ over more of them than for a fixed network; a momentum of about 10 / max_iters d
     >>> custom_hooks = [dict(type='SampleArchHook'), averaging]
 """
 
+from hyctas_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import SampleArchHook
 from hyctas_mm.engine.hooks.sandwich_sample_arch_hook import SandwichSampleArchHook
 from hyctas_mm.engine.hooks.scheduled_drop_path_hook import ScheduledDropPathHook
 
-__all__ = ['FairSampleArchHook', 'ProgressHook', 'SampleArchHook', 'SandwichSampleArchHook', 'ScheduledDropPathHook']
+__all__ = [
+    'ChannelsLastHook',
+    'FairSampleArchHook',
+    'ProgressHook',
+    'SampleArchHook',
+    'SandwichSampleArchHook',
+    'ScheduledDropPathHook',
+]
