@@ -241,6 +241,18 @@ def test_options_reach_every_place(tmp_path: Path) -> None:
     assert sorted(labels.unique().tolist()) == [0, 1, 2, 255]
 
 
+@pytest.mark.parametrize(('device', 'cheap'), [('cpu', True), ('cuda', False)])
+def test_steps_are_made_cheaper_on_a_cpu(device: str, cheap: bool, tmp_path: Path, data: SemanticData) -> None:
+    plan = sizing.Plan(choose_geometry(data.sizes, device), SearchSpace(layers=4, base_channels=4), 4, 0.1)
+    machine = replace(CPU, device=torch.device(device))
+    configs = write_configs(tmp_path / device, data, plan, TINY, machine, BASES)
+    for name in ('supernet', 'subnet'):
+        cfg = Config.fromfile(configs / f'{name}.py')
+        assert (cfg.optim_wrapper.type == 'Bfloat16OptimWrapper') is cheap
+        assert ('channels_last' in cfg.default_hooks) is cheap
+        assert (cfg.model.decode_head.loss_decode.type == 'UpsampledCELoss') is cheap
+
+
 @pytest.mark.slow
 def test_the_configs_run_wherever_their_folder_is(tmp_path: Path, data: SemanticData) -> None:
     written(tmp_path / 'here', data)

@@ -26,8 +26,9 @@ class LeanRandomCrop(RandomCrop):
         box = self._draw(height, width)
         if self.cat_max_ratio < 1:
             for _ in range(10):
-                counts = np.bincount(self.crop(results['gt_seg_map'], box).ravel(), minlength=self.ignore_index + 1)
-                counts[self.ignore_index] = 0
+                counts = np.bincount(self.crop(results['gt_seg_map'], box).ravel())
+                if 0 <= self.ignore_index < len(counts):
+                    counts[self.ignore_index] = 0
                 if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio:
                     break
                 box = self._draw(height, width)
