@@ -8,7 +8,8 @@ pass, optimizer, hooks; its time is the processor's, which waiting does not leng
 the recipe keeps them, as from its second pass over the data on; in the first it takes as long as without `cached
 images`. `--each` adds the recipe without one of its parts at a time. Ratios are medians over interleaved rounds.
 
-`--curves` trains instead: means of the main loss over ten steps each, both variants with equal samples.
+`--curves` trains instead: means of the main loss over ten steps each, all variants with equal samples; `disturbed` is
+plain, from weights of which each is changed by about a part in a million.
 """
 
 from __future__ import annotations
@@ -130,12 +131,15 @@ class Losses(Hook):
         self.found.append(float(outputs['decode.loss_ce']))
 
 
-def curve(cfg: Config, seed: int, steps: int) -> list[float]:
+def curve(cfg: Config, seed: int, steps: int, disturbance: float) -> list[float]:
     """Means over ten steps each."""
     cfg = copy.deepcopy(cfg)
     cfg.randomness = dict(seed=seed)
     runner, losses = begin(cfg), Losses()
     runner.register_hook(losses)
+    with torch.no_grad():
+        for weight in runner.model.parameters() if disturbance else ():
+            weight *= 1 + disturbance * torch.randn_like(weight)
     seconds(runner, steps)
     return [statistics.mean(losses.found[first : first + 10]) for first in range(0, steps, 10)]
 
@@ -162,8 +166,10 @@ def speeds(args: argparse.Namespace) -> Table:
 def curves(args: argparse.Namespace) -> Table:
     table = Table('network', 'seed', 'variant', *(f'..{min(n + 10, args.curves)}' for n in range(0, args.curves, 10)))
     for network, seed in itertools.product(args.networks, args.seeds):
-        for name, cfg in variants(read_recipe(network), each=False).items():
-            table.add_row(network, str(seed), name, *(f'{loss:.3f}' for loss in curve(cfg, seed, args.curves)))
+        cfgs = variants(read_recipe(network), each=False)
+        for name, cfg in (cfgs | dict(disturbed=cfgs['plain'])).items():
+            means = curve(cfg, seed, args.curves, 1e-6 if name == 'disturbed' else 0)
+            table.add_row(network, str(seed), name, *(f'{mean:.3f}' for mean in means))
     return table
 
 

@@ -248,7 +248,6 @@ def test_steps_are_made_cheaper_on_a_cpu(device: str, cheap: bool, tmp_path: Pat
     configs = write_configs(tmp_path / device, data, plan, TINY, machine, BASES)
     for name in ('supernet', 'subnet'):
         cfg = Config.fromfile(configs / f'{name}.py')
-        assert (cfg.optim_wrapper.type == 'Bfloat16OptimWrapper') is cheap
         assert ('channels_last' in cfg.default_hooks) is cheap
         assert (cfg.model.decode_head.loss_decode.type == 'UpsampledCELoss') is cheap
 

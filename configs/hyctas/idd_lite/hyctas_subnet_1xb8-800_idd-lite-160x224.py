@@ -5,6 +5,7 @@ _base_ = [
     '../../_base_/models/hyctas.py',
     '../../_base_/schedules/cheap_steps.py',
 ]
+optim_wrapper = dict(type='Bfloat16OptimWrapper')  # 'OptimWrapper' trains in float32
 max_iters = 800
 model = dict(
     data_preprocessor=dict(size={{_base_.crop_size}}),

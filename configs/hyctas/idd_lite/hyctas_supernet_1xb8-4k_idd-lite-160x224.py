@@ -5,6 +5,7 @@ _base_ = [
     '../../_base_/models/hyctas_supernet.py',
     '../../_base_/schedules/cheap_steps.py',
 ]
+optim_wrapper = dict(type='Bfloat16OptimWrapper')  # 'OptimWrapper' trains in float32
 search_space = dict(layers=8, base_channels=6)
 model = dict(
     data_preprocessor=dict(size={{_base_.crop_size}}),
