@@ -67,7 +67,13 @@ def driver(
     options = dict(population=8) | options
     quick = dict(pool=20, rounds=2) if algorithm == 'SurrogateNSGA2' else {}
     return SearchDriver(
-        SPACE, dict(type=algorithm, **quick), evaluator or Table(), prices, demands, Archive(path / 'archive.jsonl'), **options
+        SPACE,
+        dict(type=algorithm, **quick),
+        evaluator or Table(),
+        prices,
+        demands,
+        Archive(path / 'archive.jsonl'),
+        **options,
     )
 
 
