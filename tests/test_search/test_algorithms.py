@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyctas_mm.archs import Architecture, SearchSpace
@@ -21,12 +21,13 @@ from hyctas_mm.search.algorithms import (
     build_algorithm,
 )
 from hyctas_mm.search.algorithms.survival import best_first
+from hyctas_mm.search.demands import BAD
 from hyctas_mm.search.hypervolume import Frame
 from tests.test_archs.test_search_space import spaces
 from tests.test_search.test_search import cost, score
 
 SPACE = SearchSpace(layers=6)
-Surrogate = functools.partial(SurrogateNSGA2, pool=20, rounds=2)
+Surrogate = functools.partial(SurrogateNSGA2, pool=60, rounds=2)
 ALL = pytest.mark.parametrize('method', [NSGA2, RandomSearch, RegularisedEvolution, Surrogate])
 NEVER_TWICE = pytest.mark.parametrize('method', [RandomSearch, RegularisedEvolution, Surrogate])
 
@@ -47,6 +48,7 @@ def run(
 
 
 @NEVER_TWICE
+@settings(max_examples=12)
 @given(spaces, st.integers(0, 2**16), st.sampled_from([1, None]))
 def test_candidates_are_new_and_in_the_space(
     method: Callable, space: SearchSpace, seed: int, branches: int | None
@@ -148,6 +150,32 @@ def test_evolution_beats_random_sampling() -> None:
         for method in (RegularisedEvolution, RandomSearch)
     ]
     assert min(volumes[0]) > max(volumes[1])
+
+
+def test_predictions_save_evaluations() -> None:
+    """Of a score that depends on what an architecture is made of, with known costs."""
+    frame = Frame((-80.0, 0.0), (0.0, 200.0))
+    known = dict(known=lambda arch: (None, cost(arch)))
+    volumes = [
+        [
+            frame.volumes(np.array([[-score(a), cost(a)] for a in run(method, 60, population=12, seed=s, **known)]))[-1]
+            for s in range(3)
+        ]
+        for method in (functools.partial(SurrogateNSGA2, pool=80, rounds=4), NSGA2)
+    ]
+    assert np.mean(volumes[0]) > 1.02 * np.mean(volumes[1])
+
+
+def test_failed_candidates_are_not_learnt_from() -> None:
+    search = Surrogate(problem(1, population=8))
+    first = search.ask()
+    values = [[-score(a), cost(a)] for a in first]
+    search.tell([[BAD, v[1]] if n % 2 else v for n, v in enumerate(values)], [1e9 * (n % 2) for n in range(8)])
+    assert {a.archid for a in search.ask()}.isdisjoint(a.archid for a in first)
+    alone = Surrogate(problem(1, population=8))
+    alone.ask()
+    alone.tell([[BAD, BAD]] * 8, [1e9] * 8)
+    assert len(alone.ask()) == 8
 
 
 @pytest.mark.parametrize('method', [NSGA2, RegularisedEvolution, Surrogate])

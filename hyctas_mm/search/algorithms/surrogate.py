@@ -12,11 +12,9 @@ from hyctas_mm.archs import LOW_LEVELS, Architecture, SearchSpace
 from hyctas_mm.search.algorithms.algorithm import SearchProblem, register_algorithm
 from hyctas_mm.search.algorithms.random_search import first_population
 from hyctas_mm.search.algorithms.survival import best_first
+from hyctas_mm.search.demands import BAD
 
 Array = npt.NDArray[np.float64]
-
-BAD = 1e8
-"""Values from here on are no scores but those of candidates that failed."""
 
 
 @register_algorithm
@@ -81,11 +79,13 @@ class SurrogateNSGA2:
         predictor = _Predictor(problem, self._archs, np.stack(self._values))
         pool: dict[str, Architecture] = {}
         ranked: list[Architecture] = []
-        for _ in range(self._rounds):
+        for number in range(10 * self._rounds):
+            if number >= self._rounds and len(pool) >= problem.population:
+                break  # in a space that is nearly exhausted it takes more rounds
             new = {arch.archid: arch for arch in self._children(parents, rng) if arch.archid not in told}
             pool |= {archid: arch for archid, arch in new.items() if archid in pool or problem.accept(arch)}
             if not pool:
-                return []
+                continue
             archs = list(pool.values())
             predicted = predictor(archs, self._optimism)
             ranked = [archs[i] for i in best_first(predicted, np.zeros(len(archs)), problem.weights)]
@@ -117,7 +117,7 @@ class _Predictor:
         features = self._features(archs)
         self._models = {}
         for column in range(values.shape[1]):
-            fine = values[:, column] < BAD
+            fine = values[:, column] < BAD  # others failed
             if self._known[0, column] == self._known[0, column] or not fine.any():
                 continue
             ridge = make_pipeline(StandardScaler(), BayesianRidge())
