@@ -41,9 +41,6 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [m.momentum for m in norms]
-    synced = [norm for norm in norms if getattr(norm, 'synced', False)]
-    for norm in synced:
-        norm.synced = False  # the other processes have networks of their own
     model.eval()
     for norm in norms:
         norm.reset_running_stats()
@@ -55,8 +52,6 @@ def recalibrate_bn(model: nn.Module, batches: Iterable[Batch]) -> None:
     for norm, momentum, average in zip(norms, momenta, averages, strict=True):
         average.remove()
         norm.momentum = momentum
-    for norm in synced:
-        norm.synced = True
     model.eval()
 
 
