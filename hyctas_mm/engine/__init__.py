@@ -6,6 +6,7 @@ from hyctas_mm.engine.checkpoint import let_mmengine_read_its_checkpoints
 from hyctas_mm.engine.hooks import SampleArchHook
 from hyctas_mm.engine.nsga2_search_loop import NSGA2SearchLoop
 from hyctas_mm.engine.search_loop import SearchLoop
+from hyctas_mm.engine.supernet_data_parallel import SupernetDataParallel
 
 let_mmengine_read_its_checkpoints()
 
@@ -16,4 +17,5 @@ __all__ = [
     'NSGA2SearchLoop',
     'SampleArchHook',
     'SearchLoop',
+    'SupernetDataParallel',
 ]

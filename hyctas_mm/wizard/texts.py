@@ -195,7 +195,7 @@ _base_ = {_bases(data, text, 'supernet')}
 search_space = dict(layers={space.layers}, base_channels={space.base_channels}{options})
 {_model(data, text, 'search_space=search_space', steps)}{_schedule(data, text, steps)}\
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
-find_unused_parameters = True
+model_wrapper_cfg = dict(type='SupernetDataParallel')
 """
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmseg.models import SegDataPreProcessor
+from torch import Tensor
 
-from hyctas_mm.archs import load_arch
+from hyctas_mm.archs import SearchSpace, load_arch
 from hyctas_mm.engine.batches import fit_batch
 from hyctas_mm.engine.configs import use_launcher
 from hyctas_mm.engine.export import write_architecture
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.engine.scoring import recalibrate_bn
-from hyctas_mm.models import cut_subnet
+from hyctas_mm.models import cut_subnet, set_arch
 from hyctas_mm.models.synced_norm import SyncedBatchNorm2d
 from hyctas_mm.registry import HOOKS, MODELS
+from tests.conftest import supernet_cfg
 from tests.ranks import in_ranks
 from tests.tiny_jobs import config, run
 
@@ -177,3 +182,48 @@ def test_a_network_is_retrained_alike_by_one_and_two_processes(toy_root: Path, t
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-3, msg=name)
     assert (tmp_path / '2' / 'predictions').is_dir()
+
+
+def exchanged(folder: Path) -> dict[str, tuple[list[int], Tensor]]:
+    """Bytes of gradients that four steps exchange, and the weights after them, for mmengine's wrapper and ours."""
+    space, found = dict(layers=8, base_channels=4), {}
+    for wrapper in ('MMDistributedDataParallel', 'SupernetDataParallel'):
+        torch.manual_seed(0)
+        model = supernet_cfg(space)
+        model['backbone']['norm_cfg'] = model['decode_head']['norm_cfg'] = dict(type='SyncBN')
+        net = MODELS.build(model)
+        options = {} if wrapper.startswith('S') else dict(broadcast_buffers=False, find_unused_parameters=True)
+        wrapped = MODEL_WRAPPERS.build(dict(type=wrapper, module=net, **options))
+        sizes: list[int] = []
+        wrapped.register_comm_hook(sizes, count_bytes)
+        optimizer, steps = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9), []
+        for step in range(4):
+            set_arch(net, SearchSpace(**space).sample(np.random.default_rng([0, step])))
+            random = torch.Generator().manual_seed(2 * step + dist.get_rank())
+            wrapped(torch.randn(2, 3, 64, 64, generator=random)).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            steps.append(sum(sizes))
+            sizes.clear()
+        found[wrapper] = (steps, torch.cat([p.detach().flatten() for p in net.parameters()]))
+    return found
+
+
+def count_bytes(sizes, bucket):  # PyTorch refuses annotations that are text
+    """Averages a bucket, as PyTorch does by itself."""
+    sizes.append(bucket.buffer().nbytes)
+    gradients = bucket.buffer().div_(dist.get_world_size())
+    return dist.all_reduce(gradients, async_op=True).get_future().then(lambda future: future.value()[0])
+
+
+SKIPS = 'skip_all_reduce_unused_params' in inspect.signature(torch.nn.parallel.DistributedDataParallel).parameters
+
+
+@pytest.mark.skipif(not SKIPS, reason='this PyTorch exchanges all gradients')
+def test_only_a_step_s_sub_network_is_exchanged(tmp_path: Path) -> None:
+    ranks = in_ranks(f'{__name__}:exchanged', [2], tmp_path)[2]
+    (everything, expected), (ours, weights) = ranks[0].values()
+    assert everything == [4 * len(expected)] * 4
+    print(everything, ours)
+    assert max(ours) < 0.3 * everything[0] and len(set(ours)) > 1
+    assert torch.equal(weights, expected) and torch.equal(weights, ranks[1]['SupernetDataParallel'][1])

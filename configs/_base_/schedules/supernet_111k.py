@@ -9,4 +9,4 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=10
 auto_scale_lr = dict(base_batch_size=16, enable=False)
 default_hooks = dict(logger=dict(log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=3000))
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
-find_unused_parameters = True
+model_wrapper_cfg = dict(type='SupernetDataParallel')
