@@ -65,7 +65,7 @@ def _compile(net: nn.Module, mode: str) -> None:
         return
     extract, predict = net.extract_feat, head.forward
     head.forward = torch.compile(lambda images, *more: predict(extract(images), *more), mode=mode)
-    net.extract_feat = lambda images: images  # type: ignore[assignment]
+    net.extract_feat = lambda images: images
 
 
 def fuse_norms(net: nn.Module) -> nn.Module:

@@ -169,6 +169,13 @@ def runs(pixels: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
     return starts, starts.diff(append=inner.new_full((1,), len(pixels)))
 
 
+def counted(values: Tensor, size: int) -> Tensor:
+    """How often each of 0 to ``size - 1`` occurs in ``values`` (P,), int64: (size,), int64."""
+    if values.is_cuda:  # bincount waits for the largest number
+        return torch.zeros(size, dtype=torch.int64, device=values.device).index_add_(0, values, torch.ones_like(values))
+    return torch.bincount(values, minlength=size)
+
+
 def summed(index: npt.NDArray[Any], amounts: Ints, size: int) -> Ints:
     """Sums of ``amounts`` by ``index``, (size,). Pixel counts stay far below 2**53, so the sum in float64 is exact."""
     return np.bincount(index, weights=amounts, minlength=size).astype(np.int64)
