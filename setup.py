@@ -82,6 +82,7 @@ setup(
         'pillow',
         'pymoo>=0.6.1.5',
         'rich',
+        'scikit-learn>=1.5',
         'scipy>=1.15',
         'torch>=2.6',
     ],

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mmengine.registry import DATASETS, HOOKS, LOOPS, MODELS, TRANSFORMS, Registry
+from mmengine.registry import DATASETS, HOOKS, LOOPS, MODELS, OPTIM_WRAPPERS, TRANSFORMS, Registry
 
 from hyctas_mm.archs import declare_op
 
-__all__ = ['DATASETS', 'EVALUATORS', 'HOOKS', 'LOOPS', 'MODELS', 'OPS', 'TRANSFORMS', 'register_op']
+__all__ = ['DATASETS', 'EVALUATORS', 'HOOKS', 'LOOPS', 'MODELS', 'OPS', 'OPTIM_WRAPPERS', 'TRANSFORMS', 'register_op']
 
 EVALUATORS = Registry('hyctas evaluator', scope='hyctas_mm', locations=['hyctas_mm.evaluators'])
 """What judges candidates; mmengine's own EVALUATOR makes metrics of predictions."""

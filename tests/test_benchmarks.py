@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,17 @@ def test_train_peers(
     assert (out / 'peers.png').stat().st_size > 10_000
     with pytest.raises(ValueError, match='was made for another training'):
         run(monkeypatch, 'train_peers', recipe, *small, '--iters', 1)
+
+
+def test_training_step_undoes_what_the_recipe_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    script = runpy.run_path('benchmarks/training_step.py')
+    found = {
+        name: str((cfg.train_dataloader, cfg.model, cfg.default_hooks, cfg.optim_wrapper))
+        for name, cfg in script['variants'](script['read_recipe']('small'), True).items()
+    }
+    parts = ('Cached', 'Lean', 'UpsampledCELoss', 'ChannelsLastHook', 'Bfloat16OptimWrapper')
+    counts = {name: [part in text for part in parts] for name, text in found.items()}
+    assert all(counts.pop('recipe')) and not any(counts.pop('plain'))
+    assert [missing.index(False) for missing in counts.values()] == list(range(len(parts)))
+    assert all(sum(missing) == len(parts) - 1 for missing in counts.values())

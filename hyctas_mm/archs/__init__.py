@@ -5,6 +5,7 @@ from hyctas_mm.archs.layout import Layout
 from hyctas_mm.archs.ops import SKIP, declare_op, known_ops
 from hyctas_mm.archs.parts import (
     DETAIL_STRIDE,
+    LOW_LEVELS,
     STRIDES,
     ArchitectureError,
     Branch,
@@ -18,6 +19,7 @@ from hyctas_mm.archs.zoo import load_arch, zoo_names
 
 __all__ = [
     'DETAIL_STRIDE',
+    'LOW_LEVELS',
     'SKIP',
     'STRIDES',
     'Architecture',

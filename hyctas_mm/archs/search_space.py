@@ -239,13 +239,9 @@ class SearchSpace:
         """Exact number of different architectures with ``num_branches`` (in all if None)."""
         settings = (self.stem_widths, self.head_widths, self.low_levels, self.head_attentions, self.head_depths)
         detail = (len(self.detail_ops) - (SKIP in self.detail_ops)) * len(self.widths_at(DETAIL_STRIDE))
-        details = [
-            detail**n for n in range(0 if SKIP in self.detail_ops else self.detail_layers, self.detail_layers + 1)
-        ]
+        least = 0 if SKIP in self.detail_ops else self.detail_layers
+        details: int = sum(detail**n for n in range(least, self.detail_layers + 1))
         num_widths = (len(self.widths_at(STEM_STRIDE)), len(self.widths))
         choices = (self.layers, SKIP in self.ops, len(self.computing), num_widths, self.nodes)
-        return (
-            math.prod(map(len, settings))
-            * sum(details)
-            * sum(count_branches(ends, *choices) for ends in self.end_combinations(num_branches))
-        )
+        branches = sum(count_branches(ends, *choices) for ends in self.end_combinations(num_branches))
+        return math.prod(map(len, settings)) * details * branches

@@ -1,6 +1,13 @@
 """What networks see."""
 
 from hyctas_mm.datasets.street_folders import CamVidDataset, IDDLiteDataset
-from hyctas_mm.datasets.transforms import CheckLabels
+from hyctas_mm.datasets.transforms import Cached, CheckLabels, LeanPhotoMetricDistortion, LeanRandomCrop
 
-__all__ = ['CamVidDataset', 'CheckLabels', 'IDDLiteDataset']
+__all__ = [
+    'Cached',
+    'CamVidDataset',
+    'CheckLabels',
+    'IDDLiteDataset',
+    'LeanPhotoMetricDistortion',
+    'LeanRandomCrop',
+]

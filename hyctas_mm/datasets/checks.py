@@ -74,11 +74,8 @@ def check_images(settings: Mapping[str, Any], name: str) -> None:
             'change indices'
         )
     label = samples[0].get('seg_map_path')
-    if (
-        label
-        and not Path(label).is_file()
-        and any(step['type'] == 'LoadAnnotations' for step in settings.get('pipeline', ()))
-    ):
+    steps = [part for step in settings.get('pipeline', ()) for part in (step, *step.get('transforms', ()))]
+    if label and not Path(label).is_file() and any(step['type'] == 'LoadAnnotations' for step in steps):
         raise NoSuchFile(
             f'{name}: image {samples[0]["img_path"]} has no label {label}; add it, or set seg_map_suffix and '
             "data_prefix['seg_map_path'] to where labels are"

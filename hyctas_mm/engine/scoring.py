@@ -120,7 +120,7 @@ class Scorer:
         self.evaluator.dataset_meta = validation.dataset.metainfo
         count = calibration_batches * calibration.batch_size
         order = np.random.default_rng(seed).permutation(len(calibration.dataset))[:count]
-        with _seeded(seed):
+        with seeded(seed):
             self._calibration: list[Batch] = [
                 dict(inputs=batch['inputs']) for batch in load_batches(calibration, order)
             ]
@@ -134,17 +134,18 @@ class Scorer:
             self._calibration.pop()  # what is left over of the images
         if any(len(batch['inputs']) < 2 for batch in self._calibration):
             raise BadValue('train_dataloader: a calibration batch has a single image; set batch_size to 2 or more')
-        self.images_sha1 = _digest([*self._calibration, *self._validation])
+        self.images_sha1 = digest([*self._calibration, *self._validation])
         keep_on_device([*self._calibration, *self._validation], self.device)
 
     def recalibrated(self, network: nn.Module) -> nn.Module:
         """The network made ready for :meth:`score`: in eval mode, its batch norm recalibrated, channels last."""
         network = network.to(memory_format=torch.channels_last)  # 1.1 to 1.4 times faster on a CPU
-        with _fixed_kernels(), self._precision():
+        with _fixed_kernels(), self.precision():
             recalibrate_bn(network, self._calibration)
         return network
 
-    def _precision(self) -> torch.autocast:
+    def precision(self) -> torch.autocast:
+        """In which networks compute."""
         return torch.autocast(self.device.type, enabled=self.amp)
 
     @torch.no_grad()
@@ -177,7 +178,7 @@ class Scorer:
 
     def _process(self, network: nn.Module, batches: Sequence[Batch]) -> None:
         for batch in batches:
-            with self._precision():
+            with self.precision():
                 predicted = network.val_step(batch)
             self.evaluator.process(data_samples=predicted, data_batch=batch)
 
@@ -276,7 +277,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Random numbers of pipelines from a seed; the states are as before afterwards."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
@@ -290,7 +291,8 @@ def _seeded(seed: int) -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
-def _digest(batches: Sequence[Batch]) -> str:
+def digest(batches: Sequence[Batch]) -> str:
+    """SHA-1 of the images of batches."""
     sha1 = hashlib.sha1()
     for batch in batches:
         for image in batch['inputs']:

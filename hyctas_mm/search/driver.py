@@ -106,9 +106,8 @@ class SearchDriver:
             ValueError: If the prices lack a cost that is demanded.
         """
         weights = tuple(o.weight for o in self.demands.objectives)
-        algorithm = build_algorithm(
-            self.algorithm, SearchProblem(self.space, track, weights, self.population, self.seed, self.accept)
-        )
+        problem = SearchProblem(self.space, track, weights, self.population, self.seed, self.accept, self._known)
+        algorithm = build_algorithm(self.algorithm, problem)
         for index in itertools.count():
             found: list[Candidate] = []
             while len(found) < self.population and (archs := algorithm.ask()):
@@ -166,6 +165,11 @@ class SearchDriver:
                 f'no {", ".join(unknown)} of architectures is known here; known are {", ".join(sorted(costs))}'
             )
         return costs
+
+    def _known(self, arch: Architecture) -> list[float | None]:
+        """The objectives that are costs, smaller is better; None for the others."""
+        costs = self._price(arch)
+        return [o.sign * costs[o.name] if o.name in COSTS else None for o in self.demands.objectives]
 
     def _candidates(self, archs: Sequence[Architecture], track: int | None, generation: int) -> Iterator[Candidate]:
         """Candidates in the order of the architectures, those that are not in the archive evaluated and appended."""

@@ -73,7 +73,7 @@ class Contest:
             for latency in self.latencies
             for name in self.spaces
         ]
-        progress, drawings = Progress('networks drawn', len(groups)), {}
+        progress, drawings = Progress('networks drawn', len(groups)), dict[int, _Drawing]()
         for done, (number, latency, name) in enumerate(groups, 1):
             key = f'{name} {latency:g} {number}'
             if key not in known:

@@ -28,6 +28,7 @@ class Text:
         workers: Processes that load images.
         one_size: Whether all images have one size after loading.
         calibration_batch: Images of a batch that recalibrates the batch norm.
+        on_cpu: Whether it will run on a CPU.
     """
 
     plan: Plan
@@ -35,6 +36,7 @@ class Text:
     workers: int
     one_size: bool
     calibration_batch: int
+    on_cpu: bool
 
     @property
     def test_scale(self) -> tuple[int, int]:
@@ -85,9 +87,9 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     *annotations,
     dict(type='RandomResize', scale={geometry.scale_wh}, ratio_range={geometry.ratio_range}, keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75{ignore}),
+    dict(type='LeanRandomCrop', crop_size=crop_size, cat_max_ratio=0.75{ignore}),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    dict(type='LeanPhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [  # labels stay as large as they are: scores count the pixels of the file
@@ -189,7 +191,7 @@ def supernet(data: SemanticData | PanopticData, text: Text) -> str:
     steps = text.lengths.steps
     return f"""# The supernet: {space.layers} layers, base channels {space.base_channels}, {steps} steps of
 # {text.plan.batch} crops.
-_base_ = {_bases(data, 'supernet')}
+_base_ = {_bases(data, text, 'supernet')}
 search_space = dict(layers={space.layers}, base_channels={space.base_channels}{options})
 {_model(data, text, 'search_space=search_space', steps)}{_schedule(data, text, steps)}\
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
@@ -207,7 +209,7 @@ def subnet(data: SemanticData | PanopticData, text: Text) -> str:
     steps = text.lengths.subnet_steps
     return f"""# The training of one chosen network from scratch: {steps} steps on all training images.
 # The search puts an architecture in.
-_base_ = {_bases(data, 'network')}
+_base_ = {_bases(data, text, 'network')}
 {_model(data, text, f'base_channels={text.plan.space.base_channels}', steps)}\
 train_dataloader = dict(dataset=dict({images}))
 {_schedule(data, text, steps)}"""
@@ -250,14 +252,14 @@ default_hooks = dict(checkpoint=None)
 """
 
 
-def _bases(data: SemanticData | PanopticData, kind: str) -> list[str]:
+def _bases(data: SemanticData | PanopticData, text: Text, kind: str) -> list[str]:
     prefix = 'panoptic_' if isinstance(data, PanopticData) else ''
     model = {'supernet': f'hyctas_{prefix}supernet', 'network': 'hyctas_panoptic' if prefix else 'hyctas'}[kind]
     return [
         f'./_base_/{prefix or "default_"}runtime.py',
         './data.py',
         f'./_base_/{model}.py',
-        f'./_base_/{prefix}sgd_poly.py',
+        './_base_/cheap_steps.py' if text.on_cpu and not prefix else f'./_base_/{prefix}sgd_poly.py',
     ]
 
 
@@ -281,11 +283,12 @@ def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int)
 )
 """
     ignored = '' if data.ignore_index == 255 else f', ignore_index={data.ignore_index}'
+    loss = ", loss_decode=dict(type='UpsampledCELoss')" if text.on_cpu else ''
     padded = '' if data.ignore_index == 255 else f', seg_pad_val={data.ignore_index}'
     return f"""model = dict(
     data_preprocessor=dict(size=({height}, {width}){padded}),
     backbone=dict({part}),
-    decode_head=dict({part}, num_classes={len(data.classes)}{ignored}),
+    decode_head=dict({part}, num_classes={len(data.classes)}{ignored}{loss}),
 )
 """
 

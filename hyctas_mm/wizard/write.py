@@ -19,6 +19,7 @@ SEMANTIC_BASES = (
     '_base_/models/segmentor',
     '_base_/models/hyctas_supernet',
     '_base_/models/hyctas',
+    '_base_/schedules/cheap_steps',
     *SCHEDULES,
 )
 PANOPTIC_BASES = (
@@ -80,9 +81,8 @@ def write_configs(
     for base in PANOPTIC_BASES if panoptic else SEMANTIC_BASES:
         shutil.copyfile(bases / f'{base}.py', folder / '_base_' / f'{Path(base).name}.py')
     one_size = data.sizes.one_size
-    text = texts.Text(
-        plan, lengths, machine.workers, one_size, calibration_batch=max(2, min(16, len(data.split.fit) // 2))
-    )
+    calibration_batch = max(2, min(16, len(data.split.fit) // 2))
+    text = texts.Text(plan, lengths, machine.workers, one_size, calibration_batch, on_cpu=machine.device.type == 'cpu')
     if isinstance(data, PanopticData):
         described = texts.panoptic_data(data, text)
     else:

@@ -86,6 +86,16 @@ def test_a_step_of_hyctas_s(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
     assert not cuda.waits
 
 
+def test_a_step_with_the_upsampling_inside_the_loss(cuda: EmulatedCuda) -> None:
+    model, data = hyctas_s(), batch()
+    model['decode_head']['loss_decode'] = dict(type='UpsampledCELoss')
+    net = MODELS.build(model).to('cuda').train()
+    steps = optimiser(net)
+    cuda.waits.clear()
+    assert step(net, data, steps, torch.float32).device.type == 'cuda'
+    assert not cuda.waits
+
+
 def test_a_step_of_a_head_of_mmseg_on_our_backbone(cuda: EmulatedCuda) -> None:
     net, data = MODELS.build(shrink(read('fcn')).model).to('cuda').train(), batch(19)
     net.data_preprocessor.size = SIZE

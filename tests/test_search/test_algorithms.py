@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyctas_mm.archs import Architecture, SearchSpace
@@ -16,15 +17,19 @@ from hyctas_mm.search.algorithms import (
     RandomSearch,
     RegularisedEvolution,
     SearchProblem,
+    SurrogateNSGA2,
     build_algorithm,
 )
+from hyctas_mm.search.algorithms.survival import best_first
+from hyctas_mm.search.demands import BAD
 from hyctas_mm.search.hypervolume import Frame
 from tests.test_archs.test_search_space import spaces
 from tests.test_search.test_search import cost, score
 
 SPACE = SearchSpace(layers=6)
-ALL = pytest.mark.parametrize('method', [NSGA2, RandomSearch, RegularisedEvolution])
-NEVER_TWICE = pytest.mark.parametrize('method', [RandomSearch, RegularisedEvolution])
+Surrogate = functools.partial(SurrogateNSGA2, pool=60, rounds=2)
+ALL = pytest.mark.parametrize('method', [NSGA2, RandomSearch, RegularisedEvolution, Surrogate])
+NEVER_TWICE = pytest.mark.parametrize('method', [RandomSearch, RegularisedEvolution, Surrogate])
 
 
 def problem(branches: int | None = 2, space: SearchSpace = SPACE, **options) -> SearchProblem:
@@ -43,6 +48,7 @@ def run(
 
 
 @NEVER_TWICE
+@settings(max_examples=12)
 @given(spaces, st.integers(0, 2**16), st.sampled_from([1, None]))
 def test_candidates_are_new_and_in_the_space(
     method: Callable, space: SearchSpace, seed: int, branches: int | None
@@ -72,7 +78,7 @@ def few_meet(branches: int | None, share: float) -> float:
 def test_all_begin_with_the_same_population_which_tight_bounds_make_smaller(branches: int | None, share: float) -> None:
     bound = few_meet(branches, share) if share < 1 else np.inf
     first = []
-    for method in (NSGA2, RandomSearch, RegularisedEvolution):
+    for method in (NSGA2, RandomSearch, RegularisedEvolution, Surrogate):
         tried: list[Architecture] = []
 
         def accept(arch: Architecture, tried: list[Architecture] = tried) -> bool:
@@ -130,7 +136,8 @@ def test_parents_meet_the_bounds_where_any_does() -> None:
     search = RegularisedEvolution(problem(1, population=4), tournament=4)
     archs = search.ask()
     search.tell([[1, 4], [2, 2], [3, 3], [4, 1]], np.zeros(4))
-    assert [search._winner().arch for _ in range(3)] == [archs[0]] * 3 and list(search._best_first()) == [0, 3, 1, 2]
+    assert [search._winner().arch for _ in range(3)] == [archs[0]] * 3
+    assert list(best_first(np.array([[1, 4], [2, 2], [3, 3], [4, 1.0]]), np.zeros(4), (1, 1))) == [0, 3, 1, 2]
 
 
 def test_evolution_beats_random_sampling() -> None:
@@ -145,7 +152,33 @@ def test_evolution_beats_random_sampling() -> None:
     assert min(volumes[0]) > max(volumes[1])
 
 
-@pytest.mark.parametrize('method', [NSGA2, RegularisedEvolution])
+def test_predictions_save_evaluations() -> None:
+    """Of a score that depends on what an architecture is made of, with known costs."""
+    frame = Frame((-80.0, 0.0), (0.0, 200.0))
+    known = dict(known=lambda arch: (None, cost(arch)))
+    volumes = [
+        [
+            frame.volumes(np.array([[-score(a), cost(a)] for a in run(method, 60, population=12, seed=s, **known)]))[-1]
+            for s in range(3)
+        ]
+        for method in (functools.partial(SurrogateNSGA2, pool=80, rounds=4), NSGA2)
+    ]
+    assert np.mean(volumes[0]) > 1.02 * np.mean(volumes[1])
+
+
+def test_failed_candidates_are_not_learnt_from() -> None:
+    search = Surrogate(problem(1, population=8))
+    first = search.ask()
+    values = [[-score(a), cost(a)] for a in first]
+    search.tell([[BAD, v[1]] if n % 2 else v for n, v in enumerate(values)], [1e9 * (n % 2) for n in range(8)])
+    assert {a.archid for a in search.ask()}.isdisjoint(a.archid for a in first)
+    alone = Surrogate(problem(1, population=8))
+    alone.ask()
+    alone.tell([[BAD, BAD]] * 8, [1e9] * 8)
+    assert len(alone.ask()) == 8
+
+
+@pytest.mark.parametrize('method', [NSGA2, RegularisedEvolution, Surrogate])
 def test_tell_without_ask(method: Callable) -> None:
     search = method(problem(1, population=4))
     search.tell([[0, 0]] * len(search.ask()), np.zeros(4))
@@ -157,7 +190,7 @@ def test_algorithms_of_a_config() -> None:
     found = build_algorithm(dict(type='RegularisedEvolution', tournament=3), problem(1, population=4))
     assert isinstance(found, RegularisedEvolution) and found._tournament == 3
     with pytest.raises(
-        ValueError, match=r"type='Annealing'; expected one of NSGA2, RandomSearch, RegularisedEvolution"
+        ValueError, match=r"type='Annealing'; expected one of NSGA2, RandomSearch, RegularisedEvolution, SurrogateNSGA2"
     ):
         build_algorithm(dict(type='Annealing'), problem())
     with pytest.raises(ValueError, match="NSGA2: got an unexpected keyword argument 'mutation'"):

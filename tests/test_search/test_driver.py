@@ -23,7 +23,7 @@ from hyctas_mm.search.screening import PART, read_screening
 from tests.test_search.test_search import cost, score
 
 SPACE = SearchSpace(layers=6)
-ALGORITHMS = ('NSGA2', 'RandomSearch', 'RegularisedEvolution')
+ALGORITHMS = ('NSGA2', 'RandomSearch', 'RegularisedEvolution', 'SurrogateNSGA2')
 
 
 class Table:
@@ -65,8 +65,15 @@ def driver(
 ) -> SearchDriver:
     demands = Demands(read_objectives(['mIoU', 'macs_g']), read_bounds(bounds))
     options = dict(population=8) | options
+    quick = dict(pool=20, rounds=2) if algorithm == 'SurrogateNSGA2' else {}
     return SearchDriver(
-        SPACE, dict(type=algorithm), evaluator or Table(), prices, demands, Archive(path / 'archive.jsonl'), **options
+        SPACE,
+        dict(type=algorithm, **quick),
+        evaluator or Table(),
+        prices,
+        demands,
+        Archive(path / 'archive.jsonl'),
+        **options,
     )
 
 

@@ -231,7 +231,7 @@ def test_options_reach_every_place(tmp_path: Path) -> None:
         t.ignore_index == 3
         for name in ('train', 'test')
         for t in void[f'{name}_pipeline']
-        if t.type in ('CheckLabels', 'RandomCrop')
+        if t.type in ('CheckLabels', 'LeanRandomCrop')
     )
     shifted = Config.fromfile(
         written(tmp_path / 'b', look_at_semantic(root, CLASSES, reduce_zero_label=True)) / 'supernet.py'
@@ -239,6 +239,17 @@ def test_options_reach_every_place(tmp_path: Path) -> None:
     use_scope(shifted)
     labels = DATASETS.build(shifted.val_dataloader.dataset)[0]['data_samples'].gt_sem_seg.data
     assert sorted(labels.unique().tolist()) == [0, 1, 2, 255]
+
+
+@pytest.mark.parametrize(('device', 'cheap'), [('cpu', True), ('cuda', False)])
+def test_steps_are_made_cheaper_on_a_cpu(device: str, cheap: bool, tmp_path: Path, data: SemanticData) -> None:
+    plan = sizing.Plan(choose_geometry(data.sizes, device), SearchSpace(layers=4, base_channels=4), 4, 0.1)
+    machine = replace(CPU, device=torch.device(device))
+    configs = write_configs(tmp_path / device, data, plan, TINY, machine, BASES)
+    for name in ('supernet', 'subnet'):
+        cfg = Config.fromfile(configs / f'{name}.py')
+        assert ('channels_last' in cfg.default_hooks) is cheap
+        assert (cfg.model.decode_head.loss_decode.type == 'UpsampledCELoss') is cheap
 
 
 @pytest.mark.slow

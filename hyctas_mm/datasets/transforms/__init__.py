@@ -1,5 +1,7 @@
 """Pipeline steps."""
 
+from hyctas_mm.datasets.transforms.cached import Cached
 from hyctas_mm.datasets.transforms.check_labels import CheckLabels
+from hyctas_mm.datasets.transforms.lean import LeanPhotoMetricDistortion, LeanRandomCrop
 
-__all__ = ['CheckLabels']
+__all__ = ['Cached', 'CheckLabels', 'LeanPhotoMetricDistortion', 'LeanRandomCrop']

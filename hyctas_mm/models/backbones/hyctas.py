@@ -269,7 +269,7 @@ class HyCTASBackbone(BaseModule):
 
     def _compose_stem(self, arch: Architecture, x: Any, block: MakeBlock) -> tuple[Any, Any]:
         if not arch.detail:
-            return block(Stem, arch.stem_width, self.base_channels, None, self._norm_cfg)(x)  # type: ignore[return-value]
+            return block(Stem, arch.stem_width, self.base_channels, None, self._norm_cfg)(x)
         channels = detail_channels(arch, self.base_channels)[-1]
         convs = Stem.convs(arch.stem_width, self.base_channels, channels)
         calls = [block(ConvBN, *args, norm_cfg=self._norm_cfg) for args in convs]

@@ -125,9 +125,9 @@ class AdaptiveHead(nn.Module):
 
     def _build_supernet(self, space: SearchSpace) -> None:
         channels = self._channels(max(space.head_widths))
-        _, *stem = Stem.channels(max(space.stem_widths), self.base_channels)
-        if space.detail_layers:
-            stem[0] = max(stem[0], num_channels(DETAIL_STRIDE, space.widest(DETAIL_STRIDE), self.base_channels))
+        _, stem4, stem8 = Stem.channels(max(space.stem_widths), self.base_channels)
+        detailed = num_channels(DETAIL_STRIDE, space.widest(DETAIL_STRIDE), self.base_channels)
+        stem = (max(stem4, detailed) if space.detail_layers else stem4, stem8)
         widest = tuple(num_channels(s, space.widest(s), self.base_channels) for s in STRIDES)
         self.aggregations, self.trunks, self.auxes = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         attention, depth = True in space.head_attentions, max(space.head_depths)

@@ -11,9 +11,11 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture, SearchSpace, num_channels
+from hyctas_mm.errors import BadValue
 from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
 from hyctas_mm.models.layers import MakeBlock, resize
+from hyctas_mm.models.losses import UpsampledCELoss
 from hyctas_mm.registry import MODELS
 
 EPSILON = torch.finfo(torch.float32).eps
@@ -41,7 +43,8 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
             ``BaseDecodeHead``.
 
     Raises:
-        ValueError: If not exactly one of ``arch`` and ``search_space`` is given.
+        ValueError: If not exactly one of ``arch`` and ``search_space`` is given, or ``UpsampledCELoss`` is given
+            together with other losses or a ``sampler``.
     """
 
     def __init__(
@@ -73,6 +76,13 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
             **kwargs,
         )
         del self.conv_seg, self.dropout  # each trunk has its own
+        kinds = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
+        self._small_logits = any(isinstance(loss, UpsampledCELoss) for loss in kinds)
+        if self._small_logits and (kinds is self.loss_decode or self.sampler is not None):
+            raise BadValue(
+                'HyCTASHead: UpsampledCELoss never has logits of full size for other losses or for a sampler; give it '
+                "alone, or take mmseg's CrossEntropyLoss"
+            )
         tasks = dict(semantic=dict(semantic=self.out_channels))
         self.build_parts(
             *(
@@ -101,14 +111,17 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         """Losses of the main head and, as ``aux16.*`` and ``aux32.*``, of the auxiliary heads times ``aux_weight``."""
         maps = self.predict_maps(inputs)
         losses = self.loss_by_feat(maps.pop('main')['semantic'], batch_data_samples)
+        labels = self._stack_batch_gt(batch_data_samples)
         for name, outputs in maps.items():
-            extra = self._losses(outputs['semantic'], self._stack_batch_gt(batch_data_samples))
+            extra = self._losses(outputs['semantic'], labels)
             losses.update({f'{name}.{k}': v * self.aux_weight for k, v in extra.items()})
         return losses
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """As mmseg's; its ``acc_seg`` selects pixels by a mask, for which it waits for the device twice a step."""
         labels = self._stack_batch_gt(batch_data_samples)  # (B, 1, H, W)
+        if self._small_logits:
+            return self._losses(seg_logits, labels)
         seg_logits = resize(seg_logits, labels.shape[2:], self.align_corners)
         losses = self._losses(seg_logits, labels)
         losses['acc_seg'] = pixel_accuracy(seg_logits, labels.squeeze(1), self.ignore_index)
@@ -119,6 +132,9 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
 
         Of the auxiliary heads nothing else is told: their accuracy would cost time.
         """
+        if self._small_logits:
+            loss = self.loss_decode(logits, labels.squeeze(1), self.align_corners, self.ignore_index)
+            return {self.loss_decode.loss_name: loss}
         logits = resize(logits, labels.shape[2:], self.align_corners)
         weight = None if self.sampler is None else self.sampler.sample(logits, labels)
         found: dict[str, Tensor] = {}

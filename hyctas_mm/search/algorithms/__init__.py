@@ -10,6 +10,7 @@ from hyctas_mm.search.algorithms.algorithm import (
 from hyctas_mm.search.algorithms.nsga2 import NSGA2
 from hyctas_mm.search.algorithms.random_search import RandomSearch, first_population
 from hyctas_mm.search.algorithms.regularised_evolution import RegularisedEvolution
+from hyctas_mm.search.algorithms.surrogate import SurrogateNSGA2
 
 __all__ = [
     'ALGORITHMS',
@@ -18,6 +19,7 @@ __all__ = [
     'RandomSearch',
     'RegularisedEvolution',
     'SearchProblem',
+    'SurrogateNSGA2',
     'build_algorithm',
     'first_population',
     'register_algorithm',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +25,8 @@ class SearchProblem:
         population: Candidates of a generation.
         seed: Everything random comes from it.
         accept: Filter on what is known of an architecture before evaluation: the bounds on costs.
+        known: What is known of an architecture's objectives before evaluation, smaller is better: its costs, and None
+            for its scores. Empty where nothing is.
     """
 
     space: SearchSpace
@@ -33,6 +35,7 @@ class SearchProblem:
     population: int = 40
     seed: int = 0
     accept: Accept = lambda arch: True
+    known: Callable[[Architecture], Sequence[float | None]] = lambda arch: ()
 
 
 class Algorithm(Protocol):

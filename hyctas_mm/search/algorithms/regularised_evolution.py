@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.search.algorithms.algorithm import SearchProblem, register_algorithm
 from hyctas_mm.search.algorithms.random_search import first_population
-from hyctas_mm.search.algorithms.survival import weighted_crowding_distance
+from hyctas_mm.search.algorithms.survival import best_first
 
 MUTATIONS_PER_CHILD = 1000
 
@@ -85,15 +83,7 @@ class RegularisedEvolution:
     def _winner(self) -> _Member:
         count = min(self._tournament, len(self._members))
         drawn = set(self._rng.choice(len(self._members), size=count, replace=False).tolist())
-        return self._members[next(index for index in self._best_first() if index in drawn)]
-
-    def _best_first(self) -> Iterator[int]:
-        violations = np.array([member.violation for member in self._members])
         values = np.array([member.values for member in self._members])
-        for violation in np.unique(violations):
-            equal = np.flatnonzero(violations == violation)
-            for front in NonDominatedSorting().do(values[equal]):
-                members = equal[front]
-                yield from members[
-                    np.argsort(-weighted_crowding_distance(values[members], self._problem.weights), kind='stable')
-                ].tolist()
+        violations = np.array([member.violation for member in self._members])
+        ranked = best_first(values, violations, self._problem.weights)
+        return self._members[next(index for index in ranked if index in drawn)]

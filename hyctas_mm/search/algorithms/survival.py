@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import FunctionalDiversity
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 Array = npt.NDArray[np.float64]
 
@@ -41,6 +42,23 @@ def weighted_crowding_distance(points: Array, weights: Sequence[float]) -> Array
             gaps[1:-1] = (values[2:] - values[:-2]) / extent if extent > 0 else 0.0
         distance[order] += weight * gaps
     return distance / objectives
+
+
+def best_first(values: Array, violations: Array, weights: Sequence[float]) -> Iterator[int]:
+    """Indices from the best to the worst: by how much the bounds are missed, then by rank, then by
+    :func:`weighted_crowding_distance`.
+
+    Args:
+        values: (N, objectives), smaller is better.
+        violations: (N,), 0 where every bound is met.
+        weights: One per objective.
+    """
+    for violation in np.unique(violations):
+        equal = np.flatnonzero(violations == violation)
+        for front in NonDominatedSorting().do(values[equal]):
+            members = equal[front]
+            order = np.argsort(-weighted_crowding_distance(values[members], weights), kind='stable')
+            yield from members[order].tolist()
 
 
 class WeightedRankAndCrowding(RankAndCrowding):  # pymoo has no type information
