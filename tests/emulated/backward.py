@@ -34,9 +34,7 @@ def run_backward(
         given = given + [None] * (sizes - len(given))
         results: Any = [None] * len(node.next_functions)
         if any(grad is not None for grad in given):
-            call = node.apply if isinstance(node, torch.autograd.function.BackwardCFunction) else node
-            results = call(*given)
-            results = results if isinstance(results, tuple) else (results,)
+            results = _applied(node, given)
         for (following, slot), grad in zip(node.next_functions, results, strict=True):
             if following is None:
                 continue
@@ -45,6 +43,17 @@ def run_backward(
             if not waiting[following]:
                 ready.append(following)
     return ()
+
+
+def _applied(node: Any, given: Grads) -> Sequence[Tensor | None]:
+    """Gradients for each of a node's ``next_functions``."""
+    if not isinstance(node, torch.autograd.function.BackwardCFunction):
+        results = node(*given)
+        return results if isinstance(results, tuple) else (results,)
+    results = node.apply(*given)  # one for each argument, numbers among them, which have no function
+    results = results if isinstance(results, tuple) else (results,)
+    needed = iter([grad for grad, is_needed in zip(results, node.needs_input_grad, strict=True) if is_needed])
+    return [None if following is None else next(needed) for following, _ in node.next_functions]
 
 
 def _uses(roots: Sequence[Any]) -> Counter[Any]:
