@@ -6,6 +6,7 @@ Examples:
     python tools/evidence.py perturb WORK_DIR --arch ARCHID
     python tools/evidence.py hypervolume SEARCH_CONFIG --supernet plain.pth --seeds 0 1 2 --budget 96
     python tools/evidence.py spaces CONFIG --input-hw 227 320 --latencies 8=4 16=6 40=10
+    python tools/evidence.py landmarks CONFIG --input-hw 227 320 --latency-range 4 40 --seeds 0 1 2
     python tools/evidence.py hypervolume nsga2=WORK_DIR_1 nsga2=WORK_DIR_2 --out compared.png
 """
 
@@ -68,12 +69,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='milliseconds, and base channels of which most networks take about as long',
     )
     command.add_argument('--per-latency', type=int, default=8, help='networks of a space at a latency (default 8)')
-    command.add_argument('--metric', default='mIoU')
-    command.add_argument(
-        '--shard', type=int, nargs=2, default=[0, 1], metavar=('I', 'N'), help='train every N-th network only'
-    )
-    command.add_argument('--seeds', type=int, nargs='+', default=[0], help='of the trainings (default 0)')
+    _add_queue_arguments(command)
     command.set_defaults(run=run_spaces)
+
+    command = commands.add_parser('landmarks', help='networks of a space trained alike, to try ways of judging against')
+    add_config_arguments(command)
+    command.add_argument('--input-hw', type=int, nargs=2, required=True, help='size that latency is measured at')
+    command.add_argument('--latency-range', type=float, nargs=2, required=True, help='milliseconds')
+    command.add_argument('--per-track', type=int, default=16, help='networks of each number of branches (default 16)')
+    _add_queue_arguments(command)
+    command.set_defaults(run=run_landmarks)
 
     command = commands.add_parser(
         'hypervolume', help='NSGA-II against random search and regularised evolution, or finished searches'
@@ -112,6 +117,14 @@ def _add_training_arguments(command: argparse.ArgumentParser, what: str) -> None
         '--seeds', type=int, nargs='+', default=[0], help='train every network once with each (default 0)'
     )
     command.add_argument('--sample-seed', type=int, default=0, help=f'seed of the {what} (default 0)')
+
+
+def _add_queue_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument('--metric', default='mIoU')
+    command.add_argument(
+        '--shard', type=int, nargs=2, default=[0, 1], metavar=('I', 'N'), help='train every N-th network only'
+    )
+    command.add_argument('--seeds', type=int, nargs='+', default=[0], help='of the trainings (default 0)')
 
 
 @tells_mistakes
@@ -245,6 +258,44 @@ def run_spaces(args: argparse.Namespace) -> None:
     label = label_of(args.metric)
     columns = ['latency (ms)', 'space', 'networks', f'mean {label}', 'best', 'more than the space above [95 %]']
     _print(f'random networks, {label}', columns, rows)
+
+
+def run_landmarks(args: argparse.Namespace) -> None:
+    from mmengine.device import get_device
+    from torch import device
+
+    from hyctas_mm.archs import SearchSpace
+    from hyctas_mm.engine.configs import load_config
+    from hyctas_mm.files import write_json
+    from hyctas_mm.studies.ceiling import SCOPES, ceiling, judged_by_training, truth
+    from hyctas_mm.studies.landmarks import Landmarks
+
+    cfg = load_config(args)
+    space, folder = SearchSpace.from_dict(cfg.pop('search_space').to_dict()), Path(cfg.pop('work_dir'))
+    landmarks = Landmarks(
+        *(cfg, space, tuple(args.input_hw), tuple(args.latency_range), args.per_track, args.seeds, folder),
+        device(get_device()),
+    )
+    table = landmarks.train(args.metric, *args.shard)
+    write_json(folder / 'landmarks.json', table)
+    number, seeds = truth(table).shape
+    print(f'{number} networks of {seeds} seeds: {folder / "landmarks.json"}')
+    if number < 4 or seeds < 2:
+        return
+    curve = next(iter(table['networks'][0]['curves'].values()))
+    rows = []
+    for scope in SCOPES:
+        found = ceiling(table, scope)
+        taus = [
+            f'{judged_by_training(table, int(steps), images, scope):.2f}'
+            for steps, scores in curve['scores'].items()
+            for images in scores
+        ]
+        numbers = (found.spread, found.noise, found.perfect, found.one_training)
+        rows.append([scope, *(f'{value:.2f}' for value in numbers), *taus])
+    columns = [f'{steps} steps, {images}' for steps, scores in curve['scores'].items() for images in scores]
+    headings = ['', 'spread', 'noise', 'perfect judge', 'a training', *columns]
+    _print(f"Kendall's tau with {label_of(args.metric)} of trainings of other seeds", headings, rows)
 
 
 def run_hypervolume(args: argparse.Namespace) -> None:

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.config import Config
 from scipy import stats
 
-from hyctas_mm.archs import Architecture, SearchSpace, load_arch
-from hyctas_mm.costs import measure_latency
-from hyctas_mm.costs.latency_table import materialise
-from hyctas_mm.engine.candidate_costs import CandidateCosts, shipped_network
+from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.engine.progress import Progress
-from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_and_std, mean_of_seeds
 from hyctas_mm.files import read_json, write_json
-from hyctas_mm.models.subnet import subnet_model_cfg
+from hyctas_mm.studies.random_networks import RandomNetworks
 
 DRAWN = 'drawn.json'
-TRIES, POOL, TOLERANCE = 200, 20, 0.05
-MEASURED_FIRST, SECONDS = 8, 0.3
 
 
 @dataclass(frozen=True)
@@ -73,12 +64,12 @@ class Contest:
             for latency in self.latencies
             for name in self.spaces
         ]
-        progress, drawings = Progress('networks drawn', len(groups)), dict[int, _Drawing]()
+        progress, drawings = Progress('networks drawn', len(groups)), dict[int, RandomNetworks]()
         for done, (number, latency, name) in enumerate(groups, 1):
             key = f'{name} {latency:g} {number}'
             if key not in known:
                 base = self.latencies[latency]
-                drawing = drawings.setdefault(base, _Drawing(self.recipe, base, self.input_hw, self.device))
+                drawing = drawings.setdefault(base, RandomNetworks(self.recipe, base, self.input_hw, self.device))
                 rng = np.random.default_rng([round(1000 * latency), number, *name.encode()])
                 space = SearchSpace.from_dict(dict(self.spaces[name], base_channels=base))
                 arch, costs = drawing.draw(space, latency, rng)
@@ -135,47 +126,3 @@ class Contest:
             rows=rows,
             networks=finished,
         )
-
-
-class _Drawing:
-    """Random networks of a latency. Whole networks are measured, and only those whose size promises the latency."""
-
-    def __init__(self, recipe: Config, base_channels: int, input_hw: tuple[int, int], device: torch.device) -> None:
-        self.model_cfg, self.device = subnet_model_cfg(recipe.model, load_arch('hyctas-s'), base_channels), device
-        self.image = torch.randn(1, 3, *input_hw, device=device)
-        self.sizes = CandidateCosts(self.model_cfg, self.image.shape)
-        self.measured: list[tuple[list[float], float]] = []  # features and log of the latency
-
-    def draw(
-        self, space: SearchSpace, latency: float, rng: np.random.Generator
-    ) -> tuple[Architecture, dict[str, float]]:
-        """The first random network of a latency, and its costs.
-
-        Raises:
-            ValueError: If none is found.
-        """
-        for _ in range(TRIES):
-            pool = [space.sample(rng) for _ in range(POOL)]
-            arch = min(pool, key=lambda arch: abs(self._guess(arch) - math.log(latency)))
-            found = self._measure(arch)
-            self.measured.append((self._features(arch), math.log(found)))
-            if abs(found / latency - 1) <= TOLERANCE:
-                return arch, self.sizes(arch) | dict(latency_ms=found)
-        raise BadValue(f'none of {TRIES * POOL} random networks takes {latency:g} ms; give another --latency')
-
-    def _measure(self, arch: Architecture) -> float:
-        network = materialise(fuse_conv_bn(shipped_network(self.model_cfg, arch)), self.device)
-        clock = 'cpu' if self.device.type == 'cpu' and torch.get_num_threads() == 1 else 'wall'
-        with torch.inference_mode():
-            return measure_latency(partial(network, self.image), self.device, SECONDS, SECONDS / 3, clock).median_ms
-
-    def _features(self, arch: Architecture) -> list[float]:
-        sizes = self.sizes(arch)
-        return [1.0, math.log(sizes['macs_g']), math.log(sizes['params_m']), len(arch.layout().cells), len(arch.gates)]
-
-    def _guess(self, arch: Architecture) -> float:
-        """Log of the latency, from a line through what was measured so far."""
-        if len(self.measured) < MEASURED_FIRST:
-            return 0.0
-        x, y = zip(*self.measured, strict=True)
-        return float(np.linalg.lstsq(np.asarray(x), np.asarray(y))[0] @ self._features(arch))

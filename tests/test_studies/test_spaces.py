@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.evaluators import trained_networks
-from hyctas_mm.studies import spaces
+from hyctas_mm.studies import random_networks
 from hyctas_mm.studies.spaces import Contest
 from tests.tiny_jobs import config
 from tools import evidence
@@ -35,7 +35,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         measured.append(arch.archid)
         return 100 * self.sizes(arch)['macs_g'] ** 0.5
 
-    monkeypatch.setattr(spaces._Drawing, '_measure', measure)
+    monkeypatch.setattr(random_networks.RandomNetworks, '_measure', measure)
     return measured
 
 

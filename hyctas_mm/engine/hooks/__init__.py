@@ -11,6 +11,7 @@ over more of them than for a fixed network; a momentum of about 10 / max_iters d
 
 from hyctas_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook
+from hyctas_mm.engine.hooks.learning_curve_hook import LearningCurveHook
 from hyctas_mm.engine.hooks.pause_hook import PauseHook
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import SampleArchHook
@@ -20,6 +21,7 @@ from hyctas_mm.engine.hooks.scheduled_drop_path_hook import ScheduledDropPathHoo
 __all__ = [
     'ChannelsLastHook',
     'FairSampleArchHook',
+    'LearningCurveHook',
     'PauseHook',
     'ProgressHook',
     'SampleArchHook',

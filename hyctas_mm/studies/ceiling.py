@@ -1,0 +1,108 @@
+"""How well landmarks can be ranked: by their own noise at best, and by short trainings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hyctas_mm.errors import BadValue
+from hyctas_mm.studies.correlation import Array, correlate
+
+SCOPES = ('overall', 'within branches', 'within latency')
+"""What is taken out of both sides before they are compared: nothing; the mean of each number of branches; a line in log
+latency for each number of branches, as "larger is better" is no merit of a search.
+"""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What the noise of a training allows.
+
+    Attributes:
+        spread: Standard deviation of networks' true scores.
+        noise: Standard deviation of the trainings of one network.
+        one_training: Kendall's tau between one training and the mean of the seeds, which another training of the same
+            length may be expected to reach.
+        perfect: Kendall's tau between the true scores and the mean of the seeds: no judge can be expected to do better.
+    """
+
+    spread: float
+    noise: float
+    one_training: float
+    perfect: float
+
+
+def truth(table: Mapping[str, Any]) -> Array:
+    """Scores on the validation images at the end of each training, (networks, seeds); only networks of all seeds."""
+    return _scores(table, str(table['steps']), 'val')
+
+
+def ceiling(table: Mapping[str, Any], scope: str = 'overall') -> Ceiling:
+    """The ceiling of landmarks, where scores are normal: tau is ``2/pi asin(r)`` of their correlation r.
+
+    Raises:
+        ValueError: With fewer than two seeds or four networks.
+    """
+    scores = truth(table)
+    number, seeds = scores.shape
+    if seeds < 2 or number < 4:
+        raise BadValue(f'{number} networks of {seeds} seeds; expected 4 networks and 2 seeds or more to tell noise')
+    left = _rest(table, scope)(scores)
+    noise = float(np.sqrt(scores.var(axis=1, ddof=1).mean()))
+    spread = math.sqrt(max(0.0, float(left.mean(axis=1).var(ddof=1)) - noise**2 / seeds))
+    reliability = spread**2 / (spread**2 + noise**2 / seeds) if spread else 0.0
+    single = spread**2 / (spread**2 + noise**2) if spread else 0.0
+    taus = (2 / math.pi * math.asin(math.sqrt(r)) for r in (single * reliability, reliability))
+    return Ceiling(spread, noise, *taus)
+
+
+def judged_by_training(table: Mapping[str, Any], steps: int, images: str, scope: str = 'overall') -> float:
+    """Kendall's tau between scores after some steps and the ends of the trainings with the other seeds; the mean over
+    seeds.
+
+    Args:
+        table: The landmarks.
+        steps: Number of steps.
+        images: What they are scored on, e.g. ``'val'``.
+        scope: One of :data:`SCOPES`.
+    """
+    ends, early, rest = truth(table), _scores(table, str(steps), images), _rest(table, scope)
+    taus = []
+    for seed in range(ends.shape[1]):
+        others = np.delete(ends, seed, axis=1).mean(axis=1, keepdims=True)
+        taus.append(float(correlate(rest(early[:, [seed]])[:, 0], rest(others)[:, 0])['kendall_tau']))
+    return float(np.mean(taus))
+
+
+def _networks(table: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    seeds = max((len(entry['curves']) for entry in table['networks']), default=0)
+    return [entry for entry in table['networks'] if len(entry['curves']) == seeds]
+
+
+def _scores(table: Mapping[str, Any], steps: str, images: str) -> Array:
+    return np.array(
+        [
+            [curve['scores'][steps][images][table['metric']] for curve in entry['curves'].values()]
+            for entry in _networks(table)
+        ]
+    )
+
+
+def _rest(table: Mapping[str, Any], scope: str) -> Callable[[Array], Array]:
+    """Takes out of (networks, any) what the scope says."""
+    networks = _networks(table)
+    tracks = np.array([entry['track'] for entry in networks])
+    logs = np.log([entry['costs']['latency_ms'] for entry in networks])
+    if scope == 'overall':
+        return lambda values: values
+    if scope not in SCOPES:
+        raise BadValue(f'scope={scope!r}; expected one of {", ".join(SCOPES)}')
+    columns = [tracks == track for track in np.unique(tracks)]
+    design = np.stack(columns + [column * logs for column in columns] * (scope == 'within latency'), axis=1).astype(
+        float
+    )
+    return lambda values: values - design @ np.linalg.lstsq(design, values)[0]

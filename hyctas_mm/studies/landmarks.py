@@ -1,0 +1,102 @@
+"""Landmarks: networks trained by themselves with several seeds, against which any way of judging is tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.engine.configs import use_scope
+from hyctas_mm.engine.hooks.learning_curve_hook import LEARNING_CURVE
+from hyctas_mm.engine.progress import Progress
+from hyctas_mm.errors import BadValue
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks
+from hyctas_mm.files import read_json, write_json
+from hyctas_mm.studies.random_networks import RandomNetworks
+
+DRAWN = 'drawn.json'
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Random networks of each number of branches, even over the logarithm of latency.
+
+    Args:
+        recipe: Training config of any fixed network, with a
+            :class:`~hyctas_mm.engine.hooks.learning_curve_hook.LearningCurveHook`.
+        space: The search space.
+        input_hw: Height and width that latency is measured at.
+        latency_range: Of the fastest and the slowest network, in milliseconds.
+        per_track: Networks of each number of branches.
+        seeds: Of the trainings.
+        folder: Where networks and what was drawn are kept.
+        device: Where latency is measured.
+
+    Raises:
+        ValueError: If the recipe keeps no learning curve.
+    """
+
+    recipe: Config
+    space: SearchSpace
+    input_hw: tuple[int, int]
+    latency_range: tuple[float, float]
+    per_track: int
+    seeds: Sequence[int]
+    folder: Path
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        if not any(hook['type'] == 'LearningCurveHook' for hook in self.recipe.get('custom_hooks') or ()):
+            raise BadValue(f'{self.recipe.filename}: no LearningCurveHook in custom_hooks; landmarks need its scores')
+        use_scope(self.recipe)
+
+    def draw(self) -> list[dict[str, Any]]:
+        """The networks in the order in which they are trained; what was drawn is kept."""
+        path = self.folder / DRAWN
+        known = read_json(path)
+        places = np.random.default_rng(0).permutation(self.per_track)  # so that a part of them is even too
+        groups = [(int(place), track) for place in places for track in self.space.tracks]
+        progress = Progress('landmarks drawn', len(groups))
+        networks = RandomNetworks(self.recipe, self.space.base_channels, self.input_hw, self.device)
+        for done, (place, track) in enumerate(groups, 1):
+            key = f'{track} {place}'
+            if key not in known:
+                low, high = map(math.log, self.latency_range)
+                latency = math.exp(low + (high - low) * (place + 0.5) / self.per_track)
+                rng = np.random.default_rng([place, track])
+                arch, costs = networks.draw(self.space, latency, rng, track)
+                known[key] = dict(track=track, archid=arch.archid, costs=costs, arch=arch.to_dict())
+                write_json(path, known)
+            progress.update(done)
+        return [known[f'{track} {place}'] for place, track in groups]
+
+    def train(self, metric: str, shard: int = 0, num_shards: int = 1) -> dict[str, Any]:
+        """Trains the networks, or every ``num_shards``-th of them from the ``shard``-th on, first all with the first
+        seed.
+
+        Returns:
+            All that is finished: for each network its architecture, costs, and by seed the learning curve.
+        """
+        drawn = self.draw()
+        networks = TrainedNetworks(self.folder, self.recipe, self.space.base_channels)
+        archs = [Architecture.from_dict(entry['arch']) for entry in drawn]
+        for seed in self.seeds:
+            networks.train(archs[shard::num_shards], [seed], metric)
+        for entry, arch in zip(drawn, archs, strict=True):
+            finished = networks.finished(arch, metric)
+            folder = networks.folder_of(arch)
+            entry['curves'] = {str(s): read_json(folder / f'train{s}' / LEARNING_CURVE) for s in sorted(finished)}
+        return dict(
+            metric=metric,
+            steps=int(self.recipe.train_cfg.max_iters),
+            space=self.space.to_dict(),
+            input_hw=list(self.input_hw),
+            networks=[entry for entry in drawn if entry['curves']],
+        )
