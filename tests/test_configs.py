@@ -81,6 +81,22 @@ def test_name(path: Path) -> None:
     assert cfg.train_cfg['max_epochs' if unit == 'e' else 'max_iters'] == int(length) * (1000 if unit == 'k' else 1)
 
 
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_every_training_says_what_batch_its_learning_rate_belongs_to(path: Path) -> None:
+    """NxbM: N processes with M images each; one process where the name says nothing."""
+    cfg = Config.fromfile(path)
+    if cfg.train_cfg.type == 'NSGA2SearchLoop':
+        return  # trains nothing
+    base = cfg.auto_scale_lr.base_batch_size
+    assert not cfg.auto_scale_lr.get('enable')
+    named = re.search(r'_(\d+)xb(\d+)-', path.stem)
+    if named:
+        assert base == int(named[1]) * int(named[2]) and cfg.train_dataloader.batch_size == int(named[2])
+    else:
+        own = path.parent.name in ('quickstart', 'evidence')
+        assert base == (cfg.train_dataloader.batch_size if own else 16)  # else mmdet's own, eight GPUs with two images
+
+
 @pytest.mark.parametrize('path', PUBLISHED, ids=lambda p: p.stem)
 def test_published_network(path: Path) -> None:
     """S, M and L have the paper's multipliers and optimiser, and the loss of their data set; on Cityscapes the paper's

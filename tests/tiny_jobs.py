@@ -30,6 +30,7 @@ FAST = {
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
     'train_dataloader.batch_size': 2,
+    'auto_scale_lr.base_batch_size': 2,
     'train_dataloader.dataset.indices': 8,
     'test_dataloader.num_workers': 0,
     'test_dataloader.persistent_workers': False,

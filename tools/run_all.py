@@ -22,7 +22,7 @@ from typing import Any
 from new_search import check_device, use_device
 
 from hyctas_mm import register_all_modules
-from hyctas_mm.cli import add_retraining_arguments, mistake, tells_mistakes
+from hyctas_mm.cli import add_batch_arguments, add_retraining_arguments, mistake, tells_mistakes
 from hyctas_mm.errors import BadValue
 
 
@@ -38,6 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--device', help='cpu, cuda or cuda:N (default: that of new_search.py, else a GPU where there is one)'
     )
     add_retraining_arguments(parser)
+    add_batch_arguments(parser)
     parser.add_argument(
         '--inherit',
         action=argparse.BooleanOptionalAction,
@@ -94,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
     job = Job(
         str(args.supernet), str(args.search), args.work_dir, seeds=tuple(args.seeds), inherit=args.inherit,
+        accumulate=args.accumulate, auto_scale_lr=args.auto_scale_lr,
         add_networks=add_networks if args.random else None,
     )  # fmt: skip
     view, start = make_view(), time.monotonic()

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from hyctas_mm import register_all_modules
-from hyctas_mm.cli import add_config_arguments, add_launcher_arguments, tells_mistakes
+from hyctas_mm.cli import add_batch_arguments, add_config_arguments, add_launcher_arguments, tells_mistakes
 
 
 def parse_args() -> argparse.Namespace:
@@ -14,6 +14,7 @@ def parse_args() -> argparse.Namespace:
     add_config_arguments(parser)
     parser.add_argument('--resume', action='store_true', help='continue from what the work dir holds')
     parser.add_argument('--load-from', help='checkpoint to start from, e.g. the weights inherited from the supernet')
+    add_batch_arguments(parser)
     add_launcher_arguments(parser)
     return parser.parse_args()
 
@@ -22,10 +23,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     register_all_modules()
+    from hyctas_mm.engine.batches import fit_batch
     from hyctas_mm.engine.configs import build_runner, load_config, use_launcher
 
     cfg = load_config(args)
     use_launcher(cfg, args.launcher)
+    fit_batch(cfg, args.accumulate, args.auto_scale_lr)
     cfg.resume = cfg.get('resume', False) or args.resume
     cfg.load_from = args.load_from or cfg.get('load_from')
     build_runner(cfg, 'train', 'val').train()

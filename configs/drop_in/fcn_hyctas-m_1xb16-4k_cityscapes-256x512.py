@@ -17,3 +17,4 @@ model = dict(
         dropout_ratio=-1,
     ),
 )
+auto_scale_lr = dict(base_batch_size=16)

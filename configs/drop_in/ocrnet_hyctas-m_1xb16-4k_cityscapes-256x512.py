@@ -36,3 +36,4 @@ model = dict(
         ),
     ],
 )
+auto_scale_lr = dict(base_batch_size=16)

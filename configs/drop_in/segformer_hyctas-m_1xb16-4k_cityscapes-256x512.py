@@ -6,3 +6,4 @@ _base_ = [
     '../_base_/schedules/sgd_poly.py',
 ]
 model = dict(decode_head=dict(type='SegformerHead', in_index=[0, 1, 2, 3], channels=256, dropout_ratio=0.1))
+auto_scale_lr = dict(base_batch_size=16)

@@ -21,3 +21,4 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4),
     ),
 )
+auto_scale_lr = dict(base_batch_size=16)

@@ -4,6 +4,7 @@ errors.
 
 from hyctas_mm.cli.arguments import (
     ConfigOptions,
+    add_batch_arguments,
     add_config_arguments,
     add_launcher_arguments,
     add_retraining_arguments,
@@ -13,6 +14,7 @@ from hyctas_mm.cli.mistakes import mistake, tell, tells_mistakes
 
 __all__ = [
     'ConfigOptions',
+    'add_batch_arguments',
     'add_config_arguments',
     'add_launcher_arguments',
     'add_retraining_arguments',

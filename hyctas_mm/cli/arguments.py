@@ -36,6 +36,20 @@ def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
+def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do where processes times batch are not the batch that a config's learning rate belongs to."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        '--accumulate',
+        action='store_true',
+        help='keep the learning rate and reach its batch (auto_scale_lr.base_batch_size): a process takes its share of '
+        'it in pieces of train_dataloader.batch_size, whose gradients are added up',
+    )
+    group.add_argument(
+        '--auto-scale-lr', action='store_true', help='keep the batch and scale the learning rate linearly to it'
+    )
+
+
 def add_retraining_arguments(parser: argparse.ArgumentParser) -> None:
     """Which networks are retrained, and how often."""
     parser.add_argument(

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
-from mmengine.dist import get_world_size
+from mmengine.dist import get_world_size, init_dist
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
@@ -29,6 +29,22 @@ def use_scope(cfg: Config) -> None:
     does.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
+
+
+def start_processes(launcher: str, device: int = 0) -> None:
+    """Makes this process one of a launcher's, before there is a runner; without one, chooses its GPU.
+
+    Args:
+        launcher: As for :func:`use_launcher`.
+        device: Which GPU is taken where there are several, counted round.
+    """
+    if launcher == 'none':
+        if torch.cuda.device_count() > 1:
+            torch.cuda.set_device(device % torch.cuda.device_count())
+    elif torch.cuda.is_available():
+        init_dist(launcher, backend='nccl')
+    else:
+        use_launcher(Config(), launcher)
 
 
 def use_launcher(cfg: Config, launcher: str) -> None:
@@ -60,7 +76,13 @@ def use_launcher(cfg: Config, launcher: str) -> None:
             dist.init_process_group('gloo')
         unused = cfg.get('find_unused_parameters', False)
         cfg.setdefault(
-            'model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=unused)
+            'model_wrapper_cfg',
+            dict(
+                type='MMDistributedDataParallel',
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=unused,
+            ),
         )
 
 

@@ -32,7 +32,7 @@ def subnet_config(cfg: Config, arch: Architecture, base_channels: int) -> Config
     out['model'] = subnet_model_cfg(out['model'], arch, base_channels).to_dict()
     out['custom_hooks'] = [h for h in out.get('custom_hooks') or [] if not _samples(h['type'])]
     out |= dict(load_from=None, resume=False, work_dir=f'work_dirs/{arch.archid}')
-    for key in ('launcher', 'find_unused_parameters'):
+    for key in ('launcher', 'find_unused_parameters', 'model_wrapper_cfg'):
         out.pop(key, None)
     return Config(out)
 

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
+from hyctas_mm.engine.batches import fit_batch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from hyctas_mm.engine.configs import build_runner, read_config, use_scope
+from hyctas_mm.engine.configs import build_runner, read_config, use_launcher, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
@@ -29,7 +33,13 @@ RANDOM_TRIES = 2000
 
 
 def retrain(
-    folder: Path, seed: int = 0, num_pictures: int = 4, inherit: bool = False, options: Mapping[str, Any] | None = None
+    folder: Path,
+    seed: int = 0,
+    num_pictures: int = 4,
+    inherit: bool = False,
+    options: Mapping[str, Any] | None = None,
+    auto_scale_lr: bool = False,
+    launcher: str = 'none',
 ) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
@@ -44,6 +54,9 @@ def retrain(
         num_pictures: Images to draw predictions of.
         inherit: Whether to start from the supernet's weights instead of from scratch.
         options: Overrides of the config.
+        auto_scale_lr: Scale the learning rate to the batch; otherwise the batch that it belongs to is reached, in
+            pieces where the processes do not take it at once.
+        launcher: What started the processes, all of which call this; the first one writes.
 
     Returns:
         Metrics of the retrained network on the test images.
@@ -51,7 +64,9 @@ def retrain(
     Raises:
         ValueError: If it was retrained from another start.
     """
+    barrier()  # nobody reads what another one is still writing
     results = read_json(folder / 'results.json')
+    barrier()
     done = results.setdefault('by_seed', {})
     if str(seed) in done:
         return dict(done[str(seed)])
@@ -65,16 +80,20 @@ def retrain(
     cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
     cfg.randomness = dict(seed=seed)
+    use_launcher(cfg, launcher)
+    fit_batch(cfg, accumulate='auto_scale_lr' in cfg and not auto_scale_lr, auto_scale_lr=auto_scale_lr)
     weights = folder / 'weights.pth'
     if weights.exists() and 'inherited' not in results:
         results['inherited'] = _test(_run(cfg, folder / 'inherited', load_from=str(weights)))
-        write_json(folder / 'results.json', results)
+        if is_main_process():
+            write_json(folder / 'results.json', results)
     runner = _run(cfg, folder / f'train{seed}', load_from=str(weights) if inherit else None)
     runner.train()
-    first = not done
-    if first:
+    first, master = not done, is_main_process()
+    network = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if first and master:
         meta = dict(archid=folder.name, dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo))
-        torch.save(dict(meta=meta, state_dict=runner.model.state_dict()), folder / 'retrained.pth')
+        torch.save(dict(meta=meta, state_dict=network.state_dict()), folder / 'retrained.pth')
     tested = ConstantPredictionHook()
     runner.register_hook(tested)
     done[str(seed)] = _test(runner) | dict(iters=runner.max_iters)
@@ -83,16 +102,17 @@ def retrain(
     results['retrained'] = {
         name: float(np.mean([metrics[name] for metrics in done.values()])) for name in done[str(seed)]
     }
-    write_json(folder / 'results.json', results)
-    if first:
-        _draw(runner, cfg, folder, num_pictures)
+    if master:
+        write_json(folder / 'results.json', results)
+    if first and master:
+        _draw(network, cfg, folder, num_pictures)
     return dict(done[str(seed)])
 
 
-def _draw(runner: Runner, cfg: Config, folder: Path, num_pictures: int) -> None:
+def _draw(network: nn.Module, cfg: Config, folder: Path, num_pictures: int) -> None:
     use_scope(cfg)
     dataset = DATASETS.build(dict(cfg.test_dataloader.dataset))
-    draw_predictions(runner.model.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
+    draw_predictions(network.eval(), dataset, folder.parents[1] / 'predictions', folder.name, num_pictures)
     palette = dict(
         classes=list(dataset.metainfo['classes']), palette=[list(map(int, c)) for c in palette_of(dataset.metainfo)]
     )

@@ -48,6 +48,12 @@ class ConstantPrediction:
                 self.true_area += self._areas(truth[truth != self.ignore_index])
                 self.predicted_area += self._areas(predicted)
 
+    def add(self, other: ConstantPrediction) -> None:
+        """Adds what another one has seen."""
+        self.panoptic |= other.panoptic
+        for name in ('true_area', 'predicted_area', '_iou', '_found', '_wrong', '_segments'):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def scores(self) -> dict[str, float]:
         """mIoU, and PQ for panoptic samples, of the constant prediction that has most of it, in percent.
 

@@ -22,7 +22,7 @@ from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.engine.scoring import image_paths
 from hyctas_mm.errors import BadValue
-from hyctas_mm.evaluators.trained_networks import TrainedNetworks, plain
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks, training_of
 from hyctas_mm.registry import DATASETS, EVALUATORS, MODELS
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.evaluator import Job, Outcome
@@ -74,7 +74,7 @@ class FromScratch:
 
     def identity(self) -> dict[str, Any]:
         """SHA-1 of the training config, in which the images and the steps are, and the seeds."""
-        text = json.dumps(plain(self._networks.cfg.to_dict()), sort_keys=True)
+        text = json.dumps(training_of(self._networks.cfg), sort_keys=True)
         return dict(training_sha1=hashlib.sha1(text.encode()).hexdigest(), seeds=list(self._seeds))
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Outcome]:

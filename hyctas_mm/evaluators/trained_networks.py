@@ -91,8 +91,8 @@ class TrainedNetworks:
 
     def _differing(self, folder: Path, arch: Architecture) -> str:
         """What an existing folder's config has differently; '' if nothing."""
-        there = plain(Config.fromfile(folder / 'config.py').to_dict())
-        here = plain(subnet_config(self.cfg, arch, self.base_channels).to_dict())
+        there = training_of(Config.fromfile(folder / 'config.py'))
+        here = training_of(subnet_config(self.cfg, arch, self.base_channels))
         return '; '.join(differences(there, here))
 
 
@@ -135,6 +135,11 @@ def mean_of_seeds(results: Mapping[int, float]) -> float:
     return statistics.fmean(results.values())
 
 
-def plain(content: Any) -> Any:
-    """A config as JSON has it."""
-    return json.loads(json.dumps(content, default=str))
+def training_of(cfg: Config) -> dict[str, Any]:
+    """A config as JSON has it, less what changes nothing in one process: configs that were written before it are of the
+    same training.
+    """
+    out: dict[str, Any] = json.loads(json.dumps(cfg.to_dict(), default=str))
+    out.pop('auto_scale_lr', None)
+    (out.get('default_hooks') or {}).pop('processes', None)
+    return out

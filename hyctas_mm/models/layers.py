@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from hyctas_mm.errors import BadValue
+from hyctas_mm.models.synced_norm import SyncedBatchNorm2d, synced_batch_norm, together
 
 Channels = int | Sequence[tuple[int, int]]
 """Input channels: a number, or for concatenated maps one ``(active, full)`` pair per map, each in a slot of its full
@@ -85,10 +86,14 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over the first of its channels, with running statistics for each use of a shared cell.
 
     ``running_mean`` and ``running_var`` have shape (slots, channels), ``num_batches_tracked`` has (slots,).
+
+    Attributes:
+        synced: Whether all processes normalise over their batches together in training.
     """
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
+    def __init__(self, num_features: int, synced: bool = False, **kwargs: Any) -> None:
         super().__init__(num_features, **kwargs)
+        self.synced = synced
         self.running_mean: Tensor = self.running_mean.expand(MAX_SLOTS, -1).clone()
         self.running_var: Tensor = self.running_var.expand(MAX_SLOTS, -1).clone()
         self.num_batches_tracked: Tensor = self.num_batches_tracked.expand(MAX_SLOTS).clone()
@@ -116,23 +121,20 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
             state['num_batches_tracked'].add_(1)
             if momentum is None:  # cumulative average
                 momentum = 1.0 / float(state['num_batches_tracked'])
-        return F.batch_norm(
-            x,
-            state['running_mean'],
-            state['running_var'],
-            state['weight'],
-            state['bias'],
-            self.training,
-            momentum or 0.0,
-            self.eps,
-        )
+        arguments = (state['running_mean'], state['running_var'], state['weight'], state['bias'])
+        if together(self):
+            return synced_batch_norm(x, *arguments, momentum or 0.0, self.eps)
+        return F.batch_norm(x, *arguments, self.training, momentum or 0.0, self.eps)
 
 
 def batch_norm(channels: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> nn.Module:
-    """The norm layer of ``norm_cfg``; a slimmable one takes its ``eps`` and ``momentum`` only."""
+    """The norm layer of ``norm_cfg``; ours, a slimmable one and that of ``SyncBN``, take its type, ``eps`` and
+    ``momentum`` only.
+    """
+    synced, options = norm_cfg['type'] == 'SyncBN', {k: norm_cfg[k] for k in ('eps', 'momentum') if k in norm_cfg}
     if slim:
-        return SlimBatchNorm2d(channels, **{k: norm_cfg[k] for k in ('eps', 'momentum') if k in norm_cfg})
-    return build_norm_layer(dict(norm_cfg), channels)[1]
+        return SlimBatchNorm2d(channels, synced, **options)
+    return SyncedBatchNorm2d(channels, **options) if synced else build_norm_layer(dict(norm_cfg), channels)[1]
 
 
 class ConvBN(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.layers import Channels, ConvBN, resize
+from hyctas_mm.models.synced_norm import together
 from hyctas_mm.registry import MODELS
 
 
@@ -111,7 +112,8 @@ class ChannelFusion(nn.Module):
     """Fuses concatenated maps: 1x1 convolution, then channel attention from the global average.
 
     NOTE(release): the paper has no such fusion; its aggregation ends with the 3x3 convolution of :class:`HyCTASNode`.
-    Training needs two images or more in a batch, as the attention's batch norm sees one value per image.
+    Training needs two images or more in a batch, over all processes with ``SyncBN``, as the attention's batch norm sees
+    one value per image.
     """
 
     cost_unit = True
@@ -134,10 +136,10 @@ class ChannelFusion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.mix(x)
-        if self.training and y.shape[0] == 1:
+        if self.training and y.shape[0] == 1 and not together(self.mix.bn):
             raise BadValue(
                 'training a HyCTAS head needs a batch of 2 images or more per process (its channel attention '
                 'normalises over the batch), got 1; '
-                'raise train_dataloader.batch_size'
+                "raise train_dataloader.batch_size, or with several processes set norm_cfg type to 'SyncBN'"
             )
         return y + y * torch.sigmoid(self.gate(F.adaptive_avg_pool2d(y, 1)))

@@ -12,6 +12,7 @@ from torch import nn
 
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.errors import BadValue
+from hyctas_mm.models.synced_norm import SyncedBatchNorm2d
 from hyctas_mm.registry import MODELS
 
 
@@ -131,10 +132,14 @@ def cut_subnet(supernet: nn.Module, model_cfg: Mapping[str, Any], arch: Architec
         arch: A member of its search space.
 
     Returns:
-        The network that ships: it computes what the supernet computes for ``arch``.
+        The network that ships: it computes what the supernet computes for ``arch``. Its batch norm is this process's
+        own, whatever the config says: the others have other networks.
     """
     set_arch(supernet, arch)
     subnet: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch))
+    for norm in subnet.modules():
+        if isinstance(norm, SyncedBatchNorm2d):
+            norm.synced = False
     copy_subnet_weights(supernet, subnet)
     return subnet.to(next(supernet.parameters()).device).train(supernet.training)
 

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from hyctas_mm.deploy.export import export_onnx
+from hyctas_mm.engine.batches import fit_batch
 from hyctas_mm.engine.configs import build_runner, read_config, set_data_root, set_supernet
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
@@ -40,6 +41,9 @@ class Job:
         subnet_options: Overrides of the exported networks' configs.
         seeds: Seeds that each network is retrained with.
         inherit: Whether retraining starts from the supernet's weights.
+        accumulate: Whether the supernet's batch is that of its learning rate, see
+            :func:`~hyctas_mm.engine.batches.fit_batch`; retraining's always is, unless ``auto_scale_lr``.
+        auto_scale_lr: Whether learning rates are scaled to the batches instead.
         add_networks: Called before retraining, to put networks beside the chosen ones.
     """
 
@@ -51,6 +55,8 @@ class Job:
     subnet_options: Mapping[str, Any] | None = None
     seeds: tuple[int, ...] = (0,)
     inherit: bool = False
+    accumulate: bool = False
+    auto_scale_lr: bool = False
     add_networks: Callable[[SearchFolder], None] | None = None
 
     def config(self, path: str, **options: Any) -> Config:
@@ -92,6 +98,7 @@ def train_supernet(job: Job) -> Path:
     checkpoint = Path(cfg.work_dir) / f'iter_{cfg.train_cfg.max_iters}.pth'
     last = Path(cfg.work_dir) / 'last_checkpoint'  # written after the checkpoint is whole
     cfg.resume = last.exists()
+    fit_batch(cfg, job.accumulate, job.auto_scale_lr)
     if not last.exists() or Path(last.read_text().strip()).name != checkpoint.name:
         _runner(cfg).train()
     return checkpoint
@@ -118,7 +125,8 @@ def retrain_networks(job: Job, search: SearchFolder) -> None:
             cfg.get('custom_hooks'), label=f'{folder.name} seed {seed}', number=number, runs=len(runs)
         )
         with quiet_runners():
-            retrain(folder, seed, inherit=job.inherit, options={**(job.subnet_options or {}), 'custom_hooks': hooks})
+            options = {**(job.subnet_options or {}), 'custom_hooks': hooks}
+            retrain(folder, seed, inherit=job.inherit, options=options, auto_scale_lr=job.auto_scale_lr)
 
 
 def export_best(search: SearchFolder) -> str:

@@ -195,7 +195,7 @@ _base_ = {_bases(data, text, 'supernet')}
 search_space = dict(layers={space.layers}, base_channels={space.base_channels}{options})
 {_model(data, text, 'search_space=search_space', steps)}{_schedule(data, text, steps)}\
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
-find_unused_parameters = True
+model_wrapper_cfg = dict(type='SupernetDataParallel')
 """
 
 
@@ -309,6 +309,7 @@ def _schedule(data: SemanticData | PanopticData, text: Text, steps: int) -> str:
     dict(type='PolyLR', power=0.9, eta_min=1e-4, by_epoch=False, begin={warm_up}, end=max_iters),
 ]
 train_cfg = dict(max_iters=max_iters)
+auto_scale_lr = dict(base_batch_size={text.plan.batch})  # images of a step that the learning rate belongs to
 default_hooks = dict(checkpoint=dict(interval={max(1, min(500, steps // 10))}))
 """
 

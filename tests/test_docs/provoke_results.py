@@ -18,7 +18,7 @@ from hyctas_mm.measuring.network import published
 from hyctas_mm.release.checkpoint import things_of
 from hyctas_mm.report.html import write_report
 from tests.test_deploy.onnx_fixtures import save, semantic_config
-from tests.test_docs.faq import Place, provokes, said
+from tests.test_docs.faq import ROOT, Place, provokes, said
 
 CPU = torch.device('cpu')
 
@@ -58,6 +58,12 @@ def _(place: Place) -> None:
 @provokes('retrain-shard')
 def _(place: Place) -> str:
     return said(place, 'retrain', place.begun, '--shard', 2, 2)
+
+
+@provokes('batch-pieces')
+def _(place: Place) -> str:
+    config = ROOT / 'configs' / 'quickstart' / 'toy_streets_subnet.py'
+    return said(place, 'train', config, '--accumulate', '--cfg-options', 'train_dataloader.batch_size=5')
 
 
 # ONNX -----------------------------------------------------------------------------------------------------------------

@@ -75,8 +75,8 @@ def test_errors() -> None:
         HyCTASHead(arch='hyctas-s', search_space=dict(), num_classes=2)
     with pytest.raises(ValueError, match="outputs='map'"):
         HyCTASBackbone(arch='hyctas-s', outputs='map')
-    with pytest.raises(ValueError, match="must be 'BN'"):
-        HyCTASBackbone(search_space=dict(), norm_cfg=dict(type='SyncBN'))
+    with pytest.raises(ValueError, match="must be 'BN' or 'SyncBN'"):
+        HyCTASBackbone(search_space=dict(), norm_cfg=dict(type='GN'))
     with pytest.raises(TypeError, match="outputs='branches'"):
         HyCTASHead(arch='hyctas-s', num_classes=2)((torch.zeros(1),))
     backbone = HyCTASBackbone(arch='hyctas-s', base_channels=4, outputs='branches')

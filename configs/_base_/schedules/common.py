@@ -7,5 +7,6 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    processes=dict(type='ProcessesHook'),
 )
 randomness = dict(seed=0)

@@ -5,6 +5,7 @@ max_iters = 186000
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=5e-4))
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, begin=0, end=max_iters)]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=16000)
+auto_scale_lr = dict(base_batch_size=32, enable=False)  # images of a step, all processes together
 custom_hooks = [dict(type='ScheduledDropPathHook', max_prob=0.2)]
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

@@ -11,4 +11,7 @@ param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=1e-4, by_epoch=False, begin=100, end=4000),
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=4000, val_interval=10**9)
+auto_scale_lr = dict(
+    base_batch_size=8, enable=False
+)  # images of a step, all processes together, that the learning rate belongs to
 default_hooks = dict(logger=dict(log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=500))

@@ -14,4 +14,4 @@ train_cfg = dict(
 custom_hooks = []
 param_scheduler = None
 default_hooks = dict(checkpoint=None)
-find_unused_parameters = True
+model_wrapper_cfg = dict(type='SupernetDataParallel')

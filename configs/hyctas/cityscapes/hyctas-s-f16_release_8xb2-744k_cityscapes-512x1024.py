@@ -77,3 +77,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters, val_begin=max_iters // 4)  # the release tests after a quarter of the epochs
 custom_hooks = []
+auto_scale_lr = dict(base_batch_size=16)

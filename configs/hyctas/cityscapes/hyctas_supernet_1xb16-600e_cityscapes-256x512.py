@@ -15,4 +15,5 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=600, val_interval=10**9)
 log_processor = dict(by_epoch=True)
 default_hooks = dict(checkpoint=dict(by_epoch=True, interval=10))
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
-find_unused_parameters = True
+model_wrapper_cfg = dict(type='SupernetDataParallel')
+auto_scale_lr = dict(base_batch_size=16, enable=False)

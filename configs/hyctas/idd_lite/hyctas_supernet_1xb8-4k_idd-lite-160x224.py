@@ -17,4 +17,4 @@ model = dict(
     ),
 )
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
-find_unused_parameters = True
+model_wrapper_cfg = dict(type='SupernetDataParallel')

@@ -27,4 +27,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters)
 custom_hooks = [dict(type='SampleArchHook', seed=0)]
-find_unused_parameters = True
+model_wrapper_cfg = dict(type='SupernetDataParallel')

@@ -13,6 +13,7 @@ from hyctas_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook
 from hyctas_mm.engine.hooks.learning_curve_hook import LearningCurveHook
 from hyctas_mm.engine.hooks.pause_hook import PauseHook
+from hyctas_mm.engine.hooks.processes_hook import ProcessesHook
 from hyctas_mm.engine.hooks.progress_hook import ProgressHook
 from hyctas_mm.engine.hooks.sample_arch_hook import SampleArchHook
 from hyctas_mm.engine.hooks.sandwich_sample_arch_hook import SandwichSampleArchHook
@@ -23,6 +24,7 @@ __all__ = [
     'FairSampleArchHook',
     'LearningCurveHook',
     'PauseHook',
+    'ProcessesHook',
     'ProgressHook',
     'SampleArchHook',
     'SandwichSampleArchHook',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -12,9 +13,7 @@ from hyctas_mm.evaluation.constant_prediction import ConstantPrediction
 
 
 class ConstantPredictionHook(Hook):
-    """Fills ``found`` with what a test predicts and what is true; each process of a distributed test sees its own
-    images.
-    """
+    """Fills ``found`` with what a test predicts and what is true, in all processes alike."""
 
     found: ConstantPrediction
 
@@ -26,3 +25,9 @@ class ConstantPredictionHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
         self.found.process([sample.to_dict() for sample in outputs or ()])
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        own, *others = all_gather_object(self.found)
+        for other in others:
+            own.add(other)
+        self.found = own

@@ -31,7 +31,7 @@ class FairSampleArchHook(SampleArchHook):
 
     Example:
         >>> custom_hooks = [dict(type='FairSampleArchHook', seed=0)]  # in place of SampleArchHook
-        >>> find_unused_parameters = True
+        >>> model_wrapper_cfg = dict(type='SupernetDataParallel')
     """
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:

@@ -31,7 +31,7 @@ class SampleArchHook(Hook):
 
     Example:
         >>> custom_hooks = [dict(type='SampleArchHook', seed=0)]
-        >>> find_unused_parameters = True  # under DistributedDataParallel: a step uses one sub-network's parameters
+        >>> model_wrapper_cfg = dict(type='SupernetDataParallel')  # a step uses one sub-network's parameters
     """
 
     priority = 'NORMAL'

@@ -55,7 +55,7 @@ class HyCTASBackbone(BaseModule):
             takes its space's.
         outputs: ``'pyramid'``: one map per stride, for any mmseg or mmdet head. ``'branches'``:
             :class:`BranchFeatures`, for ``HyCTASHead``. Default: ``'pyramid'``, for the supernet ``'branches'``.
-        norm_cfg: Norm layers; the supernet needs ``BN``.
+        norm_cfg: Norm layers; ``BN`` or ``SyncBN`` in a supernet.
         cell_cfg: The supernet's searchable cell.
         init_cfg: mmengine's initialisation; by default that of the release.
 
@@ -96,10 +96,10 @@ class HyCTASBackbone(BaseModule):
             self.base_channels = base_channels
             self._build_fixed(load_arch(arch), norm_cfg)  # type: ignore[arg-type]
         else:
-            if norm_cfg['type'] != 'BN':
+            if norm_cfg['type'] not in ('BN', 'SyncBN'):
                 raise BadValue(
-                    "HyCTASBackbone: norm_cfg type must be 'BN' in a supernet, whose widths share slimmable batch "
-                    f'norm; got {norm_cfg["type"]!r}'
+                    "HyCTASBackbone: norm_cfg type must be 'BN' or 'SyncBN' in a supernet, whose widths share "
+                    f'slimmable batch norm; got {norm_cfg["type"]!r}'
                 )
             self.base_channels = self.search_space.base_channels
             self._build_supernet(self.search_space, norm_cfg, cell_cfg)

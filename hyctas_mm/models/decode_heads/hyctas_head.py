@@ -34,7 +34,7 @@ class HyCTASHead(AdaptiveHead, BaseDecodeHead):
         base_channels: As in :class:`~hyctas_mm.models.backbones.HyCTASBackbone`.
         num_classes: Number of classes.
         aux_weight: Weight of each auxiliary loss; 0 builds no auxiliary heads.
-        norm_cfg: Norm layers; the supernet needs ``BN``.
+        norm_cfg: Norm layers; ``BN`` or ``SyncBN`` in a supernet.
         dropout_ratio: Dropout before the predictor.
         node_cfg: The fusing node of the aggregation.
         shared_trunk: Of a supernet: whether all output combinations share the trunks behind their aggregations.

@@ -43,7 +43,7 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         offset_scale: How offsets change with the size of their map: ``'exact'`` by the ratio of the sizes;
             ``'release'`` both directions by ``floor((H - 1) / (h - 1))``, which checkpoints of the release are trained
             with. NOTE(release): that is too much at stride 32 (34 at 512 pixels) and for odd sizes.
-        norm_cfg: Norm layers; the supernet needs ``BN``.
+        norm_cfg: Norm layers; ``BN`` or ``SyncBN`` in a supernet.
         dropout_ratio: Dropout before the predictors.
         node_cfg: The fusing node of the aggregation.
         shared_trunk: Of a supernet: whether all output combinations share the trunks behind their aggregations.

@@ -38,7 +38,7 @@ class SandwichSegmentor(EncoderDecoder):
         >>> model = dict(type='SandwichSegmentor')  # in place of 'EncoderDecoder' of the supernet's config
         >>> custom_hooks = [dict(type='SandwichSampleArchHook', num_random=1)]
         >>> # a step costs num_random + 2 of plain sampling: give it as many times fewer steps to compare
-        >>> find_unused_parameters = True
+        >>> model_wrapper_cfg = dict(type='SupernetDataParallel')
     """
 
     step_archs: Sequence[Architecture] = ()

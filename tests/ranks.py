@@ -1,0 +1,90 @@
+"""Runs a function in several processes that form a gloo group, on a machine without a GPU.
+
+It imports everything, computes nothing, and forks: all processes are then there at once, and no thread of the tests'
+own process is inherited.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_S = 600
+"""After this time the program ends."""
+
+
+def in_ranks(function: str, sizes: Sequence[int], folder: Path, **options: Any) -> dict[int, list[Any]]:
+    """What ``module:function`` returns in each process, for each number of processes.
+
+    Args:
+        function: Its module, which the program imports, and its name.
+        sizes: Numbers of processes, one after the other.
+        folder: For files; the function gets one of its own, made, as ``folder``.
+        **options: The function's other arguments, as JSON has them.
+    """
+    command = [sys.executable, '-m', 'tests.ranks', function, json.dumps(list(sizes)), str(folder), json.dumps(options)]
+    environment = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    logs = [path.read_text()[-3000:] for path in sorted(folder.glob('log*.txt'))]
+    assert done.returncode == 0, '\n'.join([done.stderr[-3000:], *logs])
+    return {
+        size: [torch.load(folder / f'{size}_{rank}.pt', weights_only=False) for rank in range(size)] for size in sizes
+    }
+
+
+def _child(function: Any, rank: int, size: int, folder: Path, options: dict[str, Any]) -> None:
+    output = os.open(folder / f'log{size}_{rank}.txt', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank), CUDA_VISIBLE_DEVICES='')
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/store{size}', rank=rank, world_size=size)
+    own = folder / f'{size}'
+    own.mkdir(exist_ok=True)
+    torch.save(function(folder=own, **options), folder / f'{size}_{rank}.pt')
+
+
+def main() -> None:
+    from tests import conftest  # noqa: F401  registers all modules
+
+    name, sizes, folder, options = sys.argv[1:]
+    module, attribute = name.split(':')
+    function = getattr(importlib.import_module(module), attribute)
+    gc.freeze()
+    signal.alarm(PATIENCE_S)
+    for size in json.loads(sizes):
+        pids = []
+        for rank in range(size):
+            pid = os.fork()
+            if not pid:
+                code = 1
+                try:
+                    _child(function, rank, size, Path(folder), json.loads(options))
+                    code = 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(code)
+            pids.append(pid)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        if any(codes):
+            sys.exit(f'{size} processes ended with {codes}')
+
+
+if __name__ == '__main__':
+    main()
