@@ -78,7 +78,7 @@ class Troubled(InheritedWeights):
 
     Args:
         runner: The runner.
-        trouble: ``'raise'`` or ``'die'``.
+        trouble: ``'raise'``, ``'gpu'`` for an error as CUDA's, or ``'die'``.
         at: Which of its evaluations, from 1; None for all.
         rank: On which process, None for any.
         **options: Of :class:`InheritedWeights`.
@@ -96,5 +96,7 @@ class Troubled(InheritedWeights):
             if self.at in (None, self.count) and self.rank in (None, get_rank()):
                 if self.trouble == 'die':
                     os.kill(os.getpid(), signal.SIGKILL)
-                raise RuntimeError('out of memory')
+                raise RuntimeError(
+                    'CUDA error: unspecified launch failure' if self.trouble == 'gpu' else 'out of memory'
+                )
             yield from super().evaluate([job])

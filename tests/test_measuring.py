@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from mmengine.registry import DefaultScope
 
 from hyctas_mm.costs import count_params
 from hyctas_mm.deploy.inference import fuse_norms
-from hyctas_mm.measuring import Network, count
+from hyctas_mm.measuring import Network, count, timing
 from hyctas_mm.measuring.fronts import Box, is_above
 from hyctas_mm.measuring.peers import PEERS, peer_model, use_own_adamw
 
@@ -103,6 +104,45 @@ def test_counts_of_a_known_network() -> None:
 def test_unknown_peer() -> None:
     with pytest.raises(ValueError, match="peer 'unet'; expected one of fast-scnn"):
         peer_model('unet', 7)
+
+
+@pytest.mark.parametrize(
+    ('backend', 'megabytes'), [('eager', 5.6), ('cudagraph', 5.6), ('onnxruntime', None)], ids=lambda x: str(x)
+)
+def test_memory_of_a_pass_on_a_gpu(monkeypatch: pytest.MonkeyPatch, backend: str, megabytes: float | None) -> None:
+    """A recorded pass takes its memory while it is recorded; what ONNX Runtime takes PyTorch does not see."""
+    allocated: list[str] = []
+
+    class Peak:
+        def __init__(self, device: torch.device) -> None:
+            allocated.append('start')
+
+        def __enter__(self) -> Peak:
+            allocated.clear()
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.bytes = 4_000_000 * allocated.count('maps')
+
+    def prepare_call(net: object, x: object, backend: str) -> object:
+        if backend == 'cudagraph':
+            allocated.append('maps')
+            return lambda: None
+        return lambda: allocated.append('maps' if backend == 'eager' else 'elsewhere')
+
+    class Net:
+        def to(self, device: torch.device) -> Net:
+            return self
+
+        def parameters(self) -> list[torch.Tensor]:
+            return [torch.zeros(400_000)]
+
+    monkeypatch.setattr(timing, 'PeakMemory', Peak)
+    monkeypatch.setattr(timing, 'prepare_call', prepare_call)
+    monkeypatch.setattr(timing, 'fuse_norms', lambda net: Net())
+    monkeypatch.setattr(timing.torch, 'rand', lambda *_, **__: None)
+    named = SimpleNamespace(build=lambda device: None, input_shape=(1, 3, 8, 8))
+    assert timing.prepare(named, torch.device('cuda', 0), backend)[1] == megabytes
 
 
 MIDDLE = (160**0.5, 40.0)

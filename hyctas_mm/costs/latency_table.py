@@ -13,6 +13,7 @@ import os
 import platform
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class LatencyTable:
         post_processing_ms: Kept for whoever prices whole predictions.
 
     Raises:
-        ValueError: If the file is of another device, number of threads, clock or input shape; the message names them.
+        ValueError: If the file was measured under other :attr:`conditions`; the message names them.
     """
 
     def __init__(
@@ -65,13 +66,24 @@ class LatencyTable:
     @property
     def conditions(self) -> dict[str, Any]:
         """What the measurements hold for."""
-        here = dict(
-            device=device_name(self.device),
-            threads=torch.get_num_threads(),
-            input_shape=list(self.input_shape),
-            clock=self.clock,
-        )
-        return here | dict(torch=torch.__version__)
+        here: dict[str, Any] = dict(device=device_name(self.device))
+        if self.device.type == 'cuda':  # where threads of the CPU, one each under torchrun, compute nothing
+            tf32 = dict(convolutions=torch.backends.cudnn.allow_tf32, products=torch.backends.cuda.matmul.allow_tf32)
+            here |= dict(backend='eager', cudnn_benchmark=True, tf32=tf32, cuda=torch.version.cuda)
+            here |= dict(cudnn=torch.backends.cudnn.version())
+        else:
+            here |= dict(threads=torch.get_num_threads())
+        return here | dict(input_shape=list(self.input_shape), clock=self.clock, torch=torch.__version__)
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Measures with cuDNN's search for the fastest kernels, whatever the program does elsewhere."""
+        before = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = before or self.device.type == 'cuda'
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.benchmark = before
 
     def predict(self, model: nn.Module) -> float:
         """Latency of a network in milliseconds.
@@ -142,8 +154,9 @@ class LatencyTable:
         for model in models:
             real = materialise(model, self.device)
             for _ in range(rounds):
-                parts = time_parts(real, x, watch, self.seconds)
-                whole = measure_latency(partial(real, x), self.device, self.seconds, self.seconds / 4, self.clock)
+                with self.measuring():
+                    parts = time_parts(real, x, watch, self.seconds)
+                    whole = measure_latency(partial(real, x), self.device, self.seconds, self.seconds / 4, self.clock)
                 rest.append((whole.median_ms - sum(parts)) / len(parts))
         self.overhead_ms = statistics.median(rest)
         self.save()
@@ -158,7 +171,9 @@ class LatencyTable:
     def _measure(self, model: nn.Module, parts: Sequence[Part], new: int) -> dict[str, float]:
         """Milliseconds of all parts of a network by key, with the time for ``new`` of them."""
         x = torch.rand(*self.input_shape, device=self.device)
-        times = time_parts(materialise(model, self.device), x, Stopwatch(self.device, self.clock), self.seconds * new)
+        real, watch = materialise(model, self.device), Stopwatch(self.device, self.clock)
+        with self.measuring():
+            times = time_parts(real, x, watch, self.seconds * new)
         found: dict[str, list[float]] = {}
         for part, ms in zip(parts, times, strict=True):
             found.setdefault(part.key, []).append(ms)

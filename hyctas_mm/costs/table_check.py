@@ -90,5 +90,6 @@ def check_table(table: LatencyTable, models: Sequence[nn.Module], seconds: float
     predicted = [table.predict(model) for model in models]
     x = torch.rand(*table.input_shape, device=table.device)
     calls = [partial(materialise(model, table.device), x) for model in models]
-    times = measure_interleaved(calls, table.device, seconds, rounds, seconds / 4, table.clock)
+    with table.measuring():
+        times = measure_interleaved(calls, table.device, seconds, rounds, seconds / 4, table.clock)
     return TableCheck(tuple(predicted), tuple(tuple(statistics.median(r) for r in network) for network in times))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import torch
@@ -17,6 +18,10 @@ from hyctas_mm.engine.export import set_data_root
 from hyctas_mm.engine.hooks.pause_hook import PauseHook
 from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.registry import LOOPS
+
+MPI_LOCAL_RANK = 'OMPI_COMM_WORLD_LOCAL_RANK'
+LOCAL_RANKS = dict(pytorch='LOCAL_RANK', slurm='SLURM_LOCALID', mpi=MPI_LOCAL_RANK)
+"""Where launchers tell a process its number on its machine."""
 
 
 def use_scope(cfg: Config) -> None:
@@ -46,13 +51,26 @@ def use_launcher(cfg: Config, launcher: str) -> None:
     """Makes a config run under a launcher, on machines without a GPU too.
 
     mmengine's start of the processes and its wrapper of the model name a GPU in any case; without one both are done
-    here.
+    here. Its wrapper reads ``LOCAL_RANK``, which its start by MPI does not set.
 
     Args:
         cfg: The config, changed in place.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        ValueError: If MPI's variables are missing, or the process has no GPU of its own.
     """
     cfg.launcher = launcher
+    if launcher == 'mpi':
+        missing = [name for name in (MPI_LOCAL_RANK, 'MASTER_ADDR') if name not in os.environ]
+        if missing:
+            raise BadValue(
+                f'--launcher mpi: {" and ".join(missing)} not set; start with mpirun of Open MPI and '
+                '-x MASTER_ADDR=HOST_OF_THE_FIRST_PROCESS, or use torchrun and --launcher pytorch'
+            )
+        os.environ['LOCAL_RANK'] = os.environ[MPI_LOCAL_RANK]
+    if launcher != 'none' and torch.cuda.is_available():
+        _check_own_gpu(launcher)
     if launcher == 'pytorch' and not torch.cuda.is_available():
         if not dist.is_initialized():
             dist.init_process_group('gloo')
@@ -65,6 +83,16 @@ def use_launcher(cfg: Config, launcher: str) -> None:
                 broadcast_buffers=False,
                 find_unused_parameters=unused,
             ),
+        )
+
+
+def _check_own_gpu(launcher: str) -> None:
+    rank, count = int(os.environ.get(LOCAL_RANKS[launcher], 0)), torch.cuda.device_count()
+    if rank >= count:
+        raise BadValue(
+            f'--launcher {launcher}: process {rank} of this machine, counted from 0, sees {count} GPU(s), and takes '
+            'the one of its number; start no more processes than GPUs and show each of them all, under Slurm by '
+            '--gres=gpu:4 for four tasks a node'
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 from mmengine.logging import MMLogger
 
@@ -38,6 +40,7 @@ class Workers:
     def __init__(self, evaluator: Evaluator, folder: Path) -> None:
         self._evaluator, self._folder = evaluator, folder / PENDING
         self.rank, self.size = get_dist_info()
+        self._lost = False
         self._known = self._read_pending() if self.rank == 0 else {}
 
     def identity(self) -> dict[str, Any]:
@@ -78,8 +81,8 @@ class Workers:
                 self._gather(self._share(content))
 
     def stop(self) -> None:
-        """Lets the other processes go."""
-        if self.size > 1:
+        """Lets the other processes go; where this one's GPU failed they see it end."""
+        if self.size > 1 and not self._lost:
             self._broadcast(None)
 
     # Evaluation ----
@@ -107,28 +110,44 @@ class Workers:
         return outcomes
 
     def _outcomes(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """One outcome for each job, timed; what the evaluator raises is the failure of one of them."""
-        left = list(jobs)
+        """One outcome for each job, timed; what the evaluator raises is the failure of one of them.
+
+        A candidate for which a GPU has no memory is tried once more, with the memory that others left free.
+
+        Raises:
+            SearchError: If the GPU failed: what this process asks of it from then on would fail too, whatever the
+                candidate.
+        """
+        left, retried = list(jobs), ''
         while left:
-            start = time.perf_counter()
+            start, archid = time.perf_counter(), left[0].arch.archid
             try:
                 for outcome in self._evaluator.evaluate(tuple(left)):
                     yield outcome if outcome.seconds else replace(outcome, seconds=time.perf_counter() - start)
                     del left[0]
-                    start = time.perf_counter()
+                    start, archid = time.perf_counter(), left[0].arch.archid if left else ''
                 if left:
-                    raise RuntimeError(
-                        f'{type(self._evaluator).__name__} ended before it had judged {left[0].arch.archid}'
-                    )
-            except (
-                Exception
-            ) as error:  # out of memory, a crash in the data loader: this candidate cannot be had, the next may
-                MMLogger.get_current_instance().log(
-                    logging.WARNING, f'candidate {left[0].arch.archid} failed', exc_info=True
-                )
+                    raise RuntimeError(f'{type(self._evaluator).__name__} ended before it had judged {archid}')
+                return
+            except Exception as error:  # a crash in the data loader: this candidate cannot be had, the next may
                 reason = (str(error) or type(error).__name__).splitlines()[0]
-                yield Outcome(failure=reason, seconds=time.perf_counter() - start)
-                del left[0]
+                lacks_memory = is_out_of_memory(error)
+                if not lacks_memory and is_gpu_failure(error):
+                    self._lost = True
+                    raise SearchError(
+                        f'the GPU of process {self.rank} failed at candidate {archid} ({reason}), which is left '
+                        'unjudged; every finished evaluation is kept: continue with --resume'
+                    ) from error
+                if not lacks_memory or archid == retried:
+                    MMLogger.get_current_instance().log(logging.WARNING, f'candidate {archid} failed', exc_info=True)
+            # outside of the clause: the error holds what the candidate had taken
+            if lacks_memory and archid != retried:
+                retried = archid
+                gc.collect()
+                torch.cuda.empty_cache()
+                continue
+            yield Outcome(failure=reason, seconds=time.perf_counter() - start)
+            del left[0]
 
     # Notes ----
 
@@ -160,6 +179,19 @@ class Workers:
     def _gather(self, outcomes: dict[str, Outcome]) -> list[dict[str, Outcome]]:
         gathered: list[dict[str, Outcome]] = _collective(all_gather_object, outcomes)
         return gathered
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a GPU has no memory left."""
+    named = isinstance(error, RuntimeError) and 'CUDA' in str(error)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or (
+        named and any(words in str(error) for words in ('out of memory', 'ALLOC_FAILED'))
+    )
+
+
+def is_gpu_failure(error: BaseException) -> bool:
+    """Whether an error is CUDA's own, as of an illegal access: it comes again with whatever the process does next."""
+    return isinstance(error, RuntimeError) and any(name in str(error) for name in ('CUDA error', 'cuDNN error'))
 
 
 def agree(settings: Mapping[str, Any], error: Exception | None) -> None:

@@ -8,6 +8,8 @@ import torch
 from mmseg.evaluation import IoUMetric
 from torch import Tensor
 
+from hyctas_mm.evaluation.segments import counted
+
 
 class IoUOnDevice(IoUMetric):
     """mmseg's ``IoUMetric`` without waiting for the device at every image: the areas stay there until the metrics are
@@ -50,12 +52,7 @@ class IoUOnDevice(IoUMetric):
         cell = label.masked_fill(other, num_classes) * num_classes + pred_label
         cell.masked_fill_(label == ignore_index, (num_classes + 1) * num_classes)  # its own, behind the matrix
         size = (num_classes + 1) * num_classes + 1
-        if cell.is_cuda:  # bincount waits for the largest number
-            counts = torch.zeros(size, dtype=torch.int64, device=cell.device).index_add_(
-                0, cell.flatten(), torch.ones_like(cell.flatten())
-            )
-        else:
-            counts = torch.bincount(cell.flatten(), minlength=size)
+        counts = counted(cell.flatten(), size)
         matrix = counts[:-1].view(num_classes + 1, num_classes)  # (truth, prediction)
         intersect = matrix.diagonal().clone()  # a view would keep the matrix of every image
         pred, truth = matrix.sum(0), matrix[:-1].sum(1)

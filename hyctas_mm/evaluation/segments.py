@@ -138,14 +138,16 @@ def overlap_areas(pred: Tensor, gt: Tensor, image: str = 'image') -> Overlaps:
         )
     pred_pixels, gt_pixels = pred.flatten(), gt.to(pred.device).flatten()  # (H, W) -> (H*W,)
     starts, lengths = runs(pred_pixels, gt_pixels)
-    pred_values, pred_of_run = np.unique(_to_numpy(pred_pixels[starts]), return_inverse=True)
-    gt_values, gt_of_run = np.unique(_to_numpy(gt_pixels[starts]), return_inverse=True)
+    # one copy: each waits for the device
+    pred_runs, gt_runs, areas = _to_numpy(torch.stack([pred_pixels[starts].long(), gt_pixels[starts].long(), lengths]))
+    pred_values, pred_of_run = np.unique(pred_runs, return_inverse=True)
+    gt_values, gt_of_run = np.unique(gt_runs, return_inverse=True)
     # indices, not values, make the joint key: the product of two large ids could overflow
     keys, key_of_run = np.unique(pred_of_run * len(gt_values) + gt_of_run, return_inverse=True)
     return Overlaps(
         pred=pred_values[keys // len(gt_values)],
         gt=gt_values[keys % len(gt_values)],
-        area=summed(key_of_run, _to_numpy(lengths), len(keys)),
+        area=summed(key_of_run, areas, len(keys)),
     )
 
 
@@ -165,6 +167,13 @@ def runs(pixels: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
     inner = changed.nonzero().flatten() + 1  # (R - 1, 1) -> (R - 1,)
     starts = torch.cat([inner.new_zeros(1), inner])
     return starts, starts.diff(append=inner.new_full((1,), len(pixels)))
+
+
+def counted(values: Tensor, size: int) -> Tensor:
+    """How often each of 0 to ``size - 1`` occurs in ``values`` (P,), int64: (size,), int64."""
+    if values.is_cuda:  # bincount waits for the largest number
+        return torch.zeros(size, dtype=torch.int64, device=values.device).index_add_(0, values, torch.ones_like(values))
+    return torch.bincount(values, minlength=size)
 
 
 def summed(index: npt.NDArray[Any], amounts: Ints, size: int) -> Ints:

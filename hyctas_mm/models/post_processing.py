@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hyctas_mm.errors import BadValue
-from hyctas_mm.evaluation.segments import INSTANCE_OFFSET
+from hyctas_mm.evaluation.segments import INSTANCE_OFFSET, counted
 
 MAX_INSTANCES = (2**24 - 1) // INSTANCE_OFFSET - 1
 """Instances for which ``label + instance * 1000`` fits the 24 bits of a COCO-panoptic PNG."""
@@ -115,10 +115,8 @@ def panoptic_from_maps(
             panoptic.view(height, width), empty, empty, heights[:0], centers[:0], none, semantic.view(height, width)
         )
     owner = _owners(things, offset, centers)  # (P,)
-    # (N, things)
-    votes = torch.bincount(owner * num_things + semantic[things], minlength=len(centers) * num_things).view(
-        -1, num_things
-    )
+    votes = counted(owner * num_things + semantic[things], len(centers) * num_things)
+    votes = votes.view(-1, num_things)  # (N, things)
     labels, areas = votes.argmax(1), votes.sum(1)
     probability = _probabilities(semantic_logits.flatten(1), things, labels[owner])  # (P,)
     scores = heights * torch.zeros_like(heights).index_add_(0, owner, probability) / areas.clamp(min=1)
@@ -127,7 +125,9 @@ def panoptic_from_maps(
     panoptic[things] = ids[owner]
     boxes = _boxes(things, owner, len(centers), width)
     panoptic, semantic = panoptic.view(height, width), semantic.view(height, width)  # (H*W,) -> (H, W)
-    return PanopticResult(panoptic, ids[kept], labels[kept], scores[kept], centers[kept], boxes[kept], semantic)
+    chosen = kept.nonzero().squeeze(1)  # once: a mask waits for the device at each use
+    ids, labels, scores, centers, boxes = (values[chosen] for values in (ids, labels, scores, centers, boxes))
+    return PanopticResult(panoptic, ids, labels, scores, centers, boxes, semantic)
 
 
 def _boxes(pixels: Tensor, owner: Tensor, count: int, width: int) -> Tensor:
@@ -176,7 +176,7 @@ def _check_options(nms_kernel: int, top_k: int, stuff_area_hw: Sequence[int] | N
 
 def _stuff(semantic: Tensor, classes: int, num_things: int, stuff_area: float) -> Tensor:
     """Labels (H*W,) of the stuff pixels; things and stuff that is too small are void."""
-    areas = torch.bincount(semantic, minlength=classes)  # (C,)
+    areas = counted(semantic, classes)  # (C,)
     label = torch.arange(classes, device=semantic.device)
     return torch.where((label >= num_things) & (areas >= stuff_area), label, classes)[semantic]
 
@@ -226,7 +226,8 @@ def _plateaus(peaks: Tensor, width: int) -> Tensor | None:
     keys = peaks[:, 0] * stride + peaks[:, 1]
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys.diff() > 1
-    starts, ends = keys[first], keys[first.roll(-1)]  # (R,)
+    places = first.nonzero().squeeze(1)
+    starts, ends = keys[places], keys[places.roll(-1) - 1]  # (R,); the last run ends with the last pixel, at -1
     # The runs that touch a run from the row above are neighbours in the list too.
     low = torch.searchsorted(ends, starts - stride - 1)
     count = (torch.searchsorted(starts, ends - stride + 1, right=True) - low).clamp(min=0)

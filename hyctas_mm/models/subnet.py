@@ -76,7 +76,8 @@ def drop_training_parts(model: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def copy_subnet_weights(supernet: nn.Module, subnet: nn.Module) -> None:
-    """Copies the weights of the supernet's present architecture into a fixed network of that architecture.
+    """Gives a fixed network copies of the weights of the supernet's present architecture, its own, on the supernet's
+    device.
 
     Everything outside the searchable parts is copied by name.
 
@@ -90,29 +91,36 @@ def copy_subnet_weights(supernet: nn.Module, subnet: nn.Module) -> None:
             _copy_part(source, target.get_submodule(part), f'{name}.{part}')
     inside = tuple(f'{name}.' for name in parts)
     rest = supernet.state_dict()
-    for key, tensor in subnet.state_dict().items():
-        if not key.startswith(inside):
-            _copy_tensor(rest.get(key), tensor, key)
+    for path in subnet.state_dict():
+        if not path.startswith(inside):
+            owner, _, key = path.rpartition('.')
+            _copy_tensor(rest.get(path), subnet.get_submodule(owner), key, path)
 
 
 def _copy_part(source: nn.Module, target: nn.Module, where: str) -> None:
     for name, module in target.named_modules():
-        own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
+        own = [key for part in (module._parameters, module._buffers) for key in part if part[key] is not None]
         if own:
             active = source.get_submodule(name)
             state = active.active_state() if hasattr(active, 'active_state') else active.state_dict()
-            for key, tensor in own.items():
-                _copy_tensor(state.get(key), tensor, f'{where}.{name}.{key}')
+            for key in own:
+                _copy_tensor(state.get(key), module, key, f'{where}.{name}.{key}')
 
 
-def _copy_tensor(source: torch.Tensor | None, target: torch.Tensor, where: str) -> None:
+def _copy_tensor(source: torch.Tensor | None, module: nn.Module, key: str, where: str) -> None:
+    """Puts a copy of ``source`` in the place of a module's tensor: copied into it, it would go through the CPU."""
+    target = getattr(module, key)
     if source is None or source.shape != target.shape:
         got = 'no such tensor' if source is None else f'shape {tuple(source.shape)}'
         raise BadValue(
             f'{where}: the subnet expects shape {tuple(target.shape)}, the supernet has {got}; are both of one '
             'search space?'
         )
-    target.copy_(source)
+    copied = source.detach().clone(memory_format=torch.contiguous_format).to(target.dtype)
+    if key in module._parameters:
+        module._parameters[key] = nn.Parameter(copied, requires_grad=target.requires_grad)
+    else:
+        module._buffers[key] = copied
 
 
 def cut_subnet(supernet: nn.Module, model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -87,6 +91,62 @@ def test_a_recorded_call_is_the_network() -> None:
     torch.testing.assert_close(prepare_call(net, x, 'cudagraph')(), net(x))
 
 
+def test_the_ninth_network_of_a_class_is_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.compile gives up after eight compilations of the same code, and runs it as it is without a word."""
+    compiled: list[bool] = []
+    whole = torch.compile
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(any(isinstance(x, torch.SymInt) for x in inputs))
+        return graph.forward
+
+    monkeypatch.setattr(torch, 'compile', lambda function, **options: whole(function, backend=backend, **options))
+    torch._dynamo.reset()
+    for width in range(4, 14):
+        net, x = nn.Sequential(nn.Conv2d(3, width, 3)).eval(), torch.rand(1, 3, 8, width)
+        with torch.inference_mode():  # as when it is measured
+            torch.testing.assert_close(prepare_call(net, x, 'compile')(), net(x))
+    assert compiled == [False] * 10, 'each once, and for its own size of image'
+
+
+def test_graphs_are_recorded_on_the_device_of_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    current, recorded = [0], []
+
+    @contextmanager
+    def chosen(device: torch.device) -> Iterator[None]:
+        current.append(device.index)
+        yield
+        current.pop()
+
+    @contextmanager
+    def recording(graph: Any) -> Iterator[None]:
+        recorded.append(current[-1])
+        yield
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, 'device', chosen)
+    monkeypatch.setattr(torch.cuda, 'Stream', lambda *_: stream)
+    monkeypatch.setattr(torch.cuda, 'current_stream', lambda *_: stream)
+    monkeypatch.setattr(torch.cuda, 'stream', lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, 'CUDAGraph', lambda: SimpleNamespace(replay=lambda: None))
+    monkeypatch.setattr(torch.cuda, 'graph', recording)
+    x = SimpleNamespace(device=torch.device('cuda', 1))
+    assert prepare_call(lambda given: given, x, 'cudagraph')() is x
+    assert recorded == [1]
+
+
+def test_onnxruntime_is_told_the_number_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def session(path: str, options: Any, providers: list[Any]) -> None:
+        raise InterruptedError(providers)
+
+    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['CUDAExecutionProvider'])
+    monkeypatch.setattr('onnxruntime.InferenceSession', session)
+    monkeypatch.setattr('hyctas_mm.costs.backends.export_to_onnx', lambda *_: None)
+    with pytest.raises(InterruptedError) as found:
+        prepare_call(small_net(), SimpleNamespace(device=torch.device('cuda', 1)), 'onnxruntime')
+    assert found.value.args == ([('CUDAExecutionProvider', dict(device_id=1))],)
+
+
 @pytest.mark.slow
 def test_onnxruntime_runs_the_network() -> None:
     net, x = small_net(), torch.rand(1, 3, 8, 8)
@@ -106,12 +166,59 @@ def test_backends_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: object) -> None:
         raise RuntimeError('\n no working C++ compiler found')
 
-    monkeypatch.setattr(torch, 'compile', lambda net: refuse)
+    monkeypatch.setattr(torch, 'compile', lambda net, dynamic: refuse)
     with pytest.raises(ValueError, match="backend 'compile' does not work here:  no working C"):
         prepare_call(net, x, 'compile')
     monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['AbacusExecutionProvider'])
     with pytest.raises(ValueError, match=r'no CPUExecutionProvider here \(it has Abacus'):
         prepare_call(net, x, 'onnxruntime')
+
+
+# Tables of a GPU ------------------------------------------------------------------------------------------------------
+
+
+def gpu_table(path: Path) -> LatencyTable:
+    return LatencyTable(path, torch.device('cuda', 0), (1, 3, 16, 16), seconds=0.001)
+
+
+def test_a_table_of_a_gpu_is_for_any_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('hyctas_mm.costs.latency_table.device_name', lambda device: 'a GPU')
+    path, threads = tmp_path / 'table.json', torch.get_num_threads()
+    gpu_table(path).save()
+    try:
+        torch.set_num_threads(threads + 1)
+        assert gpu_table(path).conditions['device'] == 'a GPU'
+    finally:
+        torch.set_num_threads(threads)
+    monkeypatch.setattr(torch.backends.cudnn, 'benchmark', not torch.backends.cudnn.benchmark)
+    gpu_table(path)  # measures with it, whatever the program does
+    products = torch.backends.cuda.matmul
+    try:
+        products.allow_tf32 = True
+        with pytest.raises(ValueError, match="tf32: .*'products': False} there, .*'products': True} here"):
+            gpu_table(path)
+    finally:
+        products.allow_tf32 = False
+
+
+def test_a_table_of_a_gpu_is_measured_with_the_fastest_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[bool] = []
+
+    def timed(*_: Any) -> list[float]:
+        searched.append(torch.backends.cudnn.benchmark)
+        return [1.0]
+
+    monkeypatch.setattr(torch.backends.cudnn, 'benchmark', False)
+    monkeypatch.setattr('hyctas_mm.costs.latency_table.time_parts', timed)
+    monkeypatch.setattr('hyctas_mm.costs.latency_table.materialise', lambda model, device: model)
+    monkeypatch.setattr(torch, 'rand', lambda *_, **__: None)
+    monkeypatch.setattr('hyctas_mm.costs.latency_table.device_name', lambda device: 'a device')
+    with torch.device('meta'):
+        net = nn.Sequential(nn.Conv2d(3, 4, 3)).eval()
+    for device in (torch.device('cuda', 0), CPU):
+        table = LatencyTable(tmp_path / f'{device.type}.json', device, (1, 3, 16, 16))
+        assert table.predict(net) == 1.0
+    assert searched == [True, False] and not torch.backends.cudnn.benchmark
 
 
 # Checking a table -----------------------------------------------------------------------------------------------------

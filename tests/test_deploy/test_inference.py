@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from hyctas_mm.datasets.panoptic import toy_streets_panoptic
 from hyctas_mm.deploy.inference import prepare_for_inference
@@ -68,6 +70,49 @@ def test_compiled() -> None:
     for old, new in zip(before, after, strict=True):
         torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)
     assert '_torchdynamo' in ''.join(vars(net.backbone.forward))
+
+
+def overwriting(function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+    """In place of torch.compile where it records graphs: each recorded function takes the memory in which the one
+    before left what it gave.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for tensor in tree_leaves(GIVEN):
+            if isinstance(tensor, torch.Tensor):
+                tensor.fill_(torch.nan)
+        GIVEN.clear()
+        GIVEN.append(function(*args, **kwargs))
+        return GIVEN[0]
+
+    return call
+
+
+GIVEN: list[Any] = []
+
+
+def test_recorded_graphs_do_not_overwrite_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, 'compile', overwriting)
+    semantic = published('hyctas-s', (64, 96), base_channels=4, low_level=None, classes=5).model
+    check(trained(semantic), torch.rand(1, 3, 64, 96), compile_mode='reduce-overhead')
+    GIVEN.clear()
+    root = toy_streets_panoptic(tmp_path, num_train=2, num_val=1, height=64, width=128)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        check(
+            trained(panoptic_config('subnet', root, tmp_path).model),
+            torch.rand(1, 3, 64, 64),
+            compile_mode='reduce-overhead',
+        )
+    GIVEN.clear()
+
+
+def test_heads_in_a_row_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Module()
+    net.backbone, net.decode_head = nn.Conv2d(1, 1, 1), nn.ModuleList([nn.Conv2d(1, 1, 1)])
+    prepare_for_inference(net, compile_mode='reduce-overhead')
+    monkeypatch.setattr(torch.Tensor, 'is_cuda', True)
+    with pytest.raises(ValueError, match="compile_mode='reduce-overhead' records a network as one piece"):
+        prepare_for_inference(net, compile_mode='reduce-overhead')
 
 
 def test_a_panoptic_network(tmp_path: Path) -> None:

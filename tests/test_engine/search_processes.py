@@ -103,8 +103,9 @@ def one_rank(rank: int, size: int, port: int, toy_root: str, supernet: str, work
     cfg.launcher = 'pytorch'
     # mmengine's default names a GPU
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True)
-    if trouble in ('raise', 'die'):
-        cfg = judged_by('Troubled', cfg, trouble=trouble, at={'raise': 1, 'die': 2}[trouble], rank=1)
+    if trouble in ('raise', 'die', 'gpu'):
+        at, where = {'raise': (1, 1), 'die': (2, 1), 'gpu': (2, 0)}[trouble]
+        cfg = judged_by('Troubled', cfg, trouble=trouble, at=at, rank=where)
     if trouble == 'disagree' and rank == 1:
         cfg.train_cfg.seed = 7
     if trouble == 'screening':

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
+from hyctas_mm.engine.configs import use_launcher
 from tests.test_engine.test_search_loop import lines
 from tests.tiny_jobs import config
-
-pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='mmengine itself starts processes on a GPU')
 @pytest.mark.parametrize('tool', ['train.py', 'search.py'])
 def test_two_processes_of_torchrun(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, tool: str) -> None:
@@ -46,3 +48,34 @@ def test_two_processes_of_torchrun(toy_root: Path, supernet: Path, searched: Pat
         assert lines(tmp_path) == lines(searched)
     else:
         assert (tmp_path / 'iter_4.pth').is_file()
+
+
+def test_mpi_has_a_local_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ('LOCAL_RANK', 'OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR'):
+        monkeypatch.delenv(name, raising=False)
+    cfg = Config(dict())
+    with pytest.raises(ValueError, match='OMPI_COMM_WORLD_LOCAL_RANK and MASTER_ADDR not set; start with mpirun'):
+        use_launcher(cfg, 'mpi')
+    monkeypatch.setenv('OMPI_COMM_WORLD_LOCAL_RANK', '3')
+    monkeypatch.setenv('MASTER_ADDR', 'localhost')
+    monkeypatch.setenv('LOCAL_RANK', '0')  # restored after the test, whatever is set in it
+    use_launcher(cfg, 'mpi')
+    assert os.environ['LOCAL_RANK'] == '3' and cfg.launcher == 'mpi'
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variable'),
+    [('pytorch', 'LOCAL_RANK'), ('slurm', 'SLURM_LOCALID'), ('mpi', 'OMPI_COMM_WORLD_LOCAL_RANK')],
+)
+def test_a_process_without_a_gpu_of_its_own_is_told(
+    monkeypatch: pytest.MonkeyPatch, launcher: str, variable: str
+) -> None:
+    monkeypatch.setenv('MASTER_ADDR', 'localhost')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setenv(variable, '1')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    with pytest.raises(ValueError, match=f'--launcher {launcher}: process 1 of this machine.* sees 1 GPU'):
+        use_launcher(Config(dict()), launcher)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    use_launcher(Config(dict()), launcher)

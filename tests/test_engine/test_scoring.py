@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.evaluator import Evaluator
 from mmengine.runner import ValLoop
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hyctas_mm.engine.scoring import keep_on_device, recalibrate_bn
+from hyctas_mm.engine.scoring import Scorer, keep_on_device, recalibrate_bn
 from hyctas_mm.evaluators import Job
 from hyctas_mm.studies.open_search import OpenSearch
 from tests.tiny_jobs import config
@@ -89,6 +90,28 @@ def test_recalibrated_statistics_are_those_of_a_cumulative_average_bit_by_bit() 
     net.train()(**images[0], mode='tensor')
     moved = 0.9 * before['norm.running_mean'] + 0.1 * net.conv(images[0]['inputs']).mean((0, 2, 3))
     assert torch.allclose(net.norm.running_mean, moved), 'trained on with the momentum that it had'
+
+
+def test_kernels_are_not_searched_for_while_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.data_preprocessor = nn.Conv2d(3, 4, 3), lambda batch, training: batch
+            self.searched: list[bool] = []
+
+        def forward(self, inputs: Tensor, mode: str) -> None:
+            self.searched.append(torch.backends.cudnn.benchmark)
+
+        def val_step(self, batch: Any) -> list:
+            self.forward(**batch, mode='predict')
+            return []
+
+    monkeypatch.setattr(torch.backends.cudnn, 'benchmark', True)
+    net, scorer = Net(), Scorer.__new__(Scorer)
+    scorer.device, scorer.amp, scorer.evaluator, scorer._num_first = torch.device('cpu'), False, Evaluator([]), 0
+    scorer._calibration = scorer._validation = [dict(inputs=torch.zeros(2, 3, 8, 8))]
+    scorer.score(scorer.recalibrated(net))
+    assert net.searched == [False, False] and torch.backends.cudnn.benchmark
 
 
 @pytest.fixture(scope='module')

@@ -106,6 +106,16 @@ def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(
     assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
 
 
+def test_a_gpu_that_fails_on_the_first_process_ends_them_all_and_marks_nothing(
+    processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
+) -> None:
+    assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'gpu') == '1 1'
+    assert 'the GPU of process 0 failed at candidate' in (tmp_path / 'rank0.txt').read_text()
+    assert 'another process of the search died' in (tmp_path / 'rank1.txt').read_text()
+    noted = [line for path in (tmp_path / 'search' / 'pending').glob('*') for line in path.read_text().splitlines()]
+    assert noted and not any(json.loads(line)['failure'] for line in noted)
+
+
 def test_processes_with_other_configs_refuse_to_start(
     processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
 ) -> None:

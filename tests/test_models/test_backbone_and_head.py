@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 
 from hyctas_mm.archs import SearchSpace, load_arch, zoo_names
 from hyctas_mm.models import HyCTASBackbone, HyCTASHead
+from hyctas_mm.models.decode_heads import hyctas_head
 from tests.conftest import supernet_cfg
 
 OHEM = dict(type='OHEMPixelSampler', thresh=0.7)
@@ -136,10 +137,11 @@ def test_auxiliary_losses_are_mmsegs_without_the_accuracy(loss: Any, sampler: An
     labels = torch.randint(0, 3, (2, 1, 64, 64)).index_fill_(2, torch.tensor([0, 1]), 255)
     samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
     maps = head.predict_maps(features)
-    expected = {name: head.loss_by_feat(outputs['semantic'], samples) for name, outputs in maps.items()}
+    mmsegs = decode_head.BaseDecodeHead.loss_by_feat
+    expected = {name: mmsegs(head, outputs['semantic'], samples) for name, outputs in maps.items()}
     computed: list[float] = []
-    accuracy = decode_head.accuracy
-    monkeypatch.setattr(decode_head, 'accuracy', lambda *args, **more: computed.append(0) or accuracy(*args, **more))
+    accuracy = hyctas_head.pixel_accuracy
+    monkeypatch.setattr(hyctas_head, 'pixel_accuracy', lambda *args: computed.append(0) or accuracy(*args))
     found = head.loss(features, samples, None)
     assert len(computed) == 1 and torch.equal(found['acc_seg'], expected['main']['acc_seg'])
     names = [name for name in expected['main'] if 'loss' in name]

@@ -57,6 +57,13 @@ def test_attention_equals_its_definition() -> None:
     torch.testing.assert_close(attention(x), wanted)
 
 
+def test_attention_stays_in_half_precision() -> None:
+    attention, x = SelfAttention(16), torch.rand(1, 16, 4, 4)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert attention(x.bfloat16()).dtype == torch.bfloat16
+    assert attention(x).dtype == torch.float32
+
+
 def test_attention_keeps_no_matrix_of_positions() -> None:
     """At 4096 positions that matrix alone would have 16.8 M elements; no tensor autograd saves comes near."""
     attention = SelfAttention(16)

@@ -58,7 +58,8 @@ class SelfAttention(nn.Module):
         out = attention(query, key, value)
         # (B, H*W, C) -> (B, C, H, W)
         out = out.transpose(1, 2).reshape(batch, channels, height, width)
-        return self.gamma * out + x
+        # under autocast gamma is still float32, and would turn the maps to it
+        return self.gamma.to(out.dtype) * out + x
 
 
 def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -70,7 +71,9 @@ def _fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     # the kernels refuse strided channels
     query, key, value = (x.contiguous().unsqueeze(1) for x in (query, key, value))
     channels = value.shape[-1]
-    if value.device.type == 'cpu' and not torch.compiler.is_exporting():
+    if torch.compiler.is_exporting():
+        pass
+    elif value.device.type == 'cpu':
         query, key = _widen(query, channels), _widen(key, channels)
     elif value.device.type == 'cuda':
         query, key, value = (_widen(t, -(-t.shape[-1] // 8) * 8) for t in (query, key, value))

@@ -103,7 +103,7 @@ class PanopticDeepLab(BaseDetector):
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: OptSampleList = None) -> tuple[Tensor, ...]:
         """The raw maps ``(semantic, center, offset)``: what an exported or measured network computes."""
-        return tuple(self.panoptic_head(self.backbone(batch_inputs)).values())
+        return tuple(self.panoptic_head(self.extract_feat(batch_inputs)).values())
 
     @torch.no_grad()
     def predict_maps(self, batch_inputs: Tensor) -> PanopticMaps:
@@ -121,7 +121,7 @@ class PanopticDeepLab(BaseDetector):
         for scale in self.scales:
             scaled = resize(batch_inputs, [round(height * scale), round(width * scale)])
             for flipped in (False, True) if self.flip else (False,):
-                raw = self.panoptic_head(self.backbone(scaled.flip(3) if flipped else scaled))
+                raw = self.panoptic_head(self.extract_feat(scaled.flip(3) if flipped else scaled))
                 yield self.panoptic_head.upsample(raw, (height, width), (scaled.shape[2], scaled.shape[3])), flipped
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
