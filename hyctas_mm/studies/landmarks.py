@@ -20,8 +20,7 @@ from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.files import read_json, write_json
 from hyctas_mm.studies.random_networks import RandomNetworks
-
-DRAWN = 'drawn.json'
+from hyctas_mm.studies.spaces import NETWORKS
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Landmarks:
         latency_range: Of the fastest and the slowest network, in milliseconds.
         per_track: Networks of each number of branches.
         seeds: Of the trainings.
-        folder: Where networks and what was drawn are kept.
+        folder: Where networks are kept, and all that is known of them in ``networks.json``.
         device: Where latency is measured.
 
     Raises:
@@ -57,9 +56,9 @@ class Landmarks:
             raise BadValue(f'{self.recipe.filename}: no LearningCurveHook in custom_hooks; landmarks need its scores')
         use_scope(self.recipe)
 
-    def draw(self) -> list[dict[str, Any]]:
+    def draw(self) -> dict[str, dict[str, Any]]:
         """The networks in the order in which they are trained; what was drawn is kept."""
-        path = self.folder / DRAWN
+        path = self.folder / NETWORKS
         known = read_json(path)
         places = np.random.default_rng(0).permutation(self.per_track)  # so that a part of them is even too
         groups = [(int(place), track) for place in places for track in self.space.tracks]
@@ -75,7 +74,8 @@ class Landmarks:
                 known[key] = dict(track=track, archid=arch.archid, costs=costs, arch=arch.to_dict())
                 write_json(path, known)
             progress.update(done)
-        return [known[f'{track} {place}'] for place, track in groups]
+        keys = [f'{track} {place}' for place, track in groups]
+        return {key: known[key] for key in keys}
 
     def train(self, metric: str, shard: int = 0, num_shards: int = 1) -> dict[str, Any]:
         """Trains the networks, or every ``num_shards``-th of them from the ``shard``-th on, first all with the first
@@ -86,17 +86,18 @@ class Landmarks:
         """
         drawn = self.draw()
         networks = TrainedNetworks(self.folder, self.recipe, self.space.base_channels)
-        archs = [Architecture.from_dict(entry['arch']) for entry in drawn]
         for seed in self.seeds:
-            networks.train(archs[shard::num_shards], [seed], metric)
-        for entry, arch in zip(drawn, archs, strict=True):
-            finished = networks.finished(arch, metric)
-            folder = networks.folder_of(arch)
-            entry['curves'] = {str(s): read_json(folder / f'train{s}' / LEARNING_CURVE) for s in sorted(finished)}
+            for number, entry in enumerate(drawn.values()):
+                arch, curves = Architecture.from_dict(entry['arch']), entry.setdefault('curves', {})
+                if number % num_shards == shard and str(seed) not in curves:
+                    networks.train([arch], [seed], metric)
+                if str(seed) not in curves and seed in networks.finished(arch, metric):
+                    curves[str(seed)] = read_json(networks.folder_of(arch) / f'train{seed}' / LEARNING_CURVE)
+                write_json(self.folder / NETWORKS, read_json(self.folder / NETWORKS) | drawn)
         return dict(
             metric=metric,
             steps=int(self.recipe.train_cfg.max_iters),
             space=self.space.to_dict(),
             input_hw=list(self.input_hw),
-            networks=[entry for entry in drawn if entry['curves']],
+            networks=[entry for entry in drawn.values() if entry['curves']],
         )

@@ -19,7 +19,8 @@ from hyctas_mm.evaluators.trained_networks import TrainedNetworks, mean_and_std,
 from hyctas_mm.files import read_json, write_json
 from hyctas_mm.studies.random_networks import RandomNetworks
 
-DRAWN = 'drawn.json'
+NETWORKS = 'networks.json'
+"""All that is known of the networks: copied into another folder, what it holds is neither drawn nor trained again."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Contest:
         per_latency: Networks of each space at each latency.
         seeds: Of the trainings.
         metric: The score, e.g. ``'mIoU'``.
-        folder: Where networks and what was drawn are kept.
+        folder: Where networks are kept, and all that is known of them in ``networks.json``.
         device: Where latency is measured.
     """
 
@@ -52,11 +53,11 @@ class Contest:
     def __post_init__(self) -> None:
         use_scope(self.recipe)
 
-    def draw(self) -> list[dict[str, Any]]:
+    def draw(self) -> dict[str, dict[str, Any]]:
         """The networks in the order in which they are trained: whatever is finished at any time is about as much of
         each space and latency. What was drawn is kept.
         """
-        path = self.folder / DRAWN
+        path = self.folder / NETWORKS
         known = read_json(path)
         groups = [
             (number, latency, name)
@@ -77,7 +78,8 @@ class Contest:
                 known[key] = entry | dict(arch=arch.to_dict())
                 write_json(path, known)
             progress.update(done)
-        return [known[f'{name} {latency:g} {number}'] for number, latency, name in groups]
+        keys = [f'{name} {latency:g} {number}' for number, latency, name in groups]
+        return {key: known[key] for key in keys}
 
     def train(self, shard: int = 0, num_shards: int = 1) -> dict[str, Any]:
         """Trains the networks, or every ``num_shards``-th of them from the ``shard``-th on, and compares what is
@@ -85,12 +87,14 @@ class Contest:
         """
         drawn = self.draw()
         networks = {base: TrainedNetworks(self.folder, self.recipe, base) for base in self.latencies.values()}
-        for number, entry in enumerate(drawn):
+        for number, entry in enumerate(drawn.values()):
             own, arch = networks[entry['base_channels']], Architecture.from_dict(entry['arch'])
-            if number % num_shards == shard:
+            scores = entry.setdefault('scores', {})
+            if number % num_shards == shard and not {str(seed) for seed in self.seeds} <= scores.keys():
                 own.train([arch], self.seeds, self.metric)
-            entry['scores'] = own.finished(arch, self.metric)
-        return self.result(drawn)
+            scores |= {str(seed): score for seed, score in own.finished(arch, self.metric).items()}
+            write_json(self.folder / NETWORKS, read_json(self.folder / NETWORKS) | drawn)
+        return self.result(list(drawn.values()))
 
     def result(self, drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """For each space and latency the mean, standard deviation and best of its networks, and the difference of
@@ -124,5 +128,5 @@ class Contest:
             latencies={f'{ms:g}': base for ms, base in self.latencies.items()},
             spaces=dict(self.spaces),
             rows=rows,
-            networks=finished,
+            finished=len(finished),
         )

@@ -41,7 +41,8 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_networks_are_of_the_latency_and_kept(toy_root: Path, tmp_path: Path, costs: list[str]) -> None:
     cfg = config('subnet', toy_root, tmp_path / 'unused')
-    drawn = contest(cfg, tmp_path).draw()
+    kept = contest(cfg, tmp_path).draw()
+    drawn = list(kept.values())
     assert [(e['target_ms'], e['space']) for e in drawn[:4]] == [
         (ms, name) for ms in (4.0, 9.0) for name in ('small', 'nodes')
     ]
@@ -52,7 +53,7 @@ def test_networks_are_of_the_latency_and_kept(toy_root: Path, tmp_path: Path, co
         assert space.violations(entry['arch']) == [] and entry['base_channels'] == {4.0: 2, 9.0: 4}[entry['target_ms']]
     assert len(costs) < 10 * len(drawn)  # few are measured in vain
     costs.clear()
-    assert contest(cfg, tmp_path).draw() == drawn and not costs
+    assert contest(cfg, tmp_path).draw() == kept and not costs
 
 
 def test_spaces_are_compared_at_each_latency_and_over_all(toy_root: Path, tmp_path: Path) -> None:
@@ -92,11 +93,15 @@ def test_the_command_trains_in_shards_and_tells_what_is_finished(
     for shard in ('0', '1'):
         assert not evidence.main([*command, '--shard', shard, '2'])
         result = json.loads((tmp_path / 'run' / 'spaces.json').read_text())
-        assert len(result['networks']) == 4 + 4 * int(shard)
-    assert all(Architecture.from_dict(entry['arch']).archid == entry['archid'] for entry in result['networks'])
-    assert 'spaces' not in (tmp_path / 'run/subnets' / entry_id(result) / 'config.py').read_text()
+        assert result['finished'] == 4 + 4 * int(shard)
+    networks = json.loads((tmp_path / 'run' / 'networks.json').read_text())
+    assert all(Architecture.from_dict(entry['arch']).archid == entry['archid'] for entry in networks.values())
+    first = next(iter(networks.values()))
+    assert 'spaces' not in (tmp_path / 'run/subnets' / first['archid'] / 'config.py').read_text()
     assert 'more than the space above' in capsys.readouterr().out
-
-
-def entry_id(result: dict[str, Any]) -> str:
-    return str(result['networks'][0]['archid'])
+    (tmp_path / 'other').mkdir()  # another machine, with what is known
+    (tmp_path / 'other' / 'networks.json').write_text(json.dumps(networks))
+    monkeypatch.setattr(trained_networks, 'retrain', lambda *_, **__: pytest.fail('trained again'))
+    command[command.index('--work-dir') + 1] = str(tmp_path / 'other')
+    assert not evidence.main(command)
+    assert json.loads((tmp_path / 'other' / 'spaces.json').read_text()) == result
