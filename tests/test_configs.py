@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmseg.registry import DATASETS, MODELS
 
 from hyctas_mm.archs import load_arch
@@ -23,6 +24,12 @@ PUBLISHED = [p for p in OURS if re.match('hyctas-[sml]_', p.name)]
 MULTIPLIERS = {'hyctas-s': 12, 'hyctas-m': 12, 'hyctas-l': 16}
 
 
+def steps(pipeline: Sequence[ConfigDict]) -> Iterator[ConfigDict]:
+    """What a pipeline does, within ``Cached`` too."""
+    for step in pipeline:
+        yield from steps(step.transforms) if step.type == 'Cached' else [step]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('path', OURS, ids=lambda p: p.stem)
 def test_config(path: Path) -> None:
@@ -33,7 +40,7 @@ def test_config(path: Path) -> None:
     classes = net.decode_head.num_classes
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         dataset = cfg[name].dataset
-        checks = [t for t in dataset.pipeline if t.type == 'CheckLabels']
+        checks = [t for t in steps(dataset.pipeline) if t.type == 'CheckLabels']
         names = dataset.get('metainfo', DATASETS.get(dataset.type).METAINFO)['classes']
         assert [t.num_classes for t in checks] == [classes] == [len(names)]
     shared = ('search_space', 'arch', 'base_channels')
@@ -47,7 +54,8 @@ def test_config(path: Path) -> None:
         assert subnet.model.decode_head.num_classes == classes and 'arch' in subnet.model.decode_head
         assert not cfg.custom_hooks, 'a search trains nothing'
         return
-    crops = [tuple(t.crop_size) for t in cfg.train_dataloader.dataset.pipeline if t.type == 'RandomCrop']
+    pipeline = steps(cfg.train_dataloader.dataset.pipeline)
+    crops = [tuple(t.crop_size) for t in pipeline if t.type in ('RandomCrop', 'LeanRandomCrop')]
     assert crops == [tuple(cfg.model.data_preprocessor.size)]
     max_iters = cfg.train_cfg.get('max_iters')
     lengths = [s.end for s in cfg.param_scheduler if s.type == 'PolyLR']
