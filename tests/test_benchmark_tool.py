@@ -82,7 +82,7 @@ def test_compile_that_does_not_work_is_named(
     def refuse(*_: object) -> None:
         raise RuntimeError('InvalidCxxCompiler')
 
-    monkeypatch.setattr(torch, 'compile', lambda net: refuse)
+    monkeypatch.setattr(torch, 'compile', lambda net, **_: refuse)
     said = refused(capsys, 'latency', SUBNET, '--shape', 32, 64, '--backend', 'compile', *FAST)
     assert 'InvalidCxxCompiler' in said and 'use --backend eager' in said
 

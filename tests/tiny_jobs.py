@@ -46,6 +46,7 @@ def config(kind: str, root: Path, work_dir: Path, **options: Any) -> Config:
     set_data_root(cfg, str(root))
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=4)
+    cfg.auto_scale_lr.base_batch_size = 4
     cfg.train_dataloader.dataset.indices = list(range(8, 24))
     cfg.model.data_preprocessor.size = (64, 64)
     if kind != 'search':

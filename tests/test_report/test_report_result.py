@@ -70,7 +70,7 @@ def test_wrong_architecture_names_the_line(search_dir: Path) -> None:
         3,
         lambda line: json.dumps(json.loads(line) | {'arch': {'branches': [[{'op': 'conv', 'width': 25}]]}}) + '\n',
     )
-    with pytest.raises(ArchitectureError, match=r'line 3: .*width 13'):
+    with pytest.raises(ArchitectureError, match=r'line 3: .*width 25'):
         load_search(search_dir)
 
 
