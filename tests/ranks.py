@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,29 @@ def in_ranks(function: str, sizes: Sequence[int], folder: Path, **options: Any) 
     }
 
 
-def _child(function: Any, rank: int, size: int, folder: Path, options: dict[str, Any]) -> None:
-    output = os.open(folder / f'log{size}_{rank}.txt', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
+    """Forks; the child writes to ``log`` and ends with 0 if nothing was raised."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        torch.set_num_threads(1)
+        function(*args)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _member(function: Any, rank: int, size: int, folder: Path, options: dict[str, Any]) -> None:
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(rank), CUDA_VISIBLE_DEVICES='')
-    torch.set_num_threads(1)
     dist.init_process_group('gloo', init_method=f'file://{folder}/store{size}', rank=rank, world_size=size)
     own = folder / f'{size}'
     own.mkdir(exist_ok=True)
@@ -66,21 +83,13 @@ def main() -> None:
     gc.freeze()
     signal.alarm(PATIENCE_S)
     for size in json.loads(sizes):
-        pids = []
-        for rank in range(size):
-            pid = os.fork()
-            if not pid:
-                code = 1
-                try:
-                    _child(function, rank, size, Path(folder), json.loads(options))
-                    code = 0
-                except BaseException:
-                    traceback.print_exc()
-                finally:
-                    sys.stdout.flush()
-                    sys.stderr.flush()
-                    os._exit(code)
-            pids.append(pid)
+        pids = [
+            in_child(
+                *(_member, function, rank, size, Path(folder), json.loads(options)),
+                log=Path(folder) / f'log{size}_{rank}.txt',
+            )
+            for rank in range(size)
+        ]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         if any(codes):
             sys.exit(f'{size} processes ended with {codes}')

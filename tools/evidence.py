@@ -227,19 +227,10 @@ def run_spaces(args: argparse.Namespace) -> None:
     from hyctas_mm.studies.spaces import Contest
 
     cfg = load_config(args)
-    spaces, latencies = cfg.pop('spaces').to_dict(), {ms: int(base) for ms, base in _values(args.latencies).items()}
-    folder = Path(cfg.pop('work_dir'))
+    spaces, folder = _take(cfg, 'spaces'), Path(cfg.pop('work_dir'))
+    latencies = {_number(ms): int(base) for ms, base in _values(args.latencies).items()}
     contest = Contest(
-        *(
-            cfg,
-            spaces,
-            tuple(args.input_hw),
-            {float(ms): base for ms, base in latencies.items()},
-            args.per_latency,
-            args.seeds,
-            args.metric,
-            folder,
-        ),
+        *(cfg, spaces, tuple(args.input_hw), latencies, args.per_latency, args.seeds, args.metric, folder),
         device(get_device()),
     )
     result = contest.train(*args.shard)
@@ -271,7 +262,7 @@ def run_landmarks(args: argparse.Namespace) -> None:
     from hyctas_mm.studies.landmarks import Landmarks
 
     cfg = load_config(args)
-    space, folder = SearchSpace.from_dict(cfg.pop('search_space').to_dict()), Path(cfg.pop('work_dir'))
+    space, folder = SearchSpace.from_dict(_take(cfg, 'search_space')), Path(cfg.pop('work_dir'))
     landmarks = Landmarks(
         *(cfg, space, tuple(args.input_hw), tuple(args.latency_range), args.per_track, args.seeds, folder),
         device(get_device()),
@@ -351,6 +342,20 @@ def _print(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _take(cfg: Any, name: str) -> dict[str, Any]:
+    """Takes a key out of a config that only this command reads."""
+    if name not in cfg:
+        raise BadValue(f'{cfg.filename}: no {name}=dict(...); see the configs of configs/evidence that have it')
+    return dict(cfg.pop(name).to_dict())
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadValue(f'{text!r}: expected milliseconds, e.g. 8=4') from None
 
 
 def _values(items: Sequence[str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.engine.scoring import digest, load_batches, seeded
+from hyctas_mm.engine.scoring import digest, fixed_kernels, load_batches, seeded
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.inherited_weights import InheritedWeights
 from hyctas_mm.models.subnet import cut_subnet
@@ -72,7 +72,7 @@ class FineTuned(InheritedWeights):
     def network(self, arch: Architecture) -> nn.Module:
         """The fixed network after its training steps, with recalibrated batch norm, in eval mode."""
         network = cut_subnet(self._supernet, self._model_cfg, arch)
-        with seeded(0):  # of dropout
+        with seeded(0), fixed_kernels():  # of dropout
             self._tune(network.train())
         return self.scorer.recalibrated(network.eval())
 

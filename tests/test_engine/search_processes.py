@@ -15,17 +15,14 @@ import random
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import torch
 import torch.distributed as dist
 
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from tests import conftest  # noqa: F401  registers all modules
 from tests.evaluators import judged_by
+from tests.ranks import in_child
 from tests.synthetic import synthetic_costs
 from tests.tiny_jobs import SCREENED, config, run
 
@@ -37,27 +34,6 @@ def fast_search(toy_root: str, supernet: str, work_dir: str) -> None:
     CandidateCosts._price = lambda self, arch: dict(synthetic_costs(arch), params_m=1.0)  # type: ignore[method-assign]
     options = {'train_cfg.supernet': supernet, 'train_cfg.population': 5, 'train_cfg.generations': 5}
     run(judged_by('ScoreOfId', config('search', Path(toy_root), Path(work_dir), resume=True, **options)))
-
-
-def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
-    """Forks; the child writes to ``log`` and ends with 0 if nothing was raised."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        torch.set_num_threads(1)
-        function(*args)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 def kill_at_random(toy_root: str, supernet: str, folder: str, kills: int) -> str:

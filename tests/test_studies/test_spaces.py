@@ -99,6 +99,11 @@ def test_the_command_trains_in_shards_and_tells_what_is_finished(
     first = next(iter(networks.values()))
     assert 'spaces' not in (tmp_path / 'run/subnets' / first['archid'] / 'config.py').read_text()
     assert 'more than the space above' in capsys.readouterr().out
+    assert evidence.main([*command, '--latencies', 'fast=2']) == 2
+    assert "'fast': expected milliseconds" in capsys.readouterr().err
+    config('subnet', toy_root, tmp_path).dump(str(tmp_path / 'none.py'))
+    assert evidence.main([command[0], str(tmp_path / 'none.py'), *command[2:]]) == 2
+    assert 'none.py: no spaces=dict(...)' in capsys.readouterr().err
     (tmp_path / 'other').mkdir()  # another machine, with what is known
     (tmp_path / 'other' / 'networks.json').write_text(json.dumps(networks))
     monkeypatch.setattr(trained_networks, 'retrain', lambda *_, **__: pytest.fail('trained again'))
