@@ -42,8 +42,8 @@ def doubts(results: Mapping[str, Mapping[str, Any]], score: str) -> str:
     ]
     if empty:
         told.append(
-            f'{len(empty)} of {len(results)} are no better than a prediction of one class everywhere (e.g. {score} of '
-            f'{empty[0]})'
+            f'{len(empty)} of {len(results)} are hardly better than a prediction of one class everywhere '
+            f'(e.g. {score} of {empty[0]})'
         )
         remedies += ['retrain for longer', 'check that labels fit their images']
     never = sorted({str(c) for r in results.values() for c in r.get('never_predicted', ())})

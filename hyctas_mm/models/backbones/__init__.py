@@ -1,5 +1,6 @@
 """Backbones."""
 
+from hyctas_mm.models.backbones.hrvit import HRViT
 from hyctas_mm.models.backbones.hyctas import BranchFeatures, HyCTASBackbone
 
-__all__ = ['BranchFeatures', 'HyCTASBackbone']
+__all__ = ['BranchFeatures', 'HRViT', 'HyCTASBackbone']

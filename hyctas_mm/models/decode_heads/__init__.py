@@ -1,5 +1,6 @@
 """Decode heads."""
 
 from hyctas_mm.models.decode_heads.hyctas_head import HyCTASHead
+from hyctas_mm.models.decode_heads.linear_segformer_head import LinearSegformerHead
 
-__all__ = ['HyCTASHead']
+__all__ = ['HyCTASHead', 'LinearSegformerHead']

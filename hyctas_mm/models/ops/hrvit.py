@@ -24,8 +24,8 @@ class MixedScales(nn.Module):
     def __init__(self, channels: int, ratio: int, slim: bool = False) -> None:
         super().__init__()
         conv = SlimConv2d if slim else nn.Conv2d
-        self.half = ratio // 2
-        size = self.half * channels
+        self.ratio = ratio
+        size = ratio * channels // 2
         self.expand3, self.expand5 = conv(channels, size, 1), conv(channels, size, 1)
         self.spread3 = conv(size, size, 3, padding=1, groups=size)
         self.spread5 = conv(size, size, 5, padding=2, groups=size)
@@ -33,7 +33,7 @@ class MixedScales(nn.Module):
 
     def activate(self, channels: int, slot: int = 0) -> None:
         """Chooses the channels of a slimmable network."""
-        size, full = self.half * channels, self.spread3.in_channels
+        size, full = self.ratio * channels // 2, self.spread3.in_channels
         for expand, spread in ((self.expand3, self.spread3), (self.expand5, self.spread5)):
             expand.activate(channels, size)
             spread.activate(size, size)
@@ -49,13 +49,14 @@ class StripedAttention(nn.Module):
     columns. Keys are the values; a 3x3 convolution of each channel of the values goes beside it. Its last batch norm
     starts at 0. With C channels ``3 C^2 + 15 C`` parameters.
 
-    A head has 32 channels, or more where the half is no multiple of that.
+    A head has ``head_channels``, or more where the half is no multiple of that.
     """
 
-    head_channels = 32
-
-    def __init__(self, channels: int, stripe: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
+    def __init__(
+        self, channels: int, stripe: int, norm_cfg: Mapping[str, Any], slim: bool = False, head_channels: int = 32
+    ) -> None:
         super().__init__()
+        self.head_channels = head_channels
         conv = SlimConv2d if slim else nn.Conv2d
         self.query, self.value = conv(channels, channels, 1), conv(channels, channels, 1)
         self.local = conv(channels, channels, 3, padding=1, groups=channels)
