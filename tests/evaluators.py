@@ -34,8 +34,8 @@ LEARNING: dict[str, dict[str, Any]] = {
 
 
 def learning(kind: str, cfg: Config) -> Config:
-    """A search of six candidates by an evaluator that trains, one of :data:`LEARNING`."""
-    cfg.train_cfg.update(population=3, generations=2, branches=(1,), num_chosen=1)
+    """A search of four candidates by an evaluator that trains, one of :data:`LEARNING`."""
+    cfg.train_cfg.update(population=2, generations=2, branches=(1,), num_chosen=1)
     return judged_by(kind, cfg, **LEARNING[kind])
 
 

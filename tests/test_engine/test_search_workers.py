@@ -91,11 +91,11 @@ def test_evaluators_that_train_give_one_archive(
     cfg = learning(kind, config('search', toy_root, one, **{'train_cfg.supernet': str(supernet)}))
     run(cfg.copy())
     whole, front = lines(one), fronts(one)
-    assert len(whole) == 6 and len({line['metrics']['mIoU'] for line in whole}) > 2
+    assert len(whole) == 4 and len({line['metrics']['mIoU'] for line in whole}) > 1
     assert processes('ranks', toy_root, supernet, two, 2, free_port(), kind) == '0 0'
     assert lines(two) == whole and fronts(two) == front
     archive = one / 'search' / 'archive.jsonl'
-    archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[:2]))
+    archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[:1]))
     for path in sorted(one.glob('short_training/*'))[::2]:
         path.unlink()
     cfg.resume = True
