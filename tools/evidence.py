@@ -8,6 +8,7 @@ Examples:
     python tools/evidence.py spaces CONFIG --input-hw 227 320 --latencies 8=4 16=6 40=10
     python tools/evidence.py landmarks CONFIG --input-hw 227 320 --latency-range 4 40 --seeds 0 1 2
     python tools/evidence.py judges WORK_DIR/landmarks.json [--record SEARCH_CONFIG --steps-before 1500]
+    python tools/evidence.py optimisers WORK_DIR/landmarks.json
     python tools/evidence.py hypervolume nsga2=WORK_DIR_1 nsga2=WORK_DIR_2 --out compared.png
 """
 
@@ -89,6 +90,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     command.add_argument('--steps-each', type=float, default=0, help='training steps that it takes for a network')
     command.add_argument('--work-dir', help='where its files go; default work_dirs/<config name>')
     command.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
+
+    command = commands.add_parser('optimisers', help='search algorithms on scores predicted from landmarks')
+    command.add_argument('table', help='landmarks.json, of the command landmarks')
+    command.add_argument('--seeds', type=int, nargs='+', default=list(range(10)), help='of the searches (default 0..9)')
+    command.add_argument('--budget', type=int, default=480, help='evaluations of each run (default 480)')
+    command.add_argument('--population', type=int, default=40, help='of each number of branches (default 40)')
+    command.add_argument(
+        '--mutation-probs', type=float, nargs='+', default=[0.02, 0.05, 0.1], help='NSGA-II runs with each'
+    )
+    command.add_argument('--out', help='PNG to write, JSON beside it; default optimisers.png beside the table')
 
     command = commands.add_parser(
         'hypervolume', help='NSGA-II against random search and regularised evolution, or finished searches'

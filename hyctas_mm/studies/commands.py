@@ -230,6 +230,16 @@ def run_judges(args: argparse.Namespace) -> None:
     print(path.with_name('judges.json'))
 
 
+def run_optimisers(args: argparse.Namespace) -> None:
+    from hyctas_mm.studies.optimisers import compare_optimisers
+
+    path = Path(args.table)
+    runs, objectives = compare_optimisers(
+        read_table(path), args.seeds, args.budget, args.population, args.mutation_probs
+    )
+    _show_volumes(runs, objectives, Path(args.out) if args.out else path.with_name('optimisers.png'))
+
+
 def run_hypervolume(args: argparse.Namespace) -> None:
     from hyctas_mm.engine.configs import load_config
     from hyctas_mm.studies import hypervolume
