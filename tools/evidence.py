@@ -76,6 +76,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     command.add_argument('table', help='landmarks.json, of the command landmarks')
     command.add_argument('--budgets', type=int, nargs='+', default=[3000, 6000, 12000], help='training steps in all')
     command.add_argument('--bins', type=int, default=5, help='of latency, in each of which one is picked (default 5)')
+    command.add_argument('--window', type=int, default=24, help="landmarks that a bin's candidates are drawn from")
     command.add_argument('--record', metavar='CONFIG', help='a search, whose evaluator judges the landmarks before')
     command.add_argument(
         '--evaluator',

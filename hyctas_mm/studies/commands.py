@@ -201,15 +201,15 @@ def run_judges(args: argparse.Namespace) -> None:
         changes = Config(dict(args.evaluator)).to_dict()
         name = args.name or changes.get('type', search.loop.evaluator_cfg['type'])
         table = record(path, search, name, args.steps_before, args.steps_each, changes)
-    result = replay(table, args.budgets, args.bins)
+    result = replay(table, args.budgets, args.bins, args.window)
     write_json(path.with_name('judges.json'), result)
     budgets = list(map(str, args.budgets))
     rows = [
         [
             row['judge'],
             f'{row["before"]:g} + {row["each"]:.3g}',
-            *(interval(row['gain'][b]) if b in row['gain'] else '–' for b in budgets),
-            *(interval(row['over'][b]) if b in row['over'] else '–' for b in budgets),
+            *(_with_error(row['gain'].get(b)) for b in budgets),
+            *(_with_error(row['over'].get(b)) for b in budgets),
             'stays' if row['stays'] else '',
         ]
         for row in result['rows']
@@ -217,7 +217,7 @@ def run_judges(args: argparse.Namespace) -> None:
     gains = [f'gain, {b} steps' for b in budgets]
     headings = ['judge', 'steps once + each', *gains, *(f'over training fully, {b}' for b in budgets), '']
     told = f'{result["networks"]} landmarks of {result["seeds"]} seeds in {result["bins"]} latency bins'
-    show(f'{label_of(result["metric"])} of the pick over a random network [95 %], {told}', headings, rows)
+    show(f'{label_of(result["metric"])} of the pick over a random network ± standard error, {told}', headings, rows)
     rows = [
         [row['judge'], *(_agreement(row[name][scope]) for name in ('tau', 'rho') for scope in row[name])]
         for row in result['rows']
@@ -292,6 +292,10 @@ def _show_volumes(
     headings = ['method', 'runs', 'evaluations', *(f'after {mark:.0%}' for mark in marks)]
     show(f'hypervolume, mean (worst to best run), between {json.dumps(result["frame"])}', headings, rows)
     print(f'{out}, {out.with_suffix(".json")}')
+
+
+def _with_error(found: Mapping[str, float] | None) -> str:
+    return '–' if found is None else f'{found["value"]:+.2f} ± {found["se"]:.2f}'
 
 
 def _agreement(found: Mapping[str, float | None]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hyctas_mm.studies.ceiling import SCOPES, Ceiling, ceiling, complete, take_out, truth
-from hyctas_mm.studies.correlation import LEVEL, Array, correlate
+from hyctas_mm.studies.correlation import Array, correlate
 from hyctas_mm.studies.judges import Judge, judges_of, surrogates_of
 
 BUDGETS = (3000, 6000, 12000)
@@ -17,38 +17,51 @@ PLAYS = 20
 
 
 def replay(
-    table: Mapping[str, Any], budgets: Sequence[int] = BUDGETS, bins: int = 5, draws: int = 400, seed: int = 0
+    table: Mapping[str, Any],
+    budgets: Sequence[int] = BUDGETS,
+    bins: int = 5,
+    window: int = 24,
+    draws: int = 400,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Lets every judge choose in each latency bin with the same number of training steps.
 
-    The steps are shared out over the bins after what a judge needs once. In a bin random candidates (drawn with
-    replacement, so that there may be more of them than landmarks) are judged, and the best one is picked. Its gain is
-    its true score, by trainings that the judge did not see, less the mean of its bin. A line in log latency is taken
-    out of scores and truth, so "slower is better" is no merit.
+    The steps are shared out over the bins after what a judge needs once. In a bin random candidates are judged, and the
+    best one is picked. Its gain is its true score, by trainings that the judge did not see, less that of a random
+    network of the bin. Candidates are drawn with replacement, so that there may be more of them than landmarks, and
+    from a window of landmarks that overlaps with those of the next bins, as there are too few to leave any out; a line
+    in log latency is taken out of scores and truth, so "slower is better" is no merit.
 
-    An evaluator stays only if it beats training budget / 300 random networks fully: if the 95 % interval of the
-    difference, by resampling the networks of each bin, lies above 0 for a budget.
+    Rule: an evaluator stays only if it beats training budget / 300 random networks fully, by two standard errors
+    (bootstrap over networks), for one of the budgets.
 
     Args:
         table: The landmarks.
         budgets: Training steps in all.
-        bins: Latency bins, of as many networks each.
+        bins: Latency bins, in each of which one network is picked.
+        window: Landmarks that the candidates of a bin are drawn from.
         draws: Resamplings.
         seed: Of what is drawn.
 
     Returns:
-        ``rows``, one a judge: ``gain`` and ``over`` (the gain less that of training fully) by budget, each with value,
-        ``low``, ``high``; ``tau`` and ``rho`` by scope, each with its ``share`` of the ceiling; ``stays``, and
-        ``best``: by budget the judge of the largest gain among those that stay.
+        ``rows``, one a judge: ``gain`` and ``over`` (the gain less that of training fully) by budget, each with its
+        value and standard error ``se``; ``tau`` and ``rho`` by scope, each with its ``share`` of the ceiling;
+        ``stays``; and ``best``: by budget the judge of the largest gain among those that stay.
 
     Raises:
         ValueError: With fewer than two seeds or ten networks.
     """
     judges = judges_of(table)
     latency = np.log([entry['costs']['latency_ms'] for entry in complete(table)])
-    groups = np.array_split(np.argsort(latency, kind='stable'), bins)
-    rng = np.random.default_rng(seed)
-    drawn = [group[rng.integers(len(group), size=(draws, len(group)))] for group in groups]
+    rng, number = np.random.default_rng(seed), len(latency)
+    order, window = np.argsort(latency, kind='stable'), min(window, number)
+    starts = np.linspace(0, number - window, bins).round().astype(int)
+
+    def windows(sample: Array) -> list[Array]:
+        """Landmarks of each bin, (rows, window), of sorted places in the order of latency, (rows, networks)."""
+        return [order[sample[:, start : start + window]] for start in starts]
+
+    drawn = windows(np.sort(rng.integers(number, size=(draws, number)), axis=1))
     rows: dict[str, dict[str, Any]] = {}
     full: dict[int, Array] = {}
     ends = truth(table)
@@ -59,23 +72,25 @@ def replay(
             candidates = _candidates(judge, budget, bins)
             if candidates is None:
                 continue
-            exact = [np.tile(group, (max(1, draws // 8) if len(judge.each) > 1 else 1, 1)) for group in groups]
-            gains = [_gains(judge, ends, latency, places, candidates, rng) for places in (exact, drawn)]
-            value, spread = gains[0].mean(), gains[1]
-            full.setdefault(budget, np.append(spread, value))
-            row['gain'][str(budget)] = _interval(value, spread)
-            row['over'][str(budget)] = _interval(value - full[budget][-1], spread - full[budget][:-1])
+            # all landmarks as they are, more than once where chance decides
+            whole = windows(np.tile(np.arange(number), (max(1, draws // 8) if len(judge.each) > 1 else 1, 1)))
+            value = _gains(judge, ends, latency, whole, candidates, rng).mean()
+            resampled = _gains(judge, ends, latency, drawn, candidates, rng)
+            known = full.setdefault(budget, np.append(resampled, value))
+            row['gain'][str(budget)] = dict(value=float(value), se=float(resampled.std()))
+            difference = resampled - known[:-1]
+            row['over'][str(budget)] = dict(value=float(value - known[-1]), se=float(difference.std()))
             row['candidates'][str(budget)] = candidates
             row |= dict(before=judge.before, each=judge.steps, **_agreement(judge, table, ends, ceilings))
     kept = [row for row in rows.values() if row['gain']]
     for row in kept:
-        row['stays'] = row is not kept[0] and any(over['low'] > 0 for over in row['over'].values())
+        row['stays'] = row is not kept[0] and any(over['value'] > 2 * over['se'] for over in row['over'].values())
     best = {}
     for budget in map(str, budgets):
         staying = [row for row in kept if row['stays'] and budget in row['gain']]
         best[budget] = max(staying or kept[:1], key=lambda row: row['gain'][budget]['value'])['judge']
     return dict(
-        metric=table['metric'], networks=len(latency), seeds=ends.shape[1], bins=bins, budgets=list(budgets),
+        metric=table['metric'], networks=number, seeds=ends.shape[1], bins=bins, window=window, budgets=list(budgets),
         full_steps=table['steps'], rows=kept, best=best,
     )  # fmt: skip
 
@@ -177,11 +192,6 @@ def _without_line(values: Array, latency: Array) -> Array:
     there = np.isfinite(values)
     line: Array = np.polyval(np.polyfit(latency[there], values[there], 1), latency)
     return values - line
-
-
-def _interval(value: float, drawn: Array) -> dict[str, float]:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return dict(value=float(value), low=float(low), high=float(high))
 
 
 def _number(value: float) -> float | None:

@@ -39,7 +39,7 @@ def large() -> dict[str, Any]:
 
 @pytest.fixture(scope='module')
 def result(large: dict[str, Any]) -> dict[str, Any]:
-    return replay(large, budgets=[3000], draws=100)
+    return replay(large, budgets=[3000], window=300, draws=100)
 
 
 def row(result: dict[str, Any], name: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_gains_are_those_of_order_statistics(result: dict[str, Any]) -> None:
     assert row(result, 'supernet')['candidates'] == {'3000': 12}
     for name, gain in gains.items():
         assert gain['value'] == pytest.approx(expected[name], abs=0.2), name
-        assert gain['low'] < gain['value'] < gain['high']
+        assert 0 < gain['se'] < 0.2
     assert row(result, '30 steps')['gain']['3000']['value'] == pytest.approx(BEST_OF[20] * 0.5, abs=0.12)
     halved = row(result, 'halving 30-75-300 by 3')
     assert halved['candidates'] == {'3000': 8} and halved['each'] == 70
@@ -69,7 +69,7 @@ def test_who_stays(result: dict[str, Any]) -> None:
     assert result['best']['3000'].startswith('loss of'), 'these losses know the truth'
     over = row(result, 'good')['over']['3000']
     full, good = (row(result, name)['gain']['3000']['value'] for name in ('trained fully', 'good'))
-    assert over['value'] == pytest.approx(good - full) and over['low'] > 0
+    assert over['value'] == pytest.approx(good - full) and over['value'] > 2 * over['se']
 
 
 def test_agreement_and_its_share_of_the_ceiling(result: dict[str, Any]) -> None:
@@ -84,9 +84,11 @@ def test_agreement_and_its_share_of_the_ceiling(result: dict[str, Any]) -> None:
 
 
 def test_size_is_no_merit() -> None:
-    found = replay(table(300, spread=0.5, slope=5.0), budgets=[3000], draws=50)
+    found = replay(table(300, spread=0.5, slope=5.0), budgets=[3000], window=100, draws=50)
     size = row(found, 'log MACs')
-    assert size['tau']['overall']['value'] > 0.7 and size['gain']['3000']['value'] == pytest.approx(0, abs=0.25)
+    assert size['tau']['overall']['value'] > 0.7 and size['gain']['3000']['value'] == pytest.approx(
+        0, abs=0.6
+    )  # else 2
     assert abs(size['tau']['within latency']['value']) < 0.1
 
 
@@ -111,7 +113,8 @@ def test_surrogates_predict_who_was_not_trained(monkeypatch: pytest.MonkeyPatch)
     assert made['surrogate on 30 steps'].each == (30,)
     result = replay(found, budgets=[24000], draws=20)
     assert row(result, 'surrogate')['rho']['overall']['value'] > 0.6
-    assert row(result, 'surrogate')['gain']['24000']['low'] > 0
+    gain = row(result, 'surrogate')['gain']['24000']
+    assert gain['value'] > 2 * gain['se'] > 0
 
 
 @given(st.data())
