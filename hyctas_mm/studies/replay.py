@@ -81,14 +81,16 @@ def replay(
             difference = resampled - known[:-1]
             row['over'][str(budget)] = dict(value=float(value - known[-1]), se=float(difference.std()))
             row['candidates'][str(budget)] = candidates
-            row |= dict(before=judge.before, each=judge.steps, **_agreement(judge, table, ends, ceilings))
+            row |= dict(before=judge.before, each=judge.steps)
+            if 'tau' not in row or judge not in judges:  # a larger budget makes another surrogate
+                row |= _agreement(judge, table, ends, ceilings)
     kept = [row for row in rows.values() if row['gain']]
     for row in kept:
         row['stays'] = row is not kept[0] and any(over['value'] > 2 * over['se'] for over in row['over'].values())
     best = {}
-    for budget in map(str, budgets):
-        staying = [row for row in kept if row['stays'] and budget in row['gain']]
-        best[budget] = max(staying or kept[:1], key=lambda row: row['gain'][budget]['value'])['judge']
+    for spent in map(str, budgets):
+        staying = [row for row in kept if row['stays'] and spent in row['gain']]
+        best[spent] = max(staying or kept[:1], key=lambda row: row['gain'][spent]['value'])['judge']
     return dict(
         metric=table['metric'], networks=number, seeds=ends.shape[1], bins=bins, window=window, budgets=list(budgets),
         full_steps=table['steps'], rows=kept, best=best,
