@@ -221,6 +221,7 @@ def run_judges(args: argparse.Namespace) -> None:
     rows = [
         [row['judge'], *(_agreement(row[name][scope]) for name in ('tau', 'rho') for scope in row[name])]
         for row in result['rows']
+        if 'tau' in row
     ]
     scopes = list(result['rows'][0]['tau'])
     headings = ['judge', *(f'{name} {scope}' for name in ('tau', 'rho') for scope in scopes)]

@@ -45,8 +45,8 @@ def replay(
 
     Returns:
         ``rows``, one a judge: ``gain`` and ``over`` (the gain less that of training fully) by budget, each with its
-        value and standard error ``se``; ``tau`` and ``rho`` by scope, each with its ``share`` of the ceiling;
-        ``stays``; and ``best``: by budget the judge of the largest gain among those that stay.
+        value and standard error ``se``; for those of one stage ``tau`` and ``rho`` by scope, with their ``share`` of
+        the ceiling; ``stays``; and ``best``: by budget the judge of the largest gain among those that stay.
 
     Raises:
         ValueError: With fewer than two seeds or ten networks.
@@ -82,7 +82,8 @@ def replay(
             row['over'][str(budget)] = dict(value=float(value - known[-1]), se=float(difference.std()))
             row['candidates'][str(budget)] = candidates
             row |= dict(before=judge.before, each=judge.steps)
-            if 'tau' not in row or judge not in judges:  # a larger budget makes another surrogate
+            # several stages end with full trainings; a larger budget makes another surrogate
+            if len(judge.each) == 1 and ('tau' not in row or judge not in judges):
                 row |= _agreement(judge, table, ends, ceilings)
     kept = [row for row in rows.values() if row['gain']]
     for row in kept:
@@ -163,11 +164,11 @@ def _halved(judge: Judge, scores: Array, true: Array, rows: Array, candidates: i
 def _agreement(
     judge: Judge, table: Mapping[str, Any], ends: Array, ceilings: Mapping[str, Ceiling]
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Kendall's tau and Pearson's rho of the last stage, mean over columns, and their shares of the ceiling."""
+    """Kendall's tau and Pearson's rho, means over columns, and their shares of the ceiling."""
     networks, out = complete(table), dict[str, dict[str, dict[str, float | None]]](tau={}, rho={})
     for scope in SCOPES:
         found = []
-        for scores, seed in zip(judge.scores[-1], judge.seeds, strict=True):
+        for scores, seed in zip(judge.scores[0], judge.seeds, strict=True):
             there = np.flatnonzero(np.isfinite(scores))
             rest = take_out([networks[i] for i in there], scope)
             pair = rest(np.column_stack([scores, _truth(ends, seed)])[there])

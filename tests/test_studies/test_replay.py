@@ -59,6 +59,7 @@ def test_gains_are_those_of_order_statistics(result: dict[str, Any]) -> None:
     assert row(result, '30 steps')['gain']['3000']['value'] == pytest.approx(BEST_OF[20] * 0.5, abs=0.12)
     halved = row(result, 'halving 30-75-300 by 3')
     assert halved['candidates'] == {'3000': 8} and halved['each'] == 70
+    assert 'tau' not in halved, 'that of the full trainings it ends with'
     assert BEST_OF[2] * 0.8**0.5 < halved['gain']['3000']['value'] < BEST_OF[8]
     assert not any(entry['judge'] == 'dear supernet' for entry in result['rows']), 'it costs more than there is'
 
