@@ -20,9 +20,8 @@ from hyctas_mm.engine.export import subnet_config
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import retrain
-from hyctas_mm.engine.scoring import image_paths
 from hyctas_mm.errors import BadValue
-from hyctas_mm.evaluators.trained_networks import TrainedNetworks, training_of
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks, check_trains_on_others, training_of
 from hyctas_mm.registry import DATASETS, EVALUATORS, MODELS
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.evaluator import Job, Outcome
@@ -63,14 +62,7 @@ class FromScratch:
             )
         self._seeds, self._space = tuple(seeds), supernet_space(runner.model)
         self._networks = TrainedNetworks(Path(runner.work_dir) / 'from_scratch', cfg, self._space.base_channels, iters)
-        trained_on = image_paths(DATASETS.build(cfg.train_dataloader.dataset))
-        shared = sorted(trained_on & image_paths(runner.val_loop.dataloader.dataset))
-        if shared:
-            raise BadValue(
-                f'train_cfg.evaluator: networks would be trained on {len(shared)} image(s) that they are scored on, '
-                f'e.g. {shared[0]}; '
-                "leave these out by its options, e.g. {'train_dataloader.dataset.part': 'fit'}"
-            )
+        check_trains_on_others(DATASETS.build(cfg.train_dataloader.dataset), runner.val_loop.dataloader.dataset)
 
     def identity(self) -> dict[str, Any]:
         """SHA-1 of the training config, in which the images and the steps are, and the seeds."""

@@ -16,6 +16,7 @@ from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.engine.export import subnet_config, write_architecture
 from hyctas_mm.engine.progress import Progress, quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
+from hyctas_mm.engine.scoring import image_paths
 from hyctas_mm.errors import BadValue
 from hyctas_mm.files import differences, read_json
 
@@ -123,6 +124,25 @@ def with_iters(cfg: Config, iters: int) -> Config:
                 scheduler.end, scheduler.get('begin', 0) + 1
             )  # a warm-up of no steps is none that mmengine takes
     return cfg
+
+
+def check_trains_on_others(training: Any, scored: Any) -> None:
+    """Refuses to train candidates on images that they are scored on.
+
+    Args:
+        training: The data set of their trainings.
+        scored: That of their scores.
+
+    Raises:
+        ValueError: Naming an image and how many both have.
+    """
+    shared = sorted(image_paths(training) & image_paths(scored))
+    if shared:
+        raise BadValue(
+            f'train_cfg.evaluator: networks would be trained on {len(shared)} image(s) that they are scored on, '
+            f'e.g. {shared[0]}; '
+            "leave these out by its options, e.g. {'train_dataloader.dataset.part': 'fit'}"
+        )
 
 
 def mean_and_std(values: Sequence[float]) -> dict[str, float | None]:

@@ -123,6 +123,17 @@ def _copy_tensor(source: torch.Tensor | None, module: nn.Module, key: str, where
         module._buffers[key] = copied
 
 
+def build_subnet(model_cfg: Mapping[str, Any], arch: Architecture, base_channels: int | None = None) -> nn.Module:
+    """Builds the fixed network of :func:`subnet_model_cfg` for this process alone: its batch norm is not synchronised,
+    whatever the config says, as the other processes have other networks.
+    """
+    subnet: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch, base_channels))
+    for norm in subnet.modules():
+        if isinstance(norm, SyncedBatchNorm2d):
+            norm.synced = False
+    return subnet
+
+
 def cut_subnet(supernet: nn.Module, model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:
     """Builds the fixed network of ``arch`` with the supernet's weights, on the supernet's device and in its mode.
 
@@ -132,14 +143,10 @@ def cut_subnet(supernet: nn.Module, model_cfg: Mapping[str, Any], arch: Architec
         arch: A member of its search space.
 
     Returns:
-        The network that ships: it computes what the supernet computes for ``arch``. Its batch norm is this process's
-        own, whatever the config says: the others have other networks.
+        The network that ships: it computes what the supernet computes for ``arch``.
     """
     set_arch(supernet, arch)
-    subnet: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch))
-    for norm in subnet.modules():
-        if isinstance(norm, SyncedBatchNorm2d):
-            norm.synced = False
+    subnet = build_subnet(model_cfg, arch)
     copy_subnet_weights(supernet, subnet)
     return subnet.to(next(supernet.parameters()).device).train(supernet.training)
 

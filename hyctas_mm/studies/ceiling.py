@@ -35,10 +35,14 @@ class Ceiling:
     one_training: float
     perfect: float
 
+    def rho(self, seeds: int) -> float:
+        """Pearson's rho of the true scores and the mean of so many seeds; tau is ``2/pi asin`` of it."""
+        return math.sqrt(_reliability(self.spread, self.noise, seeds))
+
 
 def truth(table: Mapping[str, Any]) -> Array:
     """Scores on the validation images at the end of each training, (networks, seeds); only networks of all seeds."""
-    return _scores(table, str(table['steps']), 'val')
+    return scores_after(table, str(table['steps']), 'val')
 
 
 def ceiling(table: Mapping[str, Any], scope: str = 'overall') -> Ceiling:
@@ -51,11 +55,10 @@ def ceiling(table: Mapping[str, Any], scope: str = 'overall') -> Ceiling:
     number, seeds = scores.shape
     if seeds < 2 or number < 4:
         raise BadValue(f'{number} networks of {seeds} seeds; expected 4 networks and 2 seeds or more to tell noise')
-    left = _rest(table, scope)(scores)
+    left = take_out(complete(table), scope)(scores)
     noise = float(np.sqrt(scores.var(axis=1, ddof=1).mean()))
     spread = math.sqrt(max(0.0, float(left.mean(axis=1).var(ddof=1)) - noise**2 / seeds))
-    reliability = spread**2 / (spread**2 + noise**2 / seeds) if spread else 0.0
-    single = spread**2 / (spread**2 + noise**2) if spread else 0.0
+    reliability, single = (_reliability(spread, noise, n) for n in (seeds, 1))
     taus = (2 / math.pi * math.asin(math.sqrt(r)) for r in (single * reliability, reliability))
     return Ceiling(spread, noise, *taus)
 
@@ -70,7 +73,7 @@ def judged_by_training(table: Mapping[str, Any], steps: int, images: str, scope:
         images: What they are scored on, e.g. ``'val'``.
         scope: One of :data:`SCOPES`.
     """
-    ends, early, rest = truth(table), _scores(table, str(steps), images), _rest(table, scope)
+    ends, early, rest = truth(table), scores_after(table, str(steps), images), take_out(complete(table), scope)
     taus = []
     for seed in range(ends.shape[1]):
         others = np.delete(ends, seed, axis=1).mean(axis=1, keepdims=True)
@@ -78,23 +81,28 @@ def judged_by_training(table: Mapping[str, Any], steps: int, images: str, scope:
     return float(np.mean(taus))
 
 
-def _networks(table: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def complete(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The networks that were trained with all seeds."""
     seeds = max((len(entry['curves']) for entry in table['networks']), default=0)
     return [entry for entry in table['networks'] if len(entry['curves']) == seeds]
 
 
-def _scores(table: Mapping[str, Any], steps: str, images: str) -> Array:
+def scores_after(table: Mapping[str, Any], steps: str, images: str) -> Array:
+    """Scores after some steps on some images, (networks, seeds); only networks of all seeds."""
     return np.array(
         [
             [curve['scores'][steps][images][table['metric']] for curve in entry['curves'].values()]
-            for entry in _networks(table)
+            for entry in complete(table)
         ]
     )
 
 
-def _rest(table: Mapping[str, Any], scope: str) -> Callable[[Array], Array]:
-    """Takes out of (networks, any) what the scope says."""
-    networks = _networks(table)
+def take_out(networks: Sequence[Mapping[str, Any]], scope: str) -> Callable[[Array], Array]:
+    """Takes out of (networks, any) what the scope says.
+
+    Raises:
+        ValueError: For an unknown scope.
+    """
     tracks = np.array([entry['track'] for entry in networks])
     logs = np.log([entry['costs']['latency_ms'] for entry in networks])
     if scope == 'overall':
@@ -106,3 +114,8 @@ def _rest(table: Mapping[str, Any], scope: str) -> Callable[[Array], Array]:
         float
     )
     return lambda values: values - design @ np.linalg.lstsq(design, values)[0]
+
+
+def _reliability(spread: float, noise: float, seeds: int) -> float:
+    """Squared correlation of true scores and the mean of so many seeds."""
+    return spread**2 / (spread**2 + noise**2 / seeds) if spread else 0.0

@@ -21,7 +21,7 @@ import torch.distributed as dist
 
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from tests import conftest  # noqa: F401  registers all modules
-from tests.evaluators import judged_by
+from tests.evaluators import LEARNING, judged_by, learning
 from tests.ranks import in_child
 from tests.synthetic import synthetic_costs
 from tests.tiny_jobs import SCREENED, config, run
@@ -84,6 +84,8 @@ def one_rank(rank: int, size: int, port: int, toy_root: str, supernet: str, work
         cfg = judged_by('Troubled', cfg, trouble=trouble, at=at, rank=where)
     if trouble == 'disagree' and rank == 1:
         cfg.train_cfg.seed = 7
+    if trouble in LEARNING:
+        cfg = learning(trouble, cfg)
     if trouble == 'screening':
         cfg.merge_from_dict(SCREENED)
     run(cfg)

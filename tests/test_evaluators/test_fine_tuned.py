@@ -11,10 +11,7 @@ from mmengine.runner import Runner
 
 from hyctas_mm.evaluators import FineTuned, InheritedWeights, Job
 from hyctas_mm.evaluators.fine_tuned import lr_factor
-from hyctas_mm.search.driver import SearchError
-from hyctas_mm.search.folder import SearchFolder
-from tests.evaluators import judged_by
-from tests.tiny_jobs import config, run
+from tests.tiny_jobs import config
 
 
 @pytest.fixture
@@ -53,23 +50,6 @@ def test_its_steps_lower_the_loss(runner: Runner, supernet: Path) -> None:
         return float(np.mean(found))
 
     assert loss(evaluator.network(arch)) < loss(InheritedWeights(runner, supernet).network(arch))
-
-
-def test_a_search_by_it_resumes_to_the_same_archive(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
-    cfg = config('search', toy_root, tmp_path, **{'train_cfg.supernet': str(supernet)})
-    cfg.train_cfg |= dict(population=2, generations=2, branches=(1,), num_chosen=1)
-    cfg = judged_by('FineTuned', cfg, steps=2)
-    run(cfg.copy())
-    archive = tmp_path / 'search' / 'archive.jsonl'
-    whole = SearchFolder(tmp_path / 'search').candidates()
-    archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[:-1]))
-    cfg.resume = True
-    run(cfg.copy())
-    again = SearchFolder(tmp_path / 'search').candidates()
-    assert [(c.archid, c.metrics) for c in again] == [(c.archid, c.metrics) for c in whole]
-    cfg.train_cfg.evaluator.steps = 3
-    with pytest.raises(SearchError, match='evaluator.steps is 2 there, 3 here'):
-        run(cfg.copy())
 
 
 def test_wrong_arguments(runner: Runner, supernet: Path) -> None:

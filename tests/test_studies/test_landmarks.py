@@ -58,12 +58,18 @@ def test_landmarks(
     assert not evidence.main([*command, '--shard', '0', '2'])
     assert len(trained) == 6 and [seed for _, seed in trained] == [0] * 3 + [1] * 3
     assert not evidence.main([*command, '--shard', '1', '2'])
-    table = json.loads((tmp_path / 'run' / 'landmarks.json').read_text())
+    path = tmp_path / 'run' / 'landmarks.json'
+    table = json.loads(path.read_text())
     assert len(table['networks']) == 6 and len(trained) == len(set(trained)) == 12
     assert sorted(entry['track'] for entry in table['networks']) == [1, 1, 2, 2, 3, 3]
     for entry in table['networks']:
         assert Architecture.from_dict(entry['arch']).archid == entry['archid']
         assert list(entry['curves']) == ['0', '1'] and entry['track'] == len(entry['arch']['branches'])
+    assert {name: len(said['scores']) for name, said in table['judges'].items()} == dict(NASWOT=6, synflow=6)
+    said = table['judges'] | dict(inherited=dict(before=4, each=0, scores={}))
+    path.write_text(json.dumps(table | dict(judges=said)))
+    assert not evidence.main([*command, '--shard', '1', '2'])
+    assert json.loads(path.read_text())['judges'] == said, 'what others said is kept'
     latencies = sorted(entry['costs']['latency_ms'] for entry in table['networks'])
     wanted = np.exp(np.log(4) + np.log(5 / 4) * np.repeat([0.25, 0.75], 3))
     assert np.allclose(latencies, wanted, rtol=0.05)

@@ -9,6 +9,7 @@ over more of them than for a fixed network; a momentum of about 10 / max_iters d
     >>> custom_hooks = [dict(type='SampleArchHook'), averaging]
 """
 
+from hyctas_mm.engine.hooks.balanced_sample_arch_hook import BalancedSampleArchHook
 from hyctas_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook
 from hyctas_mm.engine.hooks.learning_curve_hook import LearningCurveHook
@@ -20,6 +21,7 @@ from hyctas_mm.engine.hooks.sandwich_sample_arch_hook import SandwichSampleArchH
 from hyctas_mm.engine.hooks.scheduled_drop_path_hook import ScheduledDropPathHook
 
 __all__ = [
+    'BalancedSampleArchHook',
     'ChannelsLastHook',
     'FairSampleArchHook',
     'LearningCurveHook',

@@ -107,31 +107,22 @@ class _Predictor:
     """Objectives of architectures: what is known of them, and predictions of the rest."""
 
     def __init__(self, problem: SearchProblem, archs: Sequence[Architecture], values: Array) -> None:
-        # scikit-learn takes a second to import, which only a search by this algorithm is to wait for
-        from sklearn.ensemble import GradientBoostingRegressor
-        from sklearn.linear_model import BayesianRidge
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
         self._problem = problem
         features = self._features(archs)
-        self._models = {}
+        self._models: dict[int, Regression] = {}
         for column in range(values.shape[1]):
             fine = values[:, column] < BAD  # others failed
             if self._known[0, column] == self._known[0, column] or not fine.any():
                 continue
-            ridge = make_pipeline(StandardScaler(), BayesianRidge())
-            trees = GradientBoostingRegressor(max_depth=3, n_estimators=60, subsample=0.7, random_state=problem.seed)
-            self._models[column] = [m.fit(features[fine], values[fine, column]) for m in (ridge, trees)]
+            self._models[column] = Regression(features[fine], values[fine, column], problem.seed)
 
     def __call__(self, archs: Sequence[Architecture], optimism: float) -> Array:
         """(N, objectives), smaller is better."""
         features = self._features(archs)
         values = np.nan_to_num(self._known)  # an objective that nobody has a value of decides nothing
-        for column, (ridge, trees) in self._models.items():
-            mean, std = ridge.predict(features, return_std=True)
-            other = trees.predict(features)
-            values[:, column] = (mean + other) / 2 - optimism * np.hypot(std, (mean - other) / 2)
+        for column, model in self._models.items():
+            mean, doubt = model(features)
+            values[:, column] = mean - optimism * doubt
         return values
 
     def _features(self, archs: Sequence[Architecture]) -> Array:
@@ -141,6 +132,33 @@ class _Predictor:
         self._known = np.array([k or empty for k in known], dtype=np.float64)  # (N, objectives), NaN where unknown
         costs = np.log(np.abs(np.nan_to_num(self._known, nan=1.0)) + 1e-9)
         return np.hstack([np.array([describe(self._problem.space, arch) for arch in archs]), costs])
+
+
+class Regression:
+    """The mean of a Bayesian ridge regression and of boosted trees (scikit-learn).
+
+    Args:
+        features: (N, features).
+        values: (N,).
+        seed: Of the trees.
+    """
+
+    def __init__(self, features: Array, values: Array, seed: int = 0) -> None:
+        # scikit-learn takes a second to import, which only a search by this algorithm is to wait for
+        from sklearn.ensemble import GradientBoostingRegressor
+        from sklearn.linear_model import BayesianRidge
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        self._ridge = make_pipeline(StandardScaler(), BayesianRidge()).fit(features, values)
+        trees = GradientBoostingRegressor(max_depth=3, n_estimators=60, subsample=0.7, random_state=seed)
+        self._trees = trees.fit(features, values)
+
+    def __call__(self, features: Array) -> tuple[Array, Array]:
+        """Predictions and their doubt, a standard deviation, (N,) each."""
+        mean, std = self._ridge.predict(features, return_std=True)
+        other = self._trees.predict(features)
+        return (mean + other) / 2, np.hypot(std, (mean - other) / 2)
 
 
 def describe(space: SearchSpace, arch: Architecture) -> list[float]:
