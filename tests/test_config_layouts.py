@@ -274,13 +274,17 @@ def test_two_steps_and_a_test(name: str, roots: dict[str, Path], tmp_path: Path)
     assert all(0 <= metrics[k] <= 100 for k in ('mIoU', 'mAcc', 'aAcc'))
 
 
+SEARCHES = dict(
+    cityscapes='hyctas_search_sml_cityscapes-256x512.py',  # the largest space, and the paper's filters
+    ade20k='hyctas_search_ade20k-320x320.py',
+    coco_stuff164k='hyctas_search_coco-stuff164k-320x320.py',
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', [*LAYOUTS, "the paper's, with its filters"])
-def test_supernet_and_search(kind: str, roots: dict[str, Path], tmp_path: Path) -> None:
-    folder = kind if kind in LAYOUTS else 'cityscapes'
-    search = f'{folder}/' + min((FOLDER / folder).glob('hyctas_search_*.py')).name
-    if folder != kind:
-        search = 'cityscapes/hyctas_search_sml_cityscapes-256x512.py'
+@pytest.mark.parametrize('folder', LAYOUTS)
+def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path) -> None:
+    search = f'{folder}/{SEARCHES[folder]}'
     name = f'{folder}/{Path(read(search, roots).train_cfg.supernet).parent.name}.py'
     cfg = read(name, roots)
     if 'max_epochs' in cfg.train_cfg:
