@@ -98,6 +98,8 @@ def commands(result: SearchResult, subnet: Subnet) -> Iterator[tuple[str, str]]:
     """What can be done with a network, and the command; to be run in the folder of the search."""
     folder = f'subnets/{subnet.folder}'
     weights = better_weights(subnet.results, result.axes[1].name) if subnet.results else 'weights.pth'
+    if subnet.files and 'weights.pth' not in subnet.files:  # the supernet's do not fit
+        weights = 'retrained.pth'
     package = _package(result.path / folder / 'config.py')
     yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/{weights}'
     yield 'train it alone', f'mim train {package} {folder}/config.py'
