@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.costs import LatencyTable, peak_memory
+from hyctas_mm.measuring.commands import random_networks, read_space
 from tools import benchmark
 
 ROOT = Path(__file__).parents[1]
@@ -198,3 +199,10 @@ def test_tables_say_what_is_missing(tiny_search: Path, tmp_path: Path, capsys: p
     path.unlink()
     LatencyTable(path, torch.device('cpu'), (1, 3, 32, 64)).save()
     assert '2 networks in 5 rounds' in refused(capsys, 'check-table', tiny_search, path, '--archs', 2, *common)
+
+
+def test_a_table_is_of_the_networks_that_will_be_trained(tiny_search: Path) -> None:
+    cfg, space, _ = read_space(str(tiny_search), None)
+    cfg.train_cfg = dict(handover=dict(base_channels=6, low_level='s4'))
+    network = next(random_networks(cfg, space, 0))
+    assert network.backbone.arch.low_level == 's4' and next(network.parameters()).shape[0] == 2 * 2 * 6

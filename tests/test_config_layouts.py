@@ -5,6 +5,7 @@ and COCO-Stuff.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from mmseg.registry import DATASETS, MODELS
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.engine.configs import set_data_root
+from hyctas_mm.evaluation.cityscapes_submission import LABEL_IDS
 
 FOLDER = Path(__file__).parents[1] / 'configs' / 'hyctas'
 CROP = (64, 64)
@@ -55,6 +57,7 @@ def cityscapes(root: Path) -> None:
             write_pair(
                 image, root / 'gtFine' / split / city / f'{stem}_gtFine_labelTrainIds.png', CITYSCAPES, (64, 128), rng
             )
+    shutil.copytree(root / 'leftImg8bit' / 'val', root / 'leftImg8bit' / 'test')  # images without labels
 
 
 def ade20k(root: Path) -> None:
@@ -163,7 +166,7 @@ def test_batches_have_the_crop_of_the_name(name: str, roots: dict[str, Path]) ->
 @pytest.mark.parametrize('folder', LAYOUTS)
 def test_images_that_recalibrate_are_of_one_size(folder: str, roots: dict[str, Path]) -> None:
     """Batch norm is recalculated on batches, which are not padded."""
-    cfg = read(f'{folder}/' + next((FOLDER / folder).glob('hyctas_search_*.py')).name, roots)
+    cfg = read(f'{folder}/' + min((FOLDER / folder).glob('hyctas_search_*.py')).name, roots)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     assert {tuple(dataset[n]['inputs'].shape[1:]) for n in range(6)} == {tuple(cfg.model.data_preprocessor.size)}
     assert cfg.train_dataloader.batch_size * cfg.train_cfg.calibration_batches in range(1000, 1017)
@@ -271,10 +274,18 @@ def test_two_steps_and_a_test(name: str, roots: dict[str, Path], tmp_path: Path)
     assert all(0 <= metrics[k] <= 100 for k in ('mIoU', 'mAcc', 'aAcc'))
 
 
+SEARCHES = dict(
+    cityscapes='hyctas_search_sml_cityscapes-256x512.py',  # the largest space, and the paper's filters
+    ade20k='hyctas_search_ade20k-320x320.py',
+    coco_stuff164k='hyctas_search_coco-stuff164k-320x320.py',
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('folder', LAYOUTS)
 def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path) -> None:
-    name = f'{folder}/' + next((FOLDER / folder).glob('hyctas_supernet_*.py')).name
+    search = f'{folder}/{SEARCHES[folder]}'
+    name = f'{folder}/{Path(read(search, roots).train_cfg.supernet).parent.name}.py'
     cfg = read(name, roots)
     if 'max_epochs' in cfg.train_cfg:
         cfg.train_cfg.max_epochs = 1
@@ -284,8 +295,7 @@ def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path
     decay = 1 if folder == 'cityscapes' else 0.992 ** (1 / (2975 // 16))
     assert seen.lrs[:2] == pytest.approx([0.02, 0.02 * decay], rel=1e-9)
 
-    name = f'{folder}/' + next((FOLDER / folder).glob('hyctas_search_*.py')).name
-    cfg = shrink(read(name, roots), tmp_path / 'search')
+    cfg = shrink(read(search, roots), tmp_path / 'search')
     checkpoint = next((tmp_path / 'supernet').glob('[ei]*_[0-9].pth'))
     assert checkpoint.name.split('_')[0] == Path(cfg.train_cfg.supernet).name.split('_')[0], (
         'the kind of checkpoint that the search names'
@@ -300,6 +310,10 @@ def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path
         num_chosen=1,
     )
     cfg.train_cfg.objectives = ['mIoU', 'macs_g']
+    if 'bounds' in cfg.train_cfg:
+        assert list(cfg.train_cfg.bounds) == ['latency_ms', 'memory_gb', 'mIoU']
+        cfg.train_cfg.update(memory_input=(2, CROP), handover=dict(base_channels=3))
+        cfg.train_cfg.bounds = dict(memory_gb=cfg.train_cfg.bounds.memory_gb, mIoU=dict(min=0))  # no clock in a test
     Runner.from_cfg(cfg).train()
     found = list((tmp_path / 'search' / 'search' / 'subnets').glob('*/config.py'))
     assert len(found) == 1
@@ -309,6 +323,21 @@ def test_supernet_and_search(folder: str, roots: dict[str, Path], tmp_path: Path
     for key in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks'):
         assert exported[key] == source[key]
     assert exported.model.decode_head.loss_decode == source.model.decode_head.loss_decode
+    assert (
+        exported.model.backbone.base_channels == cfg.train_cfg.get('handover', dict(base_channels=2))['base_channels']
+    )
+
+
+def test_what_is_sent_to_the_test_server(roots: dict[str, Path], tmp_path: Path) -> None:
+    """One PNG for each test image, of the classes' numbers in cityscapesscripts."""
+    cfg = shrink(read('cityscapes/hyctas-s_4xb8-186k_test-split_cityscapes-512x1024.py', roots), tmp_path)
+    cfg.test_evaluator.out_dir = str(tmp_path / 'out')
+    assert Runner.from_cfg(cfg).test() == dict(images=2)
+    written = sorted((tmp_path / 'out' / 'semantic').iterdir())
+    assert [path.name for path in written] == [f'munster_{n:06d}_000019.png' for n in range(2)]
+    for path in written:
+        labels = mmcv.imread(path, 'unchanged')
+        assert labels.shape == (64, 128) and set(np.unique(labels)) <= set(LABEL_IDS.values())
 
 
 # The release's learning rates -----------------------------------------------------------------------------------------

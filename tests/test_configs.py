@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmseg.registry import DATASETS, MODELS
 
-from hyctas_mm.archs import load_arch
+from hyctas_mm.archs import SearchSpace, load_arch
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'configs' / 'hyctas'
@@ -30,6 +30,12 @@ def steps(pipeline: Sequence[ConfigDict]) -> Iterator[ConfigDict]:
         yield from steps(step.transforms) if step.type == 'Cached' else [step]
 
 
+def supernet_of(path: Path, cfg: Config) -> Path:
+    """The config whose work dir a search takes its supernet from."""
+    named = path.with_name(f'{Path(cfg.train_cfg.supernet).parent.name}.py')
+    return named if named.exists() else next(path.parent.glob(f'{path.stem.split("_search")[0]}_supernet*.py'))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('path', OURS, ids=lambda p: p.stem)
 def test_config(path: Path) -> None:
@@ -46,7 +52,7 @@ def test_config(path: Path) -> None:
     shared = ('search_space', 'arch', 'base_channels')
     assert {k: cfg.model.backbone.get(k) for k in shared} == {k: cfg.model.decode_head.get(k) for k in shared}
     if cfg.train_cfg.type == 'NSGA2SearchLoop':
-        supernet = Config.fromfile(next(iter(path.parent.glob(f'{path.stem.split("_search")[0]}_supernet*.py'))))
+        supernet = Config.fromfile(supernet_of(path, cfg))
         epochs = supernet.train_cfg.get('max_iters') or supernet.train_cfg.max_epochs
         assert cfg.train_cfg.supernet.endswith(f'_{epochs}.pth')
         assert supernet.model.to_dict() == Config.fromfile(path).model.to_dict()
@@ -105,6 +111,35 @@ def test_every_training_says_what_batch_its_learning_rate_belongs_to(path: Path)
         assert base == (cfg.train_dataloader.batch_size if own else 16)  # else mmdet's own, eight GPUs with two images
 
 
+@pytest.mark.parametrize('path', [p for p in CONFIGS if '_supernet_4xb4' in p.name], ids=lambda p: p.stem)
+def test_supernets_on_several_gpus_normalise_over_all_of_them(path: Path) -> None:
+    parts = Config.fromfile(path).model
+    assert {parts[name].norm_cfg.type for name in ('backbone', 'decode_head', 'panoptic_head') if name in parts} == {
+        'SyncBN'
+    }
+
+
+def test_the_space_of_the_papers_search_contains_the_published_networks() -> None:
+    cfg = Config.fromfile(FOLDER / 'cityscapes' / 'hyctas_search_sml_cityscapes-256x512.py')
+    space = SearchSpace.from_dict(cfg.model.backbone.search_space)
+    assert not [p for name in MULTIPLIERS for p in space.violations(load_arch(name))]
+    assert set(cfg.train_cfg.bounds) == {'latency_ms', 'memory_gb', 'mIoU'}
+
+
+@pytest.mark.parametrize('path', PUBLISHED, ids=lambda p: p.stem)
+def test_augmentation_is_the_papers(path: Path) -> None:
+    """Photometric distortion is there, but off."""
+    pipeline = Config.fromfile(path).train_dataloader.dataset.pipeline
+    assert [s.type for s in pipeline[3:]] == [
+        'RandomResize',
+        'RandomCrop',
+        'RandomFlip',
+        'RandomApply',
+        'PackSegInputs',
+    ]
+    assert 'cat_max_ratio' not in pipeline[4] and pipeline[6].prob == 0
+
+
 @pytest.mark.parametrize('path', PUBLISHED, ids=lambda p: p.stem)
 def test_published_network(path: Path) -> None:
     """S, M and L have the paper's multipliers and optimiser, and the loss of their data set; on Cityscapes the paper's
@@ -121,7 +156,9 @@ def test_published_network(path: Path) -> None:
     assert [s.to_dict() for s in cfg.param_scheduler] == [
         dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, begin=0, end=cfg.train_cfg.max_iters)
     ]
-    assert [h.to_dict() for h in cfg.custom_hooks] == [dict(type='ScheduledDropPathHook', max_prob=0.2)]
+    table_9 = 0.1 if '_sdp-0.1_' in path.name else 0.2
+    dropped = [] if '_no-sdp_' in path.name else [dict(type='ScheduledDropPathHook', max_prob=table_9)]
+    assert [h.to_dict() for h in cfg.custom_hooks] == dropped
     hardest, plain = dict(type='HardestPixelsCELoss', fraction=0.2), dict(type='CrossEntropyLoss', avg_non_ignore=True)
     assert cfg.model.decode_head.loss_decode.to_dict() == (plain if 'coco' in path.parent.name else hardest)
     if path.parent.name == 'cityscapes':

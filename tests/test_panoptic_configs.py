@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from hyctas_mm.datasets.panoptic import CityscapesPanoptic, PanopticInstances, t
 from hyctas_mm.datasets.panoptic.segment_ids import rgb_from_ids, seg_map_from_ids
 from hyctas_mm.datasets.toy.streets import generate_toy_streets
 from hyctas_mm.engine.configs import set_data_root
+from hyctas_mm.evaluation.cityscapes_submission import LABEL_IDS
 from hyctas_mm.models.backbones.hyctas import HyCTASBackbone
 from tests.conftest import ROOT, run_script
 from tests.test_datasets.panoptic_fixtures import segment, write_cityscapes
@@ -418,7 +420,46 @@ def assert_finite(steps: list[dict[str, float]], names: set[str]) -> None:
 
 
 LOSSES = {'loss', 'loss_semantic', 'loss_center', 'loss_offset'}
-FIXED = [p for p in OURS if not re.search('_(search|supernet)_', p.name)]
+LIKE_L = [p for p in OURS if p.parent.name in ('coco', 'ade20k') and re.match('hyctas-[sm]_', p.name)]
+FIXED = [p for p in OURS if not re.search('_(search|supernet|test-split)_', p.name) and p not in LIKE_L]
+
+
+@pytest.mark.parametrize('path', LIKE_L, ids=lambda p: p.stem)
+def test_s_and_m_differ_from_l_in_the_network_only(path: Path) -> None:
+    """So L's steps, below, stand for theirs."""
+    ours, large = Config.fromfile(path), Config.fromfile(path.with_name(re.sub('-[sm]_', '-l_', path.name)))
+    parts = [f'model.{part}.{key}' for part in ('backbone', 'panoptic_head') for key in ('arch', 'base_channels')]
+    assert {d.split(':')[0] for d in differences(ours.to_dict(), large.to_dict())} - {
+        'part.arch',
+        'part.base_channels',
+    } == {*parts}
+
+
+@pytest.mark.slow
+def test_what_is_sent_to_the_test_server(roots: dict[str, Path], tmp_path: Path) -> None:
+    """Segments in COCO's format and PNGs of classes, by the classes' numbers in cityscapesscripts."""
+    path = next(p for p in OURS if '_test-split_' in p.name)
+    cfg = read(path, roots, tmp_path)
+    folder = roots['cityscapes'] / 'leftImg8bit'
+    shutil.copytree(folder / 'val', folder / 'test')
+    cfg.test_evaluator.out_dir = str(tmp_path / 'out')
+    cfg.model.test_cfg.stuff_area = 16
+    assert cfg.test_dataloader.dataset.metainfo.classes == list(CityscapesPanoptic.METAINFO['classes'])
+    runner = Runner.from_cfg(cfg)
+    assert runner.test() == dict(images=2)
+    content = json.loads((tmp_path / 'out' / 'panoptic.json').read_text())['annotations']
+    stems = sorted(p.stem.removesuffix('_leftImg8bit') for p in (folder / 'test').rglob('*.png'))
+    assert [image['image_id'] for image in content] == stems
+    for image in content:
+        png = mmcv.imread(tmp_path / 'out' / 'panoptic' / image['file_name'])[..., ::-1].astype(int)
+        ids = png @ [1, 256, 65536]
+        labels = mmcv.imread(tmp_path / 'out' / 'semantic' / image['file_name'], 'unchanged')
+        assert ids.shape == labels.shape == (64, 128) and image['segments_info']
+        assert {s['id'] for s in image['segments_info']} == set(np.unique(ids)) - {0}
+        for found in image['segments_info']:
+            assert found['category_id'] in LABEL_IDS.values()
+            if found['category_id'] < 24:  # stuff is what the semantic map says, a thing what most of its pixels say
+                assert (labels[ids == found['id']] == found['category_id']).all()
 
 
 @pytest.mark.slow
@@ -439,7 +480,9 @@ def test_two_steps_and_a_test(path: Path, roots: dict[str, Path], tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', [p for p in OURS if is_search(p)], ids=lambda p: p.parent.name)
+@pytest.mark.parametrize(
+    'path', [p for p in OURS if is_search(p) and p.parent.name != 'coco'], ids=lambda p: p.parent.name
+)  # COCO's are as ADE20K's, on data that L, above, trains on
 def test_supernet_and_search(path: Path, roots: dict[str, Path], tmp_path: Path) -> None:
     """By panoptic quality; what it exports trains with the data and schedule of the folder's fixed network."""
     _, steps = train(read(next(path.parent.glob('hyctas_supernet_*.py')), roots, tmp_path / 'supernet'))

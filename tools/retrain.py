@@ -1,16 +1,23 @@
 """Retrains and tests the networks a search chose, and random ones of like cost beside them; then writes the report
 anew.
 
-Networks that are done are left alone, so an interrupted run goes on with the network it was at.
+Networks that are done are left alone, so an interrupted run goes on with the network it was at. With --base-channels or
+--low-level they are made wider or finer first, each in a folder of its own beside the one that the search exported.
+
+Example:
+    python tools/retrain.py work_dirs/my_search
+    python tools/retrain.py work_dirs/my_search --networks 1f3a5c7e9b0d --base-channels 16 --low-level s4
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hyctas_mm import register_all_modules
+from hyctas_mm.archs import LOW_LEVELS
 from hyctas_mm.cli import (
     ConfigOptions,
     add_batch_arguments,
@@ -22,8 +29,15 @@ from hyctas_mm.errors import BadValue
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('search', type=Path, help="a search's work dir")
+    parser.add_argument(
+        '--networks', nargs='+', metavar='NETWORK', help='only these of the chosen ones (folders of subnets/)'
+    )
+    parser.add_argument(
+        '--base-channels', type=int, metavar='N', help="filter multiplier to train with, if not the search's"
+    )
+    parser.add_argument('--low-level', choices=LOW_LEVELS, help="the head's low-level fusion, if not as found")
     add_retraining_arguments(parser)
     add_launcher_arguments(parser)
     add_batch_arguments(parser)  # --accumulate is what it does without either
@@ -53,7 +67,7 @@ def main() -> None:
 
     from hyctas_mm.engine.configs import start_processes
     from hyctas_mm.engine.progress import Progress
-    from hyctas_mm.engine.retraining import add_random, metric, retrain
+    from hyctas_mm.engine.retraining import add_random, hand_over, metric, networks_to_train, retrain
     from hyctas_mm.report.html import write_report
     from hyctas_mm.search.folder import SearchFolder
     from hyctas_mm.wizard.pipeline import doubts_of
@@ -61,12 +75,22 @@ def main() -> None:
     search = SearchFolder.find(args.search)
     if not 0 <= args.shard[0] < args.shard[1]:
         raise BadValue(f'--shard {args.shard[0]} {args.shard[1]}; expected I N with I from 0 to N - 1')
-    search.chosen()  # there is one, or an error
+    chosen = search.chosen()  # there is one, or an error
+    if unknown := sorted({*(args.networks or ())} - {folder.name for folder in chosen}):
+        raise BadValue(
+            f'--networks {" ".join(unknown)}: not among those that the search chose '
+            f'({", ".join(folder.name for folder in chosen)})'
+        )
+    given = {k: v for k, v in vars(args).items() if k in ('base_channels', 'low_level') and v is not None}
+    chosen = [folder for folder in chosen if not args.networks or folder.name in args.networks]
+    handover = replace(search.handover, **given)
     start_processes(args.launcher, args.shard[0])
-    if args.random and is_main_process():
-        add_random(search, args.random, args.seed)
+    if is_main_process():
+        made = hand_over(search, chosen, handover)
+        if args.random:
+            add_random(search, args.random, args.seed, made, handover)
     barrier()
-    folders = search.subnets()[args.shard[0] :: args.shard[1]]
+    folders = networks_to_train(search, chosen, handover)[args.shard[0] :: args.shard[1]]
     runs = [(subnet, seed) for seed in args.seeds for subnet in folders]
     progress = Progress('networks trained', len(runs))
     for number, (subnet, seed) in enumerate(runs):

@@ -1,6 +1,7 @@
 """What a network is: architectures, the space they live in, and the published ones. No torch in here."""
 
 from hyctas_mm.archs.architecture import Architecture
+from hyctas_mm.archs.handover import Handover
 from hyctas_mm.archs.layout import Layout
 from hyctas_mm.archs.ops import SKIP, declare_op, known_ops
 from hyctas_mm.archs.parts import (
@@ -27,6 +28,7 @@ __all__ = [
     'Branch',
     'Cell',
     'Gate',
+    'Handover',
     'Layout',
     'PlacedCell',
     'SearchSpace',

@@ -19,7 +19,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
-from hyctas_mm.archs import Architecture
+from hyctas_mm.archs import Architecture, Handover
 from hyctas_mm.costs import Blocks, Counts, LatencyTable, count, measure_latency, predict_training_memory
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
@@ -58,12 +58,12 @@ def register_cost(name: str, unit: str = '') -> Callable[[CostFunction], CostFun
     return register
 
 
-def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture) -> nn.Module:
+def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture, base_channels: int | None = None) -> nn.Module:
     """The network that would ship, on the meta device: fixed, in eval mode, without auxiliary heads, batch norm not
     yet fused.
     """
     with torch.device('meta'):
-        model: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch))
+        model: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch, base_channels))
     return drop_training_parts(model).eval()
 
 
@@ -127,6 +127,7 @@ class CandidateCosts:
         memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the
             memory out.
         memory_device: Where the networks will be trained, ``'cuda'`` or ``'cpu'``.
+        handover: How they will be trained: what is priced is that; None for networks as they are found.
 
     Attributes:
         post_processing_ms: Part of every latency; 0 before :meth:`add_post_processing`.
@@ -140,9 +141,11 @@ class CandidateCosts:
         table: LatencyTable | None = None,
         memory_input: tuple[int, tuple[int, int]] | None = None,
         memory_device: str = 'cuda',
+        handover: Handover | None = None,
     ) -> None:
         self.model_cfg, self.input_shape, self.table = model_cfg, tuple(input_shape), table
         self.memory_input, self.memory_device = memory_input, memory_device
+        self.handover = handover
         self._known: dict[str, dict[str, float]] = {}
         self.post_processing_ms = 0.0
         self.blocks: Blocks | None = None
@@ -152,11 +155,18 @@ class CandidateCosts:
         ``memory_gb`` (1e9 bytes).
         """
         if arch.archid not in self._known:
-            self._known[arch.archid] = self._price(arch)
+            self._known[arch.archid] = self._price(self._trained(arch))
         return self._known[arch.archid]
 
+    def _trained(self, arch: Architecture) -> Architecture:
+        return self.handover.arch(arch) if self.handover else arch
+
+    @property
+    def _base_channels(self) -> int | None:
+        return self.handover.base_channels if self.handover else None
+
     def _price(self, arch: Architecture) -> dict[str, float]:
-        network = cache(partial(shipped_network, self.model_cfg, arch))  # built where it is needed
+        network = cache(partial(shipped_network, self.model_cfg, arch, self._base_channels))  # built where it is needed
         own = {name: float(cost(network(), self.input_shape)) for name, cost in _own_costs.items()}
         counts = self._count(arch, network)  # may fuse the network
         costs = dict(params_m=counts.params / 1e6, macs_g=counts.macs.total_g) | own
@@ -167,7 +177,7 @@ class CandidateCosts:
         if self.memory_input is not None:
             batch, crop_hw = self.memory_input
             with torch.device('meta'):
-                trained = training_network(subnet_model_cfg(self.model_cfg, arch))
+                trained = training_network(subnet_model_cfg(self.model_cfg, arch, self._base_channels))
             loss = partial(training_loss, batch=batch, crop_hw=crop_hw)
             costs['memory_gb'] = predict_training_memory(trained, loss, self.memory_device).total_gb
         return costs
@@ -217,4 +227,5 @@ class CandidateCosts:
     def fit_overhead(self, archs: Sequence[Architecture]) -> None:
         """Fits the table's constant on whole networks."""
         if self.table is not None:
-            self.table.fit_overhead([fuse_conv_bn(shipped_network(self.model_cfg, arch)) for arch in archs])
+            trained = [shipped_network(self.model_cfg, self._trained(arch), self._base_channels) for arch in archs]
+            self.table.fit_overhead([fuse_conv_bn(network) for network in trained])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from hyctas_mm.archs import Architecture, SearchSpace, load_arch
+from hyctas_mm.archs import Architecture, Handover, SearchSpace, load_arch
 from hyctas_mm.engine.batches import fit_batch
 from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.engine.configs import build_runner, read_config, use_launcher, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
@@ -26,7 +27,7 @@ from hyctas_mm.engine.search_costs import finished_search_costs
 from hyctas_mm.errors import BadValue
 from hyctas_mm.files import read_json, write_json
 from hyctas_mm.registry import DATASETS
-from hyctas_mm.search.folder import SearchFolder
+from hyctas_mm.search.folder import HANDED_OVER, RANDOM, SearchFolder
 from hyctas_mm.visualization import palette_of
 
 RANDOM_TRIES = 2000
@@ -62,7 +63,8 @@ def retrain(
         Metrics of the retrained network on the test images.
 
     Raises:
-        ValueError: If it was retrained from another start.
+        ValueError: If it was retrained from another start, or has no weights to start from, or those of a network of
+            other channels.
     """
     barrier()  # nobody reads what another one is still writing
     results = read_json(folder / 'results.json')
@@ -83,6 +85,11 @@ def retrain(
     use_launcher(cfg, launcher)
     fit_batch(cfg, accumulate='auto_scale_lr' in cfg and not auto_scale_lr, auto_scale_lr=auto_scale_lr)
     weights = folder / 'weights.pth'
+    if inherit and not weights.exists():
+        raise BadValue(
+            f'{folder}: has no weights of the supernet to start from: none were exported, as for networks of other '
+            'channels than its own; leave --inherit out'
+        )
     if weights.exists() and 'inherited' not in results:
         results['inherited'] = _test(_run(cfg, folder / 'inherited', load_from=str(weights)))
         if is_main_process():
@@ -92,7 +99,9 @@ def retrain(
     first, master = not done, is_main_process()
     network = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if first and master:
-        meta = dict(archid=folder.name, dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo))
+        meta = dict(
+            archid=arch_of(folder).archid, dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo)
+        )
         torch.save(dict(meta=meta, state_dict=network.state_dict()), folder / 'retrained.pth')
     tested = ConstantPredictionHook()
     runner.register_hook(tested)
@@ -125,7 +134,23 @@ def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
     cfg.experiment_name = (
         f'{work_dir.parent.name}-{work_dir.name}-{time.monotonic_ns()}'  # mmengine wants one name a runner
     )
-    return build_runner(cfg, 'train', 'val', 'test')
+    runner = build_runner(cfg, 'train', 'val', 'test')
+    if load_from is not None:
+        _check_weights(runner.model, load_from)
+    return runner
+
+
+def _check_weights(model: nn.Module, path: str) -> None:
+    """mmengine loads what fits and leaves the rest as it is, with a line in the log."""
+    there = read_checkpoint(path)['state_dict']
+    here = (model.module if is_model_wrapper(model) else model).state_dict()
+    wrong = [name for name, tensor in here.items() if name in there and there[name].shape != tensor.shape]
+    if wrong:
+        shapes = [tuple(state[wrong[0]].shape) for state in (there, here)]
+        raise BadValue(
+            f'{path}: weights of another network than its config ({wrong[0]}: {shapes[0]}, in the config {shapes[1]}); '
+            'put the config back and give tools/retrain.py --base-channels and --low-level, which train from scratch'
+        )
 
 
 def _test(runner: Runner) -> dict[str, float]:
@@ -172,26 +197,74 @@ def random_twin(
     return nearest
 
 
-def add_random(search: SearchFolder, count: int, seed: int) -> None:
+def hand_over(search: SearchFolder, folders: Sequence[Path], handover: Handover) -> list[Path]:
+    """The folders of chosen networks as ``handover`` says that they are trained, made where they are missing; those of
+    the search themselves where it exported them so.
+
+    Args:
+        search: A finished search.
+        folders: Of its chosen networks.
+        handover: How they are trained.
+    """
+    if handover == search.handover:
+        return list(folders)
+    cfg, costs = _as_trained(search, folders[0], handover)
+    made = []
+    for folder in folders:
+        target, found = search.subnet(folder.name, handover), arch_of(folder)
+        _add(target, cfg, handover, found, dict(role=HANDED_OVER, of=folder.name), costs)
+        made.append(target)
+    return made
+
+
+def add_random(
+    search: SearchFolder, count: int, seed: int, folders: Sequence[Path] = (), handover: Handover | None = None
+) -> list[Path]:
     """Makes folders of random architectures of the chosen ones' cost, the n-th always the same for a seed; what is
     there stays.
 
     Args:
-        search: A finished search, whose chosen networks are in turn the twins.
+        search: A finished search.
         count: Number of random architectures.
         seed: Their seed.
+        folders: The networks that are in turn the twins, by default all that were chosen.
+        handover: How they are trained, by default as the search exports them.
+
+    Returns:
+        The folders.
     """
-    chosen = search.chosen()
-    cfg = Config.fromfile(chosen[0] / 'config.py')  # before the costs, as it may import a user's own
-    use_scope(cfg)
-    costs = finished_search_costs(search, cfg.model.to_dict())
+    twins, handover = folders or search.chosen(), handover or search.handover
+    cfg, costs = _as_trained(search, twins[0], handover)
+    made = []
     for number in range(count):
-        twin = chosen[number % len(chosen)]
+        twin = twins[number % len(twins)]
         arch = random_twin(arch_of(twin), search.cost, search.space, costs, np.random.default_rng([seed, number]))
-        target = search.path / 'subnets' / arch.archid
-        if not (target / 'results.json').exists():
-            write_architecture(target, cfg, arch, search.space.base_channels)
-            write_json(target / 'results.json', dict(role='random', twin_of=twin.name, costs=costs(arch)))
+        target = search.subnet(arch.archid, handover)
+        _add(target, cfg, handover, arch, dict(role=RANDOM, twin_of=twin.name), costs)
+        made.append(target)
+    return made
+
+
+def networks_to_train(search: SearchFolder, folders: Sequence[Path], handover: Handover) -> list[Path]:
+    """What :func:`hand_over` and :func:`add_random` have made of chosen networks, by now and ever before."""
+    made = [search.subnet(folder.name, handover) for folder in folders]
+    names = {folder.name for folder in made}
+    return made + [f for f in search.subnets() if read_json(f / 'results.json').get('twin_of') in names]
+
+
+def _as_trained(search: SearchFolder, folder: Path, handover: Handover) -> tuple[Config, CandidateCosts]:
+    """An exported network's config, and what prices networks that are trained alike."""
+    cfg = Config.fromfile(folder / 'config.py')  # before the costs, as it may import a user's own
+    use_scope(cfg)
+    return cfg, finished_search_costs(search, cfg.model.to_dict(), handover)
+
+
+def _add(
+    target: Path, cfg: Config, handover: Handover, arch: Architecture, noted: Mapping[str, Any], costs: CandidateCosts
+) -> None:
+    if not (target / 'results.json').exists():
+        write_architecture(target, cfg, handover.arch(arch), handover.base_channels)
+        write_json(target / 'results.json', dict(noted, costs=costs(arch)))
 
 
 def arch_of(folder: Path) -> Architecture:

@@ -13,7 +13,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch import nn
 
-from hyctas_mm.archs import SearchSpace
+from hyctas_mm.archs import Handover, SearchSpace
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.scoring import evaluation_text, load_batches
@@ -39,6 +39,9 @@ class Pricing:
         memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
         post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation
             images.
+        handover: ``base_channels`` and ``low_level`` of the networks that will be trained, whose prices these are, e.g.
+            ``dict(base_channels=12, low_level='s4')``; None for the supernet's. See
+            :class:`~hyctas_mm.archs.Handover`.
 
     Raises:
         ValueError: For an ``input_hw`` of no size, or a ``memory_gb`` without its ``memory_input``.
@@ -51,6 +54,7 @@ class Pricing:
     memory_input: Sequence[Any] | None = None
     memory_device: str = 'cuda'
     post_processing: bool = False
+    handover: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if len(self.input_hw) != 2 or min(self.input_hw) < 1:
@@ -67,11 +71,25 @@ class Pricing:
     def of(cls, settings: Mapping[str, Any]) -> Pricing:
         """From the settings of a search."""
         names = {wanted['name'] for key in ('objectives', 'bounds') for wanted in settings[key]}
-        return cls(names=names, **{key: settings[key] for key in _NOTED})
+        return cls(names=names, **{key: settings[key] for key in _NOTED if key in settings})
 
     def settings(self) -> dict[str, Any]:
         """What prices depend on, for ``search.json``."""
         return {key: getattr(self, key) for key in _NOTED}
+
+    def trained(self, space: SearchSpace) -> Handover:
+        """How networks found in ``space`` will be trained.
+
+        Raises:
+            ValueError: If ``handover`` cannot be read, or names the low level that the space searches.
+        """
+        handover = Handover.read(self.handover, space.base_channels)
+        if handover.low_level is not None and len(space.low_levels) > 1:
+            raise BadValue(
+                f'train_cfg: handover has low_level={handover.low_level!r}, but the space searches the low level '
+                f'({", ".join(space.low_levels)}): candidates that differ in it would be one network; leave it out'
+            )
+        return handover
 
     def costs(
         self, space: SearchSpace, folder: Path, model_cfg: Mapping[str, Any], device: torch.device
@@ -97,14 +115,14 @@ class Pricing:
         if 'memory_gb' in self.names and self.memory_input is not None:  # pricing it takes half a second
             batch, (height, width) = self.memory_input
             memory = int(batch), (int(height), int(width))
-        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device)
+        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device, self.trained(space))
         if table is not None and table.overhead_ms is None:
             rng = np.random.default_rng(0)
             costs.fit_overhead([space.sample(rng) for _ in range(5)])
         return costs
 
 
-_NOTED = ('input_hw', 'latency_table', 'memory_input', 'memory_device', 'post_processing')
+_NOTED = ('input_hw', 'latency_table', 'memory_input', 'memory_device', 'post_processing', 'handover')
 
 
 def check_padding(model: nn.Module, input_hw: Sequence[int]) -> None:
@@ -156,17 +174,22 @@ def add_post_processing(costs: CandidateCosts, runner: Runner, evaluator: Evalua
     costs.add_post_processing(network, list(load_batches(loader, images)), evaluation_text(runner.cfg))
 
 
-def finished_search_costs(search: SearchFolder, model_cfg: Mapping[str, Any]) -> CandidateCosts:
+def finished_search_costs(
+    search: SearchFolder, model_cfg: Mapping[str, Any], handover: Handover | None = None
+) -> CandidateCosts:
     """Prices architectures as a finished search did, so that their costs may stand beside those of its archive.
 
     Args:
         search: The search.
         model_cfg: Model config of one of its networks.
+        handover: How networks are trained, if not as the search exports them.
 
     Raises:
         FileNotFoundError: If its settings cannot be used.
         ValueError: If the latency table was measured under other conditions.
     """
-    costs = Pricing.of(search.settings).costs(search.space, search.path, model_cfg, torch.device(get_device()))
+    pricing = Pricing.of(search.settings)
+    costs = pricing.costs(search.space, search.path, model_cfg, torch.device(get_device()))
+    costs.handover = handover or costs.handover
     costs.post_processing_ms = search.settings[POST_PROCESSING_MS]
     return costs

@@ -37,6 +37,8 @@ from hyctas_mm.search.front import describe_front
 from hyctas_mm.search.named import build_named
 from hyctas_mm.search.screening import read_screening
 
+WITHOUT_WEIGHTS = ", without weights: they will be trained with other channels than the supernet's (handover)"
+
 
 @LOOPS.register_module()
 class SearchLoop(BaseLoop):
@@ -71,8 +73,8 @@ class SearchLoop(BaseLoop):
             where those leave doubt whether a known candidate is better at no more cost; see
             :class:`~hyctas_mm.search.screening.Screening`. None for all images.
         seed: Seed of the search.
-        **pricing: ``latency_table``, ``latency_seconds``, ``memory_input``, ``memory_device``, ``post_processing``: see
-            :class:`~hyctas_mm.engine.search_costs.Pricing`.
+        **pricing: ``latency_table``, ``latency_seconds``, ``memory_input``, ``memory_device``, ``post_processing``,
+            ``handover``: see :class:`~hyctas_mm.engine.search_costs.Pricing`.
 
     Attributes:
         space: The search space, the supernet's.
@@ -204,6 +206,7 @@ class SearchLoop(BaseLoop):
             expected = f'some of 1..{self.space.max_branches}, the max_branches of search_space'
             raise BadValue(f'train_cfg: branches={self.branches}; expected {expected}')
         self._progress.say(f'search space: {self.space.size():.3g} architectures')
+        self.handover = self.pricing.trained(self.space)
         check_padding(self._model, self.pricing.input_hw)
         self.evaluator = self.build_evaluator()
         settings = self._settings()
@@ -266,7 +269,9 @@ class SearchLoop(BaseLoop):
             input_hw=list(self.pricing.input_hw),
             **describe_front(list(self.archive), self.demands, self.branches, self.num_chosen, self.screening),
             num_excluded_before_evaluation=dict(self._driver.excluded),
-            base_channels=self.space.base_channels,
+            base_channels=self.handover.base_channels,
+            low_level=self.handover.low_level,
+            supernet_base_channels=self.space.base_channels,
             seed=self.seed,
         )
         self._files.write_front(content)
@@ -276,12 +281,15 @@ class SearchLoop(BaseLoop):
         self._driver.check_feasible()
         chosen = self._write_front()
         metainfo = self.runner.val_loop.dataloader.dataset.metainfo
+        kept = self.handover.keeps(chosen[0].arch, self.space.base_channels)
         for candidate in chosen:
-            network, folder = self.evaluator.network(candidate.arch), self.folder / 'subnets' / candidate.archid
-            export_subnet(folder, network, self.subnet_config, candidate.arch, self.space.base_channels, metainfo)
+            folder, arch = self.folder / 'subnets' / candidate.archid, self.handover.arch(candidate.arch)
+            network = self.evaluator.network(arch) if kept else None
+            export_subnet(folder, network, self.subnet_config, arch, self.handover.base_channels, metainfo)
         report = write_report(self.folder)
         self._progress.say(
-            f'{len(chosen)} networks of the front exported to {self.folder / "subnets"}; report: {report}'
+            f'{len(chosen)} networks of the front exported to {self.folder / "subnets"}'
+            f'{"" if kept else WITHOUT_WEIGHTS}; report: {report}'
         )
 
 

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from rich.table import Column, Table
 from torch import nn
 
-from hyctas_mm.archs import SearchSpace, zoo_names
+from hyctas_mm.archs import Handover, SearchSpace, zoo_names
 from hyctas_mm.costs import LatencyTable, check_table, device_name
 from hyctas_mm.engine.candidate_costs import shipped_network
 from hyctas_mm.engine.configs import use_scope
@@ -259,5 +259,7 @@ def read_space(path: str, shape: Sequence[int] | None) -> tuple[Config, SearchSp
 def random_networks(cfg: Config, space: SearchSpace, seed: int) -> Iterator[nn.Module]:
     """Networks of random architectures as they ship, on the meta device, without end."""
     rng = np.random.default_rng(seed)
+    handover = Handover.read(cfg.get('train_cfg', {}).get('handover'), space.base_channels)
     while True:
-        yield fuse_conv_bn(shipped_network(cfg.model.to_dict(), space.sample(rng)))
+        arch = handover.arch(space.sample(rng))
+        yield fuse_conv_bn(shipped_network(cfg.model.to_dict(), arch, handover.base_channels))

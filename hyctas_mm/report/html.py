@@ -23,6 +23,7 @@ from hyctas_mm.report.render import asset, fill, seconds
 from hyctas_mm.report.result import SearchResult, cost_order, load_search
 from hyctas_mm.report.subnets import Subnet, commands, read_subnets
 from hyctas_mm.search.archive import Candidate
+from hyctas_mm.search.folder import CHOSEN, RANDOM
 
 MAX_DRAWN = 40
 """Networks of the front that are drawn beside the chosen ones; the others are sketched where they are pointed at."""
@@ -74,7 +75,7 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
     script = asset('report.js')
     score = result.axes[1].name
     front = [result.by_id[i] for i in result.front]
-    chosen = [s for s in subnets if s.role != 'random']
+    chosen = [s for s in subnets if s.role == CHOSEN]
     return dict(
         policy=_POLICY.format(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
         script=script,
@@ -83,7 +84,7 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
         result=result,
         subnets=subnets,
         chosen=chosen,
-        warning=doubts({s.arch.archid: s.results for s in chosen}, score),
+        warning=doubts({s.folder: s.results for s in subnets if s.role != RANDOM}, score),
         continued=any(s.results.get('inherit') for s in subnets),
         facts=_facts(result),
         best=_best_sentence(front, result),
@@ -105,7 +106,7 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
         usage=fill('op_usage.svg.j2', **op_usage([c.arch for c in front])) if front else '',
         track_style=track_style,
         strengths=KEY_STRENGTHS,
-        draw=lambda arch: draw_arch(arch, result.base_channels, shrink_to=_MIN_SCALE),
+        draw=lambda arch: draw_arch(result.handover.arch(arch), result.handover.base_channels, shrink_to=_MIN_SCALE),
         commands=lambda subnet: commands(result, subnet),
         link=lambda archid, name: quote(f'{link_base}/subnets/{archid}/{name}'.removeprefix('./')),
     )
@@ -126,7 +127,7 @@ def _facts(result: SearchResult) -> list[tuple[str, Any]]:
     """Where and how long was searched."""
     facts = result.facts
     rejected, given_up = sum(bool(c.violations) for c in result.candidates), facts.get('num_given_up')
-    size = facts.get('input_hw')
+    size, supernet = facts.get('input_hw'), facts.get('supernet_base_channels')
     rows = [
         ('Dataset', facts.get('dataset')),
         ('Device', facts.get('device')),
@@ -137,6 +138,8 @@ def _facts(result: SearchResult) -> list[tuple[str, Any]]:
         ('Search time', seconds(float(facts['seconds'])) if 'seconds' in facts else None),
         ('On the front', len(result.front)),
         ('Base channels', facts.get('base_channels')),
+        ('Base channels of the supernet', supernet if supernet != facts.get('base_channels') else None),
+        ('Low level in place of the found one', facts.get('low_level')),
         ('Seed', facts.get('seed')),
     ]
     return [(name, value) for name, value in rows if value is not None]

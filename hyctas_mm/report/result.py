@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hyctas_mm.archs import Handover
 from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError
 from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.search.front import FRONT
@@ -44,9 +45,9 @@ class SearchResult:
         return {c.archid: c for c in (*reversed(self.candidates), *reversed(self.scored))}
 
     @property
-    def base_channels(self) -> int:
-        """The filter multiplier."""
-        return int(self.facts.get('base_channels', 8))
+    def handover(self) -> Handover:
+        """How its networks are trained."""
+        return Handover(int(self.facts.get('base_channels', 8)), self.facts.get('low_level'))
 
     @property
     def tracks(self) -> list[int | None]:

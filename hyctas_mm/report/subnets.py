@@ -14,7 +14,7 @@ from hyctas_mm.archs import Architecture
 from hyctas_mm.report.doubts import better_weights
 from hyctas_mm.report.result import SearchResult
 from hyctas_mm.search.archive import Candidate, SearchFileError, read_arch
-from hyctas_mm.search.folder import read_object
+from hyctas_mm.search.folder import CHOSEN, HANDED_OVER, RANDOM, read_object
 
 _FILES = ('config.py', 'weights.pth', 'arch.json', 'arch.svg', 'model.onnx', 'results.json')
 
@@ -24,9 +24,10 @@ class Subnet:
     """An exported network.
 
     Attributes:
-        arch: The network.
-        record: Its line of the archive; None for a network drawn at random for comparison.
-        role: ``'chosen'`` or ``'random'``.
+        folder: Name of its folder in ``subnets``; that of a chosen network is its id in the archive.
+        arch: The network, as it is trained.
+        record: Its line of the archive; None for a network that was added.
+        role: See :data:`~hyctas_mm.search.folder.CHOSEN`.
         costs: From the archive, else from ``results.json``.
         inherited: Scores with the supernet's weights on the whole test set, if measured.
         retrained: Scores after training from scratch (and ``iters``), if that was done; the mean of several trainings.
@@ -35,6 +36,7 @@ class Subnet:
         files: Names of the files that exist in its folder.
     """
 
+    folder: str
     arch: Architecture
     record: Candidate | None
     role: str
@@ -52,7 +54,7 @@ class Subnet:
 
 
 def read_subnets(result: SearchResult) -> list[Subnet]:
-    """The chosen networks in their order, then the other exported ones (random ones) by id.
+    """The chosen networks in their order, then those added to them by name.
 
     Raises:
         SearchFileError: If a ``results.json`` cannot be used.
@@ -61,15 +63,16 @@ def read_subnets(result: SearchResult) -> list[Subnet]:
     folder = result.path / 'subnets'
     others = sorted(p.parent.name for p in folder.glob('*/arch.json') if p.parent.name not in result.chosen)
     found = [_read_subnet(result, archid, folder / archid) for archid in (*result.chosen, *others)]
-    return [s for s in found if s.arch.archid in result.chosen or s.role == 'random']
+    return [s for s in found if s.folder in result.chosen or s.role in (RANDOM, HANDED_OVER)]
 
 
 def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
     record = result.by_id.get(archid)
-    arch = record.arch if record else read_arch(read_object(folder / 'arch.json'), str(folder / 'arch.json'))
+    path = folder / 'arch.json'
+    arch = result.handover.arch(record.arch) if record else read_arch(read_object(path), str(path))
     path = folder / 'results.json'
     data = read_object(path) if path.is_file() else {}
-    role = 'chosen' if archid in result.chosen else str(data.get('role', 'chosen'))
+    role = CHOSEN if archid in result.chosen else str(data.get('role', CHOSEN))
     keys = ('inherited', 'retrained', 'costs')
     inherited, retrained, costs = (_numbers(data.get(key) or {}, key, path) for key in keys)
     files = tuple(n for n in _FILES if (folder / n).is_file())
@@ -79,7 +82,8 @@ def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
             f'{path}: "by_seed" must map seeds to scores, got {seeds!r}; delete the file and run tools/retrain.py again'
         )
     by_seed = tuple(_numbers(scores, f'by_seed.{seed}', path) for seed, scores in seeds.items())
-    return Subnet(arch, record, role, record.costs if record else costs, inherited, retrained, by_seed, data, files)
+    known = record.costs if record else costs
+    return Subnet(archid, arch, record, role, known, inherited, retrained, by_seed, data, files)
 
 
 def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:
@@ -92,8 +96,10 @@ def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:
 
 def commands(result: SearchResult, subnet: Subnet) -> Iterator[tuple[str, str]]:
     """What can be done with a network, and the command; to be run in the folder of the search."""
-    folder = f'subnets/{subnet.arch.archid}'
+    folder = f'subnets/{subnet.folder}'
     weights = better_weights(subnet.results, result.axes[1].name) if subnet.results else 'weights.pth'
+    if subnet.files and 'weights.pth' not in subnet.files:  # the supernet's do not fit
+        weights = 'retrained.pth'
     package = _package(result.path / folder / 'config.py')
     yield 'test it', f'mim test {package} {folder}/config.py --checkpoint {folder}/{weights}'
     yield 'train it alone', f'mim train {package} {folder}/config.py'

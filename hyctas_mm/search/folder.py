@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from hyctas_mm.archs import SearchSpace
+from hyctas_mm.archs import Handover, SearchSpace
 from hyctas_mm.errors import NoSuchFile
 from hyctas_mm.files import differences, lock_folder, read_json, write_json
 from hyctas_mm.search.archive import ARCHIVE, Archive, Candidate, SearchFileError, read_archive
@@ -17,6 +17,8 @@ from hyctas_mm.search.front import FRONT
 from hyctas_mm.search.objectives import COSTS, Objective, score_of
 
 SETTINGS = 'search.json'
+CHOSEN, RANDOM, HANDED_OVER = 'chosen', 'random', 'handed over'
+"""Roles of exported networks: from the front, drawn to compare with, made of one from the front."""
 POST_PROCESSING_MS = 'post_processing_ms'
 """Noted in the settings when the search knows what its latencies contain beside the network."""
 
@@ -122,6 +124,11 @@ class SearchFolder:
         return SearchSpace.from_dict(self.settings['search_space'])
 
     @property
+    def handover(self) -> Handover:
+        """How its exported networks are trained."""
+        return Handover.read(self.settings.get('handover'), self.space.base_channels)
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
         """What was searched for."""
         return tuple(Objective(**o) for o in self.settings['objectives'])
@@ -169,13 +176,20 @@ class SearchFolder:
         names = [name for name in chosen if name in there] + [name for name in there if name not in chosen]
         return [self.path / 'subnets' / name for name in names]
 
+    def subnet(self, archid: str, handover: Handover) -> Path:
+        """Folder of a network of the space as ``handover`` says that it is trained; it need not be there."""
+        return self.path / 'subnets' / (archid if handover == self.handover else f'{archid}-{handover.name}')
+
     def chosen(self) -> list[Path]:
-        """Folders of the exported networks but for those that were added to compare with.
+        """Folders of the exported networks but for those that were added: random ones, and others made of them to be
+        trained.
 
         Raises:
             FileNotFoundError: If there is none.
         """
-        found = [folder for folder in self.subnets() if read_json(folder / 'results.json').get('role') != 'random']
+        found = [
+            folder for folder in self.subnets() if read_json(folder / 'results.json').get('role', CHOSEN) == CHOSEN
+        ]
         if not found:
             raise NoSuchFile(
                 f'no network in {self.path / "subnets"}; let tools/search.py finish (with --resume it continues)'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -27,7 +28,8 @@ class FinishedSearch:
         result: What the search found.
         score: Name of the score.
         cost: Name of the cost that networks are compared at.
-        space: Its search space.
+        handover: How its networks are trained.
+        space: Its search space, of networks as they are trained.
         config: The training config of an exported network.
         evidence: Where experiments on it are kept, ``WORK_DIR/evidence``.
 
@@ -42,7 +44,9 @@ class FinishedSearch:
         self.evidence = self.files.path.with_name('evidence')
         self.config = Config.fromfile(self.files.chosen()[0] / 'config.py')  # first, as it may import a user's own ops
         use_scope(self.config)
-        self.score, self.cost, self.space = self.files.score, self.files.cost, self.files.space
+        self.score, self.cost, self.handover = self.files.score, self.files.cost, self.files.handover
+        low_levels = (self.handover.low_level,) if self.handover.low_level else self.files.space.low_levels
+        self.space = replace(self.files.space, base_channels=self.handover.base_channels, low_levels=low_levels)
 
     def trained_networks(self, iters: int | None) -> TrainedNetworks:
         """Networks of this search's training config; exported ones retrained with it are not trained again."""
@@ -54,14 +58,14 @@ class FinishedSearch:
         return finished_search_costs(self.files, self.config.model.to_dict())
 
     def arch(self, name: str) -> Architecture:
-        """An architecture by its archid in the archive, else by published name or file.
+        """An architecture, as it is trained, by its archid in the archive, else by published name or file.
 
         Raises:
             ValueError: If it is none of those.
         """
         candidate = self.result.by_id.get(name)
         if candidate is not None:
-            return candidate.arch
+            return self.handover.arch(candidate.arch)
         try:
             return load_arch(name)
         except FileNotFoundError as error:

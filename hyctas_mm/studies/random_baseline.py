@@ -76,10 +76,10 @@ def networks_by_branches(search: FinishedSearch) -> dict[int, list[Architecture]
     chosen = [search.result.by_id[archid] for archid in search.result.chosen]
     found: dict[int, list[Architecture]] = {}
     for candidate in chosen:
-        found.setdefault(search.space.track_of(candidate.arch), []).append(candidate.arch)
+        found.setdefault(search.space.track_of(candidate.arch), []).append(search.handover.arch(candidate.arch))
     for ids in search.result.fronts_by_track.values():
         for candidate in sorted((search.result.by_id[i] for i in ids), key=lambda c: -(c.value(search.score) or 0.0)):
-            found.setdefault(search.space.track_of(candidate.arch), [candidate.arch])
+            found.setdefault(search.space.track_of(candidate.arch), [search.handover.arch(candidate.arch)])
     return found
 
 

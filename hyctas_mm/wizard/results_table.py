@@ -28,7 +28,7 @@ def results_table(search_dir: Path) -> Table:
     table = Table(Column('network', no_wrap=True), *headers, box=box.SIMPLE)
     for (folder, results), cost in zip(rows, costs, strict=True):
         record = found.by_id.get(folder.name)
-        searched = record.metrics.get(score) if record and results.get('role') != 'random' else None
+        searched = record.metrics.get(score) if record and 'costs' not in results else None
         table.add_row(
             folder.name,
             results.get('role', 'chosen'),
@@ -41,7 +41,7 @@ def results_table(search_dir: Path) -> Table:
 
 
 def _costs(found: Any, archid: str, results: dict[str, Any]) -> dict[str, float]:
-    if results.get('role') == 'random':
+    if 'costs' in results:  # of a network that was added
         return dict(results['costs'])
     return dict(found.by_id[archid].costs) if archid in found.by_id else {}
 

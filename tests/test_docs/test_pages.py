@@ -37,13 +37,30 @@ def test_commands_exist_and_know_their_options(page: Path) -> None:
         assert not [option for option in options if f"'{option}'" not in source], f'{page}: {program} {options}'
 
 
-@pytest.mark.parametrize('page', ['distributed', 'panoptic', 'report', 'extending/op', 'extending/head'])
+@pytest.mark.parametrize('page', ['distributed', 'panoptic', 'report', 'reproduce', 'extending/op', 'extending/head'])
 def test_a_shell_can_read_the_scripts(page: str) -> None:
     found = scripts(ROOT / 'docs' / f'{page}.md')
     assert found
     for script in found:
         done = subprocess.run(['bash', '-n'], input=script, capture_output=True, text=True)
         assert done.returncode == 0, f'{script}\n{done.stderr}'
+
+
+def test_the_reproduction_names_what_there_is() -> None:
+    """In its tables too: configs, tools and their options."""
+    text = (ROOT / 'docs' / 'reproduce.md').read_text()
+    values = {'$C': 'configs/hyctas/cityscapes', '$P': 'configs/panoptic', '${NAME}': 'sml-params'}
+    for name, value in values.items():
+        text = text.replace(name, value)
+    configs = re.findall(r'(?<![\w/])configs/[\w/.-]+\.py', text)
+    assert len(configs) >= 15 and not [path for path in configs if not (ROOT / path).is_file()]
+    commands = own_commands('\n'.join(re.findall(r'`([^`\n]+)`', text)))
+    assert len(commands) > 15
+    for program, options in commands:
+        source = (
+            ''.join(p.read_text() for p in (ROOT / program, ROOT / 'hyctas_mm' / 'measuring' / 'commands.py')) + SHARED
+        )
+        assert not [option for option in options if f"'{option}'" not in source], (program, options)
 
 
 def test_a_wrong_option_is_found() -> None:

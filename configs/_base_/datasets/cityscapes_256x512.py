@@ -6,10 +6,9 @@ load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type=
 train_pipeline = [
     *load,
     dict(type='RandomResize', scale=(512, 256), ratio_range=(0.5, 2.0), keep_ratio=True),
-    # NOTE(paper): cat_max_ratio and PhotoMetricDistortion are mmseg's, as in the training
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    dict(type='RandomApply', prob=0.0, transforms=[dict(type='PhotoMetricDistortion')]),  # off; mmseg's with prob 1
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [load[0], dict(type='Resize', scale=(512, 256), keep_ratio=True), *load[1:], dict(type='PackSegInputs')]

@@ -1,5 +1,5 @@
-# Cityscapes for training a network: mmseg's folders and augmentation, crops of 512x1024, whole images of 1024x2048 in
-# the test.
+# Cityscapes for training a network: mmseg's folders; scaled, cropped to 512x1024 and flipped as in Panoptic-DeepLab,
+# which the paper follows; whole images of 1024x2048 in the test.
 _base_ = './semantic.py'
 dataset_name = 'Cityscapes'  # for the report
 dataset_type = 'CityscapesDataset'
@@ -10,11 +10,9 @@ load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type=
 train_pipeline = [
     *load,
     dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
-    # NOTE(paper): it scales, crops and flips as Panoptic-DeepLab does; cat_max_ratio and PhotoMetricDistortion are
-    # mmseg's
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    dict(type='RandomApply', prob=0.0, transforms=[dict(type='PhotoMetricDistortion')]),  # off; mmseg's with prob 1
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [*load, dict(type='PackSegInputs')]

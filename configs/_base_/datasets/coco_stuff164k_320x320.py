@@ -8,9 +8,9 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     *annotations,
     dict(type='RandomResize', scale=(1280, 320), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    dict(type='RandomApply', prob=0.0, transforms=[dict(type='PhotoMetricDistortion')]),  # off; mmseg's with prob 1
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [

@@ -1,5 +1,5 @@
-# COCO-Stuff 164k, 171 classes, for training a network: mmseg's folders and augmentation, at 640 in place of 512. Labels
-# are *_labelTrainIds.png.
+# COCO-Stuff 164k, 171 classes, for training a network: mmseg's folders and sizes, at 640 in place of 512; scaled,
+# cropped and flipped as in Panoptic-DeepLab, which the paper follows. Labels are *_labelTrainIds.png.
 _base_ = './semantic.py'
 dataset_name = 'COCO-Stuff 164k'  # for the report
 dataset_type = 'COCOStuffDataset'
@@ -11,11 +11,9 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     *annotations,
     dict(type='RandomResize', scale=(2560, 640), ratio_range=(0.5, 2.0), keep_ratio=True),
-    # NOTE(paper): it scales, crops and flips as Panoptic-DeepLab does; cat_max_ratio and PhotoMetricDistortion are
-    # mmseg's
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    dict(type='RandomApply', prob=0.0, transforms=[dict(type='PhotoMetricDistortion')]),  # off; mmseg's with prob 1
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [  # labels stay as large as they are: scores count the pixels of the file

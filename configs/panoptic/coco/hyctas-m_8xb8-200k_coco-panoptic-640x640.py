@@ -1,0 +1,4 @@
+# Panoptic HyCTAS-M, trained as L beside it.
+_base_ = './hyctas-l_8xb8-200k_coco-panoptic-640x640.py'
+part = dict(arch='hyctas-m', base_channels=12)
+model = dict(backbone=part, panoptic_head=part)
