@@ -44,7 +44,9 @@ def test_config(path: Path) -> None:
     with torch.device('meta'):
         net = MODELS.build(cfg.model)
     classes = net.decode_head.num_classes
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    unlabelled = '_test-split_' in path.name
+    assert unlabelled == (cfg.test_evaluator.type == 'CityscapesSubmission')
+    for name in ('train_dataloader', 'val_dataloader', *(() if unlabelled else ('test_dataloader',))):
         dataset = cfg[name].dataset
         checks = [t for t in steps(dataset.pipeline) if t.type == 'CheckLabels']
         names = dataset.get('metainfo', DATASETS.get(dataset.type).METAINFO)['classes']
