@@ -120,7 +120,8 @@ def test_processes_with_other_configs_refuse_to_start(
     processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
 ) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'disagree') == '1 1'
-    assert 'the processes disagree: seed is 0 on process 0, 7 on process 1' in (tmp_path / 'rank0.txt').read_text()
+    told = (tmp_path / 'rank0.txt').read_text()
+    assert "'GPU of another kind' on process 1; seed is 0 on process 0, 7 on process 1; start all of them" in told
 
 
 def test_a_folder_that_is_being_searched_is_locked(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
