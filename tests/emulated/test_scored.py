@@ -62,8 +62,11 @@ def scores(supernet: nn.Module, judge: Scorer, arch: Any) -> dict[str, float]:
     return judge.score(judge.recalibrated(cut_subnet(supernet, MODEL, arch)))
 
 
-@pytest.mark.parametrize('amp', [False, pytest.param(True, marks=pytest.mark.slow)], ids=['float32', 'amp'])
-def test_a_scored_candidate(cuda: EmulatedCuda, amp: bool) -> None:
+AMP = [False, *(pytest.param(amp, marks=pytest.mark.slow) for amp in (True, 'bfloat16'))]
+
+
+@pytest.mark.parametrize('amp', AMP)
+def test_a_scored_candidate(cuda: EmulatedCuda, amp: bool | str) -> None:
     supernet = MODELS.build(MODEL)
     arch = SearchSpace.from_dict(SPACE).sample(np.random.default_rng(1))
     expected = scores(supernet, scorer('cpu', amp=amp), arch)
