@@ -2,6 +2,7 @@
 
 from hyctas_mm.models.backbones import BranchFeatures, HyCTASBackbone
 from hyctas_mm.models.cells import HyCTASCell
+from hyctas_mm.models.data_preprocessor import LeanSegDataPreProcessor
 from hyctas_mm.models.decode_heads import HyCTASHead
 from hyctas_mm.models.losses import HardestPixelsCELoss
 from hyctas_mm.models.nodes import HyCTASNode
@@ -14,6 +15,7 @@ __all__ = [
     'HyCTASCell',
     'HyCTASHead',
     'HyCTASNode',
+    'LeanSegDataPreProcessor',
     'copy_subnet_weights',
     'cut_subnet',
     'set_arch',

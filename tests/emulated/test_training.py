@@ -62,7 +62,9 @@ def hyctas_s() -> dict[str, Any]:
 @pytest.mark.parametrize('dtype', [torch.float32, HALF], ids=['float32', 'bf16'])
 def test_a_step_of_a_supernet(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
     space = SearchSpace.from_dict(dict(layers=4, base_channels=2))
-    net = MODELS.build(supernet_cfg(dict(layers=4, base_channels=2)))
+    model = supernet_cfg(dict(layers=4, base_channels=2))
+    model['data_preprocessor']['type'] = 'LeanSegDataPreProcessor'
+    net = MODELS.build(model)
     data, rng = batch(), np.random.default_rng(0)
     net = net.to('cuda').train()
     steps = optimiser(net, clip_grad=dict(max_norm=5.0))
@@ -71,10 +73,25 @@ def test_a_step_of_a_supernet(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
     cuda.uploads.clear()
     loss = step(net, data, steps, dtype)
     assert len(cuda.waits) == 1 and 'optimizer_wrapper.py' in cuda.waits[0], 'the norm of the gradients, for the logger'
-    assert len(cuda.uploads) <= 4, 'two images and their labels'
+    assert not cuda.uploads, 'two images and their labels are not waited for'
     assert loss.device.type == 'cuda' and loss.isfinite().item()
     momenta = [state['momentum_buffer'] for state in steps.optimizer.state.values()]
     assert len(momenta) > 50 and all(momentum.device.type == 'cuda' for momentum in momenta)
+
+
+def test_a_step_in_bfloat16_by_an_option(cuda: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    found = []
+    for capability in ((7, 5), (8, 0)):
+        monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda *_, kind=capability: kind)
+        net = MODELS.build(hyctas_s()).to('cuda').train()
+        convolution = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
+        convolution.register_forward_hook(lambda *given: found.append(given[2].dtype))
+        wrapper = optimiser(net, type='Bfloat16OptimWrapper')
+        cuda.waits.clear()
+        net.train_step(batch(), wrapper)
+        assert not cuda.waits
+    assert found == [torch.float32, torch.bfloat16]
 
 
 @TYPES

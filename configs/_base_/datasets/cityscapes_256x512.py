@@ -10,7 +10,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
+    dict(type='LeanPackSegInputs'),
 ]
 test_pipeline = [load[0], dict(type='Resize', scale=(512, 256), keep_ratio=True), *load[1:], dict(type='PackSegInputs')]
 train_dataloader = dict(
