@@ -21,6 +21,7 @@ from hyctas_mm.models.ops.blockwise_attention import small_attention
 from hyctas_mm.models.subnet import set_arch
 from tests.conftest import supernet_cfg
 from tests.emulated.cuda import EmulatedCuda
+from tests.emulated.real import AnyCuda
 from tests.test_drop_in import read, shrink
 
 SIZE = (32, 64)
@@ -60,7 +61,7 @@ def hyctas_s() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, HALF], ids=['float32', 'bf16'])
-def test_a_step_of_a_supernet(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
+def test_a_step_of_a_supernet(cuda: AnyCuda, dtype: torch.dtype) -> None:
     space = SearchSpace.from_dict(dict(layers=4, base_channels=2))
     model = supernet_cfg(dict(layers=4, base_channels=2))
     model['data_preprocessor']['type'] = 'LeanSegDataPreProcessor'
@@ -79,7 +80,7 @@ def test_a_step_of_a_supernet(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
     assert len(momenta) > 50 and all(momentum.device.type == 'cuda' for momentum in momenta)
 
 
-def test_a_step_in_bfloat16_by_an_option(cuda: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_in_bfloat16_by_an_option(cuda: AnyCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     found = []
     for capability in ((7, 5), (8, 0)):
@@ -95,7 +96,7 @@ def test_a_step_in_bfloat16_by_an_option(cuda: EmulatedCuda, monkeypatch: pytest
 
 
 @TYPES
-def test_a_step_of_hyctas_s(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
+def test_a_step_of_hyctas_s(cuda: AnyCuda, dtype: torch.dtype) -> None:
     net, data = MODELS.build(hyctas_s()).to('cuda').train(), batch()
     steps = optimiser(net)
     cuda.waits.clear()
@@ -103,7 +104,7 @@ def test_a_step_of_hyctas_s(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
     assert not cuda.waits
 
 
-def test_a_step_with_the_upsampling_inside_the_loss(cuda: EmulatedCuda) -> None:
+def test_a_step_with_the_upsampling_inside_the_loss(cuda: AnyCuda) -> None:
     model, data = hyctas_s(), batch()
     model['decode_head']['loss_decode'] = dict(type='UpsampledCELoss')
     net = MODELS.build(model).to('cuda').train()
@@ -113,7 +114,7 @@ def test_a_step_with_the_upsampling_inside_the_loss(cuda: EmulatedCuda) -> None:
     assert not cuda.waits
 
 
-def test_a_step_of_a_head_of_mmseg_on_our_backbone(cuda: EmulatedCuda) -> None:
+def test_a_step_of_a_head_of_mmseg_on_our_backbone(cuda: AnyCuda) -> None:
     net, data = MODELS.build(shrink(read('fcn')).model).to('cuda').train(), batch(19)
     net.data_preprocessor.size = SIZE
     steps = optimiser(net)
@@ -133,7 +134,7 @@ def test_hyctas_s_on_fake_tensors(fake_cuda: None, dtype: torch.dtype) -> None:
     assert {p.grad.device.type for p in net.parameters() if p.grad is not None} == {'cuda'}
 
 
-def test_an_exported_graph_pads_no_attention(cuda: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exported_graph_pads_no_attention(emulated: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = torch.rand(1, 4, 2), torch.rand(1, 4, 2), torch.rand(1, 4, 16)
     expected = small_attention(query, key, value)
     there = [x.to('cuda') for x in (query, key, value)]
