@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import subprocess
 from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
+import torch
 
 from tests.conftest import ROOT, run_script
 from tests.test_engine.test_search_workers import free_port
@@ -263,3 +266,55 @@ def test_training_step_undoes_what_the_recipe_has(monkeypatch: pytest.MonkeyPatc
     assert all(counts.pop('recipe')) and not any(counts.pop('plain'))
     assert [missing.index(False) for missing in counts.values()] == list(range(len(parts)))
     assert all(sum(missing) == len(parts) - 1 for missing in counts.values())
+
+
+def test_step_profile_and_speed(
+    monkeypatch: pytest.MonkeyPatch, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg, toy = config('supernet', toy_root, tmp_path), tmp_path / 'config.py'
+    cfg.train_dataloader.dataset.pipeline[3].scale = (512, 256)
+    cfg.dump(str(toy))
+    run(monkeypatch, 'step_profile', '--config', toy, '--batch', 2, '--images', 2, '--sides', 1024, 2048)
+    loading, steps = capsys.readouterr().out.split('operations')
+    found = re.findall(r'(whole|half) .*(int64|uint8) .* ([\d,]+) ', loading)
+    assert [(files, int(count.replace(',', ''))) for files, _, count in found] == [
+        *(('whole', 11 * 64 * 64), ('whole', 4 * 64 * 64), ('half', 4 * 64 * 64))
+    ]
+    before, now = (int(count.replace(',', '')) for count in re.findall(r'│ (?:before|now) +│ ([\d,]+) ', steps))
+    assert before > now > 100
+    run(monkeypatch, 'step_speed', toy, '--batch', 2, '--rounds', 1, '--steps', 1, '--threads', 1, '--device', 'cpu')
+    assert len(re.findall(r'│ (?:float32|bfloat16)(?:, channels-last)? +│ 2 +│ [\d.]+', capsys.readouterr().out)) == 4
+
+
+def test_gpu_check_runs_its_plan_whatever_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = []
+
+    def pretend(command: list[str], stdout: TextIO, timeout: float, **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command[1:])
+        stdout.write('noise\n┏━━┓\n│ 12 │\n')
+        if 'benchmarks/attention.py' in command:
+            raise subprocess.TimeoutExpired(command, timeout)
+        if 'tools/train.py' in command:
+            (tmp_path / 'supernet').mkdir()
+            (tmp_path / 'supernet' / 'iter_2.pth').touch()
+        return subprocess.CompletedProcess(command, int('benchmarks/panoptic.py' in command))
+
+    monkeypatch.setattr(subprocess, 'run', pretend)
+    assert run_script(monkeypatch, 'benchmarks/gpu_check.py', '--emulated', '--out', tmp_path) == 1
+    report = (tmp_path / 'report.md').read_text()
+    assert report.count('done, ') == 2 * (len(commands) - 2) and 'noise' not in report and '│ 12 │' in report
+    assert '| attention |' in report and 'OUT OF TIME' in report and 'FAILED (1)' in report
+    assert (tmp_path / 'supernet' / 'last.pth').exists() and '## search' in capsys.readouterr().out
+    for script, *given in commands[1:]:  # after pytest's
+        command = given[:1] if script == 'tools/benchmark.py' else []
+        assert run_script(monkeypatch, script, *command, '--help') == 0
+        known = capsys.readouterr().out
+        assert all(f'{option} ' in known or f'{option}\n' in known for option in given if option.startswith('--'))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_gpu_check_needs_a_gpu_or_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_script(monkeypatch, 'benchmarks/gpu_check.py') == 2
+    assert 'there is no GPU here; --emulated runs the plan at toy size' in capsys.readouterr().err

@@ -175,8 +175,9 @@ def differences(ours: Any, theirs: Any, where: str = '') -> set[str]:
 def test_nothing_else_differs_from_mmseg(name: str, original: str, expected: set[str]) -> None:
     ours = read(name).model
     found = differences(ours, Config.fromfile(package_configs(mmseg) / '_base_' / 'models' / f'{original}.py').model)
-    # the size of the crops, which mmseg writes into its complete configs
-    assert {f for f in found if not f.startswith('backbone')} == {*expected, 'data_preprocessor.size'}
+    # the size of the crops, which mmseg writes into its complete configs, and the preprocessing of labels of a byte
+    data = {'data_preprocessor.size', 'data_preprocessor.type'}
+    assert {f for f in found if not f.startswith('backbone')} == {*expected, *data}
     assert ours.pretrained is None
 
 

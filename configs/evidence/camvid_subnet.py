@@ -9,7 +9,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=(160, 224), cat_max_ratio=0.9),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
+    dict(type='LeanPackSegInputs'),
 ]
 test_pipeline = [dict(type='LoadImageFromFile'), half, *load[1:], dict(type='PackSegInputs')]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

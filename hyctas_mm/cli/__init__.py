@@ -8,6 +8,7 @@ from hyctas_mm.cli.arguments import (
     add_config_arguments,
     add_launcher_arguments,
     add_retraining_arguments,
+    add_workers_argument,
     toy_streets_arguments,
 )
 from hyctas_mm.cli.mistakes import mistake, tell, tells_mistakes
@@ -18,6 +19,7 @@ __all__ = [
     'add_config_arguments',
     'add_launcher_arguments',
     'add_retraining_arguments',
+    'add_workers_argument',
     'mistake',
     'tell',
     'tells_mistakes',

@@ -50,6 +50,23 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workers_argument(parser: argparse.ArgumentParser) -> None:
+    """How many processes read images."""
+    parser.add_argument(
+        '--workers',
+        type=_workers,
+        metavar='N',
+        help="processes that read images for each training process, in place of the config's; auto: its share of the "
+        "machine's cores",
+    )
+
+
+def _workers(text: str) -> int | str:
+    if text == 'auto' or text.isdecimal():
+        return text if text == 'auto' else int(text)
+    raise argparse.ArgumentTypeError(f'{text!r}; expected a number from 0 up, or auto')
+
+
 def add_retraining_arguments(parser: argparse.ArgumentParser) -> None:
     """Which networks are retrained, and how often."""
     parser.add_argument(

@@ -16,6 +16,9 @@ P = ParamSpec('P')
 DEBUG = 'HYCTAS_DEBUG'
 """The environment variable that shows the traceback of everything."""
 
+_LOST = ('Connection closed by peer', 'Connection reset by peer', 'NCCL error', 'Broken pipe')
+"""What gloo and NCCL say where a process of theirs has gone."""
+
 _MACHINE = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -57,11 +60,17 @@ def mistake(error: Exception) -> list[str] | None:
     """What to tell a person whose config, data, files or arguments led to an error, a line for each problem; None for
     a bug.
 
-    A mistake is any :class:`~hyctas_mm.errors.HyctasError`, of a data loader's process too, and what the machine
-    refuses to write or read.
+    A mistake is any :class:`~hyctas_mm.errors.HyctasError`, of a data loader's process too, what the machine refuses
+    to write or read, and another process of a launcher that was lost.
     """
     if isinstance(error, OSError) and error.errno in _MACHINE:
         return [str(error)]
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST):
+        said = str(error).splitlines()[0]
+        return [
+            f'another process of this run ended or cannot be reached ({said}); see what that one said, then go on with '
+            '--resume where the tool has it'
+        ]
     if not isinstance(error, HyctasError):
         return None
     if 'Original Traceback' in str(error):  # torch hands on what a data loader's process raised as a text

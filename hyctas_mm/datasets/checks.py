@@ -8,6 +8,7 @@ from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
+from hyctas_mm.datasets.half_size import check_half_size
 from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.registry import DATASETS
 
@@ -36,7 +37,7 @@ def check_images(settings: Mapping[str, Any], name: str) -> None:
 
     Raises:
         FileNotFoundError: Naming the folder or file, what was expected in it, and what to set.
-        ValueError: If ``indices`` name images that there are not.
+        ValueError: If ``indices`` name images that there are not, or a training takes copies of half size larger.
     """
     for inner in (settings.get('dataset'), *(settings.get('datasets') or ())):
         if inner:
@@ -63,6 +64,8 @@ def check_images(settings: Mapping[str, Any], name: str) -> None:
             f'{name}: no file {dataset.ann_file}; set ann_file to the list of images, or leave it out to take the '
             'whole folder'
         )
+    if name == 'train_dataloader':
+        check_half_size(dataset.data_root, settings.get('pipeline', ()), name)
     samples = dataset.load_data_list()
     if not samples:
         raise NoSuchFile(_no_image(dataset, name))

@@ -1,4 +1,4 @@
-"""Mixed precision on a CPU, for which mmengine has no wrapper."""
+"""Mixed precision in bfloat16, on a GPU and on a CPU, for which mmengine has no wrapper."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from hyctas_mm.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class Bfloat16OptimWrapper(OptimWrapper):
-    """Convolutions and matrix products in bfloat16 where the processor has instructions for it (AVX512-BF16 or AMX).
+    """Convolutions and matrix products in bfloat16 where the GPU, or without one the processor, has instructions for
+    it: NVIDIA's from Ampere on, AVX512-BF16 or AMX.
 
-    Anywhere else, a GPU included, it is mmengine's ``OptimWrapper``: without those instructions bfloat16 is slower than
-    float32. The log says which. Parameters, their gradients and batch norm's statistics stay float32, so no loss
-    scaling is needed, and checkpoints are those of any training.
+    Anywhere else it is mmengine's ``OptimWrapper``: without those instructions bfloat16 is slower than float32. The log
+    says which. Parameters, their gradients and batch norm's statistics stay float32, so no loss scaling is needed, and
+    checkpoints are those of any training.
 
     Args:
         **kwargs: As of mmengine's ``OptimWrapper``.
@@ -32,13 +33,16 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.in_bfloat16 = computes_bfloat16()
-        print_log(f'Bfloat16OptimWrapper: CPU training in {"bfloat16" if self.in_bfloat16 else "float32"}', 'current')
+        on_gpu = torch.cuda.is_available()
+        self.device = 'cuda' if on_gpu else 'cpu'
+        self.in_bfloat16 = torch.cuda.get_device_capability() >= (8, 0) if on_gpu else computes_bfloat16()
+        kind = 'bfloat16' if self.in_bfloat16 else 'float32'
+        print_log(f'Bfloat16OptimWrapper: training on {self.device} in {kind}', 'current')
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Where a step's forward pass runs."""
-        with super().optim_context(model), torch.autocast('cpu', torch.bfloat16, enabled=self.in_bfloat16):
+        with super().optim_context(model), torch.autocast(self.device, torch.bfloat16, enabled=self.in_bfloat16):
             yield
 
 

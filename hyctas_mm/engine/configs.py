@@ -96,6 +96,22 @@ def _check_own_gpu(launcher: str) -> None:
         )
 
 
+def set_workers(cfg: Config, workers: int | None = None) -> None:
+    """Gives each data loader of a training so many processes that read and augment, and keeps these alive.
+
+    Args:
+        cfg: The config, changed in place.
+        workers: How many; None for this process's share of the machine's cores but one, 16 at most.
+    """
+    if workers is None:
+        processes = os.environ.get('LOCAL_WORLD_SIZE') or os.environ.get('OMPI_COMM_WORLD_LOCAL_SIZE') or 1
+        cores = int(os.environ.get('SLURM_CPUS_PER_TASK') or len(os.sched_getaffinity(0)) // int(processes))
+        workers = max(1, min(16, cores - 1))
+    for part in ('train', 'val', 'test'):
+        if loader := cfg.get(f'{part}_dataloader'):
+            loader.update(num_workers=workers, persistent_workers=workers > 0)
+
+
 def read_config(path: str | Path) -> Config:
     """A config file.
 
@@ -154,7 +170,8 @@ def load_config(args: argparse.Namespace) -> Config:
 def build_runner(cfg: Config, *parts: str) -> Runner:
     """A runner, after a look at the folders of its data: mmengine's own errors about an empty one name nothing.
 
-    In one process it pauses while another one times networks.
+    In one process it pauses while another one times networks. Where there is a GPU, batches are read into pinned
+    memory, from which they are copied while it computes; ``pin_memory=False`` of a loader forbids that.
 
     Args:
         cfg: The config.
@@ -168,6 +185,8 @@ def build_runner(cfg: Config, *parts: str) -> Runner:
         loader = cfg.get(f'{part}_dataloader')
         if loader:
             check_images(loader['dataset'], f'{part}_dataloader')
+            if torch.cuda.is_available():
+                loader.setdefault('pin_memory', True)
     runner = Runner.from_cfg(cfg)
     if get_world_size() == 1:
         runner.register_hook(PauseHook())

@@ -20,7 +20,7 @@ class NSGA2SearchLoop(SearchLoop):
         supernet: Checkpoint of the trained supernet; with ``calibration_batches`` and ``amp`` the arguments of
             :class:`~hyctas_mm.evaluators.InheritedWeights`.
         calibration_batches: Batches that the batch norm is recalibrated on.
-        amp: Whether candidates are scored in half precision.
+        amp: Whether candidates are scored in half precision, e.g. ``'bfloat16'``.
         crossover_prob: See :class:`~hyctas_mm.search.algorithms.NSGA2`.
         mutation_prob: See :class:`~hyctas_mm.search.algorithms.NSGA2`.
         **options: The other arguments of :class:`SearchLoop`.
@@ -37,7 +37,7 @@ class NSGA2SearchLoop(SearchLoop):
         dataloader: Any,
         supernet: str,
         calibration_batches: int = 16,
-        amp: bool = False,
+        amp: bool | str = False,
         crossover_prob: float = 0.9,
         mutation_prob: float = 0.02,
         **options: Any,

@@ -28,6 +28,7 @@ from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
 from hyctas_mm.search.screening import PART, Limit
 
 Batch = dict[str, Any]
+PRECISIONS = ('bfloat16', 'float16')
 
 
 @torch.no_grad()
@@ -86,15 +87,15 @@ class Scorer:
             images come first.
         first_images: Number of validation images, drawn at random, that a network can be judged on before the others; 0
             for none.
-        amp: Whether networks compute in half precision where PyTorch thinks it safe: float16 on a GPU, bfloat16 on a
-            CPU.
+        amp: Whether networks compute in half precision where PyTorch thinks it safe: ``'bfloat16'``, ``'float16'``, or
+            True for float16 on a GPU and bfloat16 on a CPU.
 
     Attributes:
         images_sha1: Identifies the images used, as the pipelines give them.
 
     Raises:
         ValueError: If a loader has no image, an image is in both, a calibration batch has a single image, or
-            ``first_images`` are all images.
+            ``first_images`` are all images; if there is no such ``amp``.
     """
 
     def __init__(
@@ -106,8 +107,10 @@ class Scorer:
         device: torch.device,
         seed: int = 0,
         first_images: int = 0,
-        amp: bool = False,
+        amp: bool | str = False,
     ) -> None:
+        if amp not in (*PRECISIONS, False, True):
+            raise BadValue(f'amp={amp!r}; expected True, False, or one of {", ".join(PRECISIONS)}')
         check_disjoint(calibration, validation)
         if first_images >= len(validation.dataset):
             raise BadValue(
@@ -146,7 +149,8 @@ class Scorer:
 
     def precision(self) -> torch.autocast:
         """In which networks compute."""
-        return torch.autocast(self.device.type, enabled=self.amp)
+        kind = getattr(torch, self.amp) if isinstance(self.amp, str) else None
+        return torch.autocast(self.device.type, kind, enabled=bool(self.amp))
 
     @torch.no_grad()
     def score(self, network: nn.Module, limit: Limit | None = None) -> dict[str, float]:
@@ -177,10 +181,11 @@ class Scorer:
         return self._metrics() | part
 
     def _process(self, network: nn.Module, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            with self.precision():
+        with self.precision():  # one for all batches, so that weights are converted once
+            for batch in batches:
                 predicted = network.val_step(batch)
-            self.evaluator.process(data_samples=predicted, data_batch=batch)
+                with torch.autocast(self.device.type, enabled=False):
+                    self.evaluator.process(data_samples=predicted, data_batch=batch)
 
     def _metrics(self) -> dict[str, float]:
         """Metrics of what was processed; not ``evaluator.evaluate``, which would gather from other processes, busy

@@ -24,7 +24,7 @@ from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.search_costs import Pricing, add_post_processing, check_padding
 from hyctas_mm.engine.search_log import SearchLog
 from hyctas_mm.engine.search_progress import SearchProgress, track_name
-from hyctas_mm.engine.workers import Workers, agree
+from hyctas_mm.engine.workers import Workers, agree, control_group
 from hyctas_mm.errors import BadValue
 from hyctas_mm.registry import EVALUATORS, LOOPS
 from hyctas_mm.report.html import write_report
@@ -148,14 +148,15 @@ class SearchLoop(BaseLoop):
     def run(self) -> Any:
         """Runs or continues the search; returns the supernet."""
         self.runner.call_hook('before_train')
+        group = control_group()
         error = None
         settings: dict[str, Any] = {}
         try:
             settings = self._prepare()
         except Exception as caught:  # told to all processes, then raised again
             error = caught
-        agree(settings, error)
-        workers = Workers(self.evaluator, self.folder)
+        agree(settings | dict(device=self._device), error, group)
+        workers = Workers(self.evaluator, self.folder, group)
         if workers.rank:
             workers.serve()
         else:
@@ -169,6 +170,10 @@ class SearchLoop(BaseLoop):
     def _model(self) -> nn.Module:
         model: nn.Module = self.runner.model
         return model.module if is_model_wrapper(model) else model
+
+    @property
+    def _device(self) -> str:
+        return device_name(next(self._model.parameters()).device)
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -265,7 +270,7 @@ class SearchLoop(BaseLoop):
         """Writes ``front.json``; returns the chosen candidates."""
         content = dict(
             dataset=self.runner.cfg.get('dataset_name') or type(self.runner.val_loop.dataloader.dataset).__name__,
-            device=device_name(next(self._model.parameters()).device),
+            device=self._device,
             input_hw=list(self.pricing.input_hw),
             **describe_front(list(self.archive), self.demands, self.branches, self.num_chosen, self.screening),
             num_excluded_before_evaluation=dict(self._driver.excluded),

@@ -9,10 +9,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+import torch.distributed as dist
 from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 from mmengine.logging import MMLogger
 
@@ -23,6 +25,10 @@ from hyctas_mm.search.driver import SearchError
 from hyctas_mm.search.evaluator import Evaluator, Job, Outcome
 
 PENDING = 'pending'
+PATIENCE = timedelta(days=30)
+"""How long a process waits for the others: the longest evaluation or latency measurement."""
+
+Group: TypeAlias = dist.ProcessGroup | None
 
 
 class Workers:
@@ -35,10 +41,11 @@ class Workers:
     Args:
         evaluator: What evaluates a process's share; built alike on each.
         folder: The search's folder, which all processes see.
+        group: The processes, see :func:`control_group`.
     """
 
-    def __init__(self, evaluator: Evaluator, folder: Path) -> None:
-        self._evaluator, self._folder = evaluator, folder / PENDING
+    def __init__(self, evaluator: Evaluator, folder: Path, group: Group = None) -> None:
+        self._evaluator, self._folder, self._group = evaluator, folder / PENDING, group
         self.rank, self.size = get_dist_info()
         self._lost = False
         self._known = self._read_pending() if self.rank == 0 else {}
@@ -173,11 +180,11 @@ class Workers:
     def _broadcast(self, order: tuple[str, list[Any]] | None) -> tuple[str, list[Any]] | None:
         """Sends the first process's order to the others; None says stop."""
         box = [order]
-        _collective(broadcast_object_list, box)
+        _collective(broadcast_object_list, box, self._group)
         return box[0]
 
     def _gather(self, outcomes: dict[str, Outcome]) -> list[dict[str, Outcome]]:
-        gathered: list[dict[str, Outcome]] = _collective(all_gather_object, outcomes)
+        gathered: list[dict[str, Outcome]] = _collective(all_gather_object, outcomes, self._group)
         return gathered
 
 
@@ -194,12 +201,22 @@ def is_gpu_failure(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(name in str(error) for name in ('CUDA error', 'cuDNN error'))
 
 
-def agree(settings: Mapping[str, Any], error: Exception | None) -> None:
+def control_group() -> Group:
+    """A group of all processes for messages, or None where there is one process; each must ask for it, at once.
+
+    It is gloo's, whatever the group that trains: processes wait in it as long as an evaluation takes, and NCCL's
+    watchdog would end them after ten minutes, gloo's own patience after thirty.
+    """
+    return dist.new_group(backend='gloo', timeout=PATIENCE) if get_dist_info()[1] > 1 else None
+
+
+def agree(settings: Mapping[str, Any], error: Exception | None, group: Group = None) -> None:
     """Goes on only if every process prepared the same search.
 
     Args:
         settings: What must be the same, plain JSON types.
         error: What went wrong in this process, if anything.
+        group: As for :class:`Workers`.
 
     Raises:
         Exception: The error of this process.
@@ -208,7 +225,7 @@ def agree(settings: Mapping[str, Any], error: Exception | None) -> None:
     own = dict(
         settings=json.loads(json.dumps(settings)), error=None if error is None else f'{type(error).__name__}: {error}'
     )
-    everyone = _collective(all_gather_object, own) if get_dist_info()[1] > 1 else [own]
+    everyone = _collective(all_gather_object, own, group) if get_dist_info()[1] > 1 else [own]
     if error is not None:
         raise error
     for rank, other in enumerate(everyone):
@@ -216,13 +233,14 @@ def agree(settings: Mapping[str, Any], error: Exception | None) -> None:
             raise SearchError(f'process {rank} could not start: {other["error"]}. Mend it and start all of them again')
         if differing := differences(everyone[0]['settings'], other['settings'], ('on process 0', f'on process {rank}')):
             raise SearchError(
-                f'the processes disagree: {"; ".join(differing)}; start all of them with the same config and files'
+                f'the processes disagree: {"; ".join(differing)}; start all of them with the same config '
+                'and files, on processors of one kind'
             )
 
 
-def _collective(function: Callable[..., Any], data: Any) -> Any:
+def _collective(function: Callable[..., Any], data: Any, group: Group) -> Any:
     try:
-        return function(data)
+        return function(data, group=group)
     except RuntimeError as error:
         raise SearchError(
             f'another process of the search died ({str(error).splitlines()[0]}); every finished evaluation is kept: '

@@ -35,8 +35,9 @@ class InheritedWeights:
             a part of the images is scored first.
         supernet: Checkpoint of the trained supernet; None keeps the weights that the model has.
         calibration_batches: Batches that the batch norm is recalibrated on.
-        amp: Whether candidates are scored in half precision: faster on a GPU, and the scores differ a little from those
-            in float32.
+        amp: Whether candidates are scored in half precision, ``'bfloat16'``, ``'float16'`` or True, see
+            :class:`~hyctas_mm.engine.scoring.Scorer`: faster on a GPU, and the scores differ a little from those in
+            float32.
 
     Attributes:
         scorer: Scores networks.
@@ -46,11 +47,11 @@ class InheritedWeights:
         ValueError: For a wrong argument, images both calibrated and scored on, a supernet of another space.
 
     Example:
-        >>> evaluator = dict(type='InheritedWeights', supernet='work_dirs/supernet/iter_4000.pth', amp=True)
+        >>> evaluator = dict(type='InheritedWeights', supernet='work_dirs/supernet/iter_4000.pth', amp='bfloat16')
     """
 
     def __init__(
-        self, runner: Runner, supernet: str | Path | None, calibration_batches: int = 16, amp: bool = False
+        self, runner: Runner, supernet: str | Path | None, calibration_batches: int = 16, amp: bool | str = False
     ) -> None:
         if type(calibration_batches) is not int or calibration_batches < 1:
             raise BadValue(f'train_cfg: calibration_batches={calibration_batches!r}; expected a whole number from 1 up')

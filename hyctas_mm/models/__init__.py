@@ -2,6 +2,7 @@
 
 from hyctas_mm.models.backbones import BranchFeatures, HRViT, HyCTASBackbone
 from hyctas_mm.models.cells import HyCTASCell
+from hyctas_mm.models.data_preprocessor import LeanSegDataPreProcessor
 from hyctas_mm.models.decode_heads import HyCTASHead, LinearSegformerHead
 from hyctas_mm.models.losses import HardestPixelsCELoss
 from hyctas_mm.models.nodes import HyCTASNode
@@ -15,6 +16,7 @@ __all__ = [
     'HyCTASCell',
     'HyCTASHead',
     'HyCTASNode',
+    'LeanSegDataPreProcessor',
     'LinearSegformerHead',
     'copy_subnet_weights',
     'cut_subnet',

@@ -43,6 +43,11 @@ def full(channels: Channels) -> int:
     return channels if isinstance(channels, int) else sum(size for _, size in channels)
 
 
+def _first(x: Tensor, count: int) -> Tensor:
+    """The first entries; a tensor that has no more as it is: even such a slice costs kernels in the backward pass."""
+    return x if count == len(x) else x[:count]
+
+
 class SlimConv2d(nn.Conv2d):
     """A convolution that computes with the first of its channels; a depthwise one has ``groups=in_channels``."""
 
@@ -68,14 +73,14 @@ class SlimConv2d(nn.Conv2d):
 
     def active_state(self) -> dict[str, Tensor]:
         """The parameters in use, as those of a plain convolution."""
-        weight = self.weight[: self._out]
-        if self.groups == 1:
+        weight = _first(self.weight, self._out)
+        if self.groups == 1 and sum(piece.stop - piece.start for piece in self._pieces) < self.in_channels:
             weight = (
                 weight[:, self._pieces[0]]
                 if len(self._pieces) == 1
                 else torch.cat([weight[:, p] for p in self._pieces], dim=1)
             )
-        return {'weight': weight} if self.bias is None else {'weight': weight, 'bias': self.bias[: self._out]}
+        return {'weight': weight} if self.bias is None else {'weight': weight, 'bias': _first(self.bias, self._out)}
 
     def forward(self, x: Tensor) -> Tensor:
         state = self.active_state()
@@ -110,7 +115,7 @@ class SlimBatchNorm2d(nn.BatchNorm2d):
 
     def active_state(self) -> dict[str, Tensor]:
         """The parameters and statistics in use, as those of a plain batch norm."""
-        state = {name: getattr(self, name)[: self._num] for name in ('weight', 'bias')}
+        state = {name: _first(getattr(self, name), self._num) for name in ('weight', 'bias')}
         state |= {name: getattr(self, name)[self.slot, : self._num] for name in ('running_mean', 'running_var')}
         return state | {'num_batches_tracked': self.num_batches_tracked[self.slot]}
 

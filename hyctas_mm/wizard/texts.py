@@ -90,7 +90,7 @@ train_pipeline = [
     dict(type='LeanRandomCrop', crop_size=crop_size, cat_max_ratio=0.75{ignore}),
     dict(type='RandomFlip', prob=0.5),
     dict(type='LeanPhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
+    dict(type='LeanPackSegInputs'),
 ]
 test_pipeline = [  # labels stay as large as they are: scores count the pixels of the file
     dict(type='LoadImageFromFile'),

@@ -1,4 +1,7 @@
-"""CUDA without a GPU, in two ways: fake tensors, which have no values, and tensors that compute on the CPU."""
+"""CUDA without a GPU, in two ways: fake tensors, which have no values, and tensors that compute on the CPU.
+
+Where there is a GPU, tests of the second kind run on it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from hyctas_mm.costs.memory import FusedAttention
 from tests.emulated.backward import run_backward
 from tests.emulated.cuda import EmulatedCuda, emulated_cuda
 from tests.emulated.guard import load_guard
+from tests.emulated.real import AnyCuda, real_cuda
 
 
 @pytest.fixture
@@ -29,9 +33,19 @@ def pretended_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cuda(pretended_cuda: None) -> Iterator[EmulatedCuda]:
+def emulated(pretended_cuda: None) -> Iterator[EmulatedCuda]:
     """Tensors of ``'cuda'`` compute on the CPU; what would wait for a GPU is noted."""
     with emulated_cuda() as mode:
+        yield mode
+
+
+@pytest.fixture
+def cuda(request: pytest.FixtureRequest) -> Iterator[AnyCuda]:
+    """The GPU where there is one, otherwise an emulated one; what waits for it is noted."""
+    if not torch.cuda.is_available():
+        yield request.getfixturevalue('emulated')
+        return
+    with real_cuda() as mode:
         yield mode
 
 

@@ -116,13 +116,13 @@ class EmulatedCuda(TorchDispatchMode):
 
     def _note(self, func: Any, args: Any, there: list[GPUTensor]) -> None:
         if func in WAITING and there:
-            self.waits.append(f'{func} at {_caller()}')
+            self.waits.append(f'{func} at {caller()}')
         if func in INDEXING and isinstance(args[0], GPUTensor):
             for index in args[1]:
                 if isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8):
-                    self.waits.append(f'{func} by a mask at {_caller()}')
+                    self.waits.append(f'{func} by a mask at {caller()}')
                 elif isinstance(index, Tensor) and not isinstance(index, GPUTensor) and index.dim():
-                    self.uploads.append(f'index of {func} at {_caller()}')
+                    self.uploads.append(f'index of {func} at {caller()}')
 
     def _copied(self, func: Any, args: Any, kwargs: dict[str, Any], wanted: torch.device | None) -> torch.device:
         """Notes a copy between devices; returns the device of the result."""
@@ -134,9 +134,9 @@ class EmulatedCuda(TorchDispatchMode):
             blocking = not kwargs.get('non_blocking', False)
             kwargs.pop('pin_memory', None)
         if source.type == 'cuda' and target.type == 'cpu':
-            self.waits.append(f'copy to the CPU at {_caller()}')
+            self.waits.append(f'copy to the CPU at {caller()}')
         elif source.type == 'cpu' and target.type == 'cuda' and blocking:
-            self.uploads.append(f'copy to the GPU at {_caller()}')
+            self.uploads.append(f'copy to the GPU at {caller()}')
         return target
 
 
@@ -183,7 +183,7 @@ def _common_device(func: Any, args: Any, tensors: list[Tensor]) -> torch.device:
     return devices.pop() if devices else next(t.device for t in tensors if t.device.type == 'cuda')
 
 
-def _caller() -> str:
+def caller() -> str:
     """The innermost line of ours or OpenMMLab's that led here."""
     frame = sys._getframe(2)
     fallback = ''

@@ -16,7 +16,7 @@ from tests.emulated import guard
 from tests.emulated.cuda import EmulatedCuda
 
 
-def test_devices_are_not_mixed(cuda: EmulatedCuda) -> None:
+def test_devices_are_not_mixed(emulated: EmulatedCuda) -> None:
     there, here = torch.ones(3, device='cuda'), torch.ones(3)
     with pytest.raises(RuntimeError, match='expected all tensors on one device'):
         there + here
@@ -45,23 +45,23 @@ def test_devices_are_not_mixed(cuda: EmulatedCuda) -> None:
         lambda x: torch.empty(3).copy_(x),
     ],
 )
-def test_what_waits_is_noted(cuda: EmulatedCuda, waits: Any) -> None:
+def test_what_waits_is_noted(emulated: EmulatedCuda, waits: Any) -> None:
     x = torch.ones(3, device='cuda')
-    assert not cuda.waits
+    assert not emulated.waits
     waits(x)
-    assert len(cuda.waits) == 1 and 'test_emulation.py' in cuda.waits[0]
+    assert len(emulated.waits) == 1 and 'test_emulation.py' in emulated.waits[0]
 
 
-def test_what_does_not_wait_is_not_noted(cuda: EmulatedCuda) -> None:
+def test_what_does_not_wait_is_not_noted(emulated: EmulatedCuda) -> None:
     x = torch.arange(3.0, device='cuda')
     x.add_(1)[x.long().clamp(max=2)].masked_fill_(x > 1, 0).sort()
     x.copy_(torch.ones(3), non_blocking=True)
-    assert not cuda.waits and not cuda.uploads
+    assert not emulated.waits and not emulated.uploads
     torch.ones(3).to('cuda')
-    assert len(cuda.uploads) == 1
+    assert len(emulated.uploads) == 1
 
 
-def test_gradients_are_those_of_the_cpu(cuda: EmulatedCuda) -> None:
+def test_gradients_are_those_of_the_cpu(emulated: EmulatedCuda) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
     scale, x = nn.Parameter(torch.rand(2, 1, 1)), torch.rand(2, 3, 8, 8)
     found = []

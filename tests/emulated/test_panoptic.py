@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from hyctas_mm.engine.candidate_costs import training_loss, training_network
 from hyctas_mm.evaluation import PanopticQuality
 from hyctas_mm.models.post_processing import PanopticResult, panoptic_from_maps
-from tests.emulated.cuda import EmulatedCuda
+from tests.emulated.real import AnyCuda
 from tests.emulated.test_training import SIZE, TYPES, optimiser
 
 SCENE = dict(num_things=2, stuff_area=10)
@@ -29,7 +29,7 @@ def detector() -> dict[str, Any]:
 
 
 @TYPES
-def test_a_step(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
+def test_a_step(cuda: AnyCuda, dtype: torch.dtype) -> None:
     net = training_network(detector(), 'mmdet').to('cuda')
     steps = optimiser(net)
     cuda.waits.clear()
@@ -64,7 +64,7 @@ def maps() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @TYPES
-def test_grouping(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
+def test_grouping(cuda: AnyCuda, dtype: torch.dtype) -> None:
     on_cpu = panoptic_from_maps(*(m.to(dtype) for m in maps()), **SCENE)
     there = [m.to('cuda', dtype) for m in maps()]
     cuda.waits.clear()
@@ -75,7 +75,7 @@ def test_grouping(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
         torch.testing.assert_close(getattr(found, name).cpu(), getattr(on_cpu, name))
 
 
-def test_quality(cuda: EmulatedCuda) -> None:
+def test_quality(cuda: AnyCuda) -> None:
     metric = PanopticQuality(['PQ', 'mIoU'])
     metric.dataset_meta = dict(classes=list('abcde'), thing_classes=['a', 'b'], stuff_classes=['c', 'd', 'e'])
     result = panoptic_from_maps(*(m.to('cuda') for m in maps()), **SCENE)

@@ -21,6 +21,7 @@ from hyctas_mm.engine.scoring import Scorer, keep_on_device
 from hyctas_mm.models.subnet import cut_subnet
 from tests.conftest import supernet_cfg
 from tests.emulated.cuda import EmulatedCuda
+from tests.emulated.real import AnyCuda
 
 SPACE = dict(layers=4, base_channels=2)
 SIZE = (32, 64)
@@ -62,8 +63,11 @@ def scores(supernet: nn.Module, judge: Scorer, arch: Any) -> dict[str, float]:
     return judge.score(judge.recalibrated(cut_subnet(supernet, MODEL, arch)))
 
 
-@pytest.mark.parametrize('amp', [False, pytest.param(True, marks=pytest.mark.slow)], ids=['float32', 'amp'])
-def test_a_scored_candidate(cuda: EmulatedCuda, amp: bool) -> None:
+AMP = [False, *(pytest.param(amp, marks=pytest.mark.slow) for amp in (True, 'bfloat16'))]
+
+
+@pytest.mark.parametrize('amp', AMP)
+def test_a_scored_candidate(cuda: AnyCuda, amp: bool | str) -> None:
     supernet = MODELS.build(MODEL)
     arch = SearchSpace.from_dict(SPACE).sample(np.random.default_rng(1))
     expected = scores(supernet, scorer('cpu', amp=amp), arch)
@@ -74,10 +78,12 @@ def test_a_scored_candidate(cuda: EmulatedCuda, amp: bool) -> None:
     found = scores(supernet, judge, arch)
     assert len(cuda.waits) == 1, cuda.waits
     assert len(cuda.uploads) <= 5, cuda.uploads
-    assert set(found) == set(expected) and abs(found['aAcc'] - expected['aAcc']) < (5 if amp else 1e-3)
+    exact = isinstance(cuda, EmulatedCuda)  # a GPU's kernels round otherwise, and a pixel in a thousand turns
+    assert set(found) == set(expected)
+    assert abs(found['aAcc'] - expected['aAcc']) < (5 if amp else 1e-3 if exact else 0.5)
 
 
-def test_what_is_true_of_images_stays_on_the_gpu(cuda: EmulatedCuda) -> None:
+def test_what_is_true_of_images_stays_on_the_gpu(cuda: AnyCuda) -> None:
     ids = torch.arange(8, dtype=torch.int32).view(1, 2, 4)
     sample = BaseDataElement(gt_panoptic_seg=PixelData(sem_seg=ids), gt_sem_seg=PixelData(data=ids.to(torch.uint8)))
     batch = dict(inputs=[torch.zeros(3, 2, 4, dtype=torch.uint8)], data_samples=[sample])

@@ -21,6 +21,7 @@ from hyctas_mm.models.ops.blockwise_attention import small_attention
 from hyctas_mm.models.subnet import set_arch
 from tests.conftest import supernet_cfg
 from tests.emulated.cuda import EmulatedCuda
+from tests.emulated.real import AnyCuda
 from tests.test_drop_in import read, shrink
 
 SIZE = (32, 64)
@@ -60,9 +61,11 @@ def hyctas_s() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, HALF], ids=['float32', 'bf16'])
-def test_a_step_of_a_supernet(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
+def test_a_step_of_a_supernet(cuda: AnyCuda, dtype: torch.dtype) -> None:
     space = SearchSpace.from_dict(dict(layers=4, base_channels=2))
-    net = MODELS.build(supernet_cfg(dict(layers=4, base_channels=2)))
+    model = supernet_cfg(dict(layers=4, base_channels=2))
+    model['data_preprocessor']['type'] = 'LeanSegDataPreProcessor'
+    net = MODELS.build(model)
     data, rng = batch(), np.random.default_rng(0)
     net = net.to('cuda').train()
     steps = optimiser(net, clip_grad=dict(max_norm=5.0))
@@ -71,14 +74,29 @@ def test_a_step_of_a_supernet(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
     cuda.uploads.clear()
     loss = step(net, data, steps, dtype)
     assert len(cuda.waits) == 1 and 'optimizer_wrapper.py' in cuda.waits[0], 'the norm of the gradients, for the logger'
-    assert len(cuda.uploads) <= 4, 'two images and their labels'
+    assert not cuda.uploads, 'two images and their labels are not waited for'
     assert loss.device.type == 'cuda' and loss.isfinite().item()
     momenta = [state['momentum_buffer'] for state in steps.optimizer.state.values()]
     assert len(momenta) > 50 and all(momentum.device.type == 'cuda' for momentum in momenta)
 
 
+def test_a_step_in_bfloat16_by_an_option(cuda: AnyCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    found = []
+    for capability in ((7, 5), (8, 0)):
+        monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda *_, kind=capability: kind)
+        net = MODELS.build(hyctas_s()).to('cuda').train()
+        convolution = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
+        convolution.register_forward_hook(lambda *given: found.append(given[2].dtype))
+        wrapper = optimiser(net, type='Bfloat16OptimWrapper')
+        cuda.waits.clear()
+        net.train_step(batch(), wrapper)
+        assert not cuda.waits
+    assert found == [torch.float32, torch.bfloat16]
+
+
 @TYPES
-def test_a_step_of_hyctas_s(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
+def test_a_step_of_hyctas_s(cuda: AnyCuda, dtype: torch.dtype) -> None:
     net, data = MODELS.build(hyctas_s()).to('cuda').train(), batch()
     steps = optimiser(net)
     cuda.waits.clear()
@@ -86,7 +104,7 @@ def test_a_step_of_hyctas_s(cuda: EmulatedCuda, dtype: torch.dtype) -> None:
     assert not cuda.waits
 
 
-def test_a_step_with_the_upsampling_inside_the_loss(cuda: EmulatedCuda) -> None:
+def test_a_step_with_the_upsampling_inside_the_loss(cuda: AnyCuda) -> None:
     model, data = hyctas_s(), batch()
     model['decode_head']['loss_decode'] = dict(type='UpsampledCELoss')
     net = MODELS.build(model).to('cuda').train()
@@ -96,7 +114,7 @@ def test_a_step_with_the_upsampling_inside_the_loss(cuda: EmulatedCuda) -> None:
     assert not cuda.waits
 
 
-def test_a_step_of_a_head_of_mmseg_on_our_backbone(cuda: EmulatedCuda) -> None:
+def test_a_step_of_a_head_of_mmseg_on_our_backbone(cuda: AnyCuda) -> None:
     net, data = MODELS.build(shrink(read('fcn')).model).to('cuda').train(), batch(19)
     net.data_preprocessor.size = SIZE
     steps = optimiser(net)
@@ -116,7 +134,7 @@ def test_hyctas_s_on_fake_tensors(fake_cuda: None, dtype: torch.dtype) -> None:
     assert {p.grad.device.type for p in net.parameters() if p.grad is not None} == {'cuda'}
 
 
-def test_an_exported_graph_pads_no_attention(cuda: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exported_graph_pads_no_attention(emulated: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = torch.rand(1, 4, 2), torch.rand(1, 4, 2), torch.rand(1, 4, 16)
     expected = small_attention(query, key, value)
     there = [x.to('cuda') for x in (query, key, value)]

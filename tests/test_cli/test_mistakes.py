@@ -56,6 +56,12 @@ def test_what_this_project_refuses_is_a_mistake() -> None:
     assert told.startswith("no op 'nope' is registered")  # of a KeyError the text, not its repr
 
 
+def test_a_process_that_was_lost_is_told_in_a_line() -> None:
+    (told,) = mistake(RuntimeError('[pair.cc:534] Connection closed by peer [127.0.0.1]:4242\nstack')) or ['']
+    assert told.startswith('another process of this run ended') and '\n' not in told and '--resume' in told
+    assert mistake(RuntimeError('CUDA error: an illegal memory access')) is None
+
+
 @pytest.mark.parametrize('kind', HyctasError.__subclasses__(), ids=lambda kind: kind.__name__)
 def test_errors_are_also_pythons_own(kind: type[HyctasError]) -> None:
     """And reach another process whole."""

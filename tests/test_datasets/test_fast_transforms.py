@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import Compose
+from mmengine.registry import MODELS
 
 from hyctas_mm.datasets.transforms import cached
 
@@ -55,6 +58,30 @@ def test_lean_steps_draw_and_give_what_mmsegs_do(sample: dict[str, Any]) -> None
         expected, after = run(LOAD + OF_MMSEG, sample), np.random.get_state()[2]
         np.random.seed(seed)
         assert same(run(LOAD + LEAN, sample), expected) and np.random.get_state()[2] == after
+
+
+def test_lean_labels_are_a_byte_each_and_mmsegs_after_preprocessing(sample: dict[str, Any]) -> None:
+    batches = []
+    for lean in ('', 'Lean'):
+        packed = run([*LOAD, dict(type=f'{lean}PackSegInputs')], sample)
+        kind = packed['data_samples'].gt_sem_seg.data.dtype
+        batches.append((kind, preprocess(f'{lean}SegDataPreProcessor', packed)))
+    (_, theirs), (kind, ours) = batches
+    assert kind == torch.uint8 and torch.equal(ours['inputs'], theirs['inputs'])
+    labels = [batch['data_samples'][0].gt_sem_seg.data for batch in (ours, theirs)]
+    assert labels[0].dtype == labels[1].dtype == torch.int64 and torch.equal(*labels)
+    assert labels[0].shape == (1, 48, 64) and (labels[0][:, 40:] == 255).all()
+
+
+def test_lean_labels_beyond_a_byte_are_kept() -> None:
+    label = np.full((2, 3), 300, np.int32)
+    packed = run([dict(type='LeanPackSegInputs')], dict(img=np.zeros((2, 3, 3), np.uint8), gt_seg_map=label))
+    assert packed['data_samples'].gt_sem_seg.data.tolist() == label[None].tolist()
+
+
+def preprocess(kind: str, packed: dict[str, Any]) -> dict[str, Any]:
+    data = dict(inputs=[packed['inputs']], data_samples=[copy.deepcopy(packed['data_samples'])])
+    return MODELS.build(dict(type=kind, size=(48, 64)))(data, True)
 
 
 def test_lean_distortion_of_floats_is_mmsegs(sample: dict[str, Any]) -> None:

@@ -137,12 +137,13 @@ def test_packs_targets() -> None:
         torch.equal(packed['inputs'], torch.from_numpy(results['img']).permute(2, 0, 1))
         and packed['inputs'].is_contiguous()
     )
-    assert sample.gt_sem_seg.sem_seg.shape == (1, 20, 30) and sample.gt_sem_seg.sem_seg.dtype == torch.int64
+    assert sample.gt_sem_seg.sem_seg.shape == (1, 20, 30) and sample.gt_sem_seg.sem_seg.dtype == torch.uint8
     channels = dict(center=1, offset=2, center_weight=1, offset_weight=1, semantic_weight=1)
     assert set(sample.gt_panoptic_maps.keys()) == set(channels)
     for name, count in channels.items():
         values = sample.gt_panoptic_maps.get(name)
-        assert values.shape == (count, 20, 30) and values.dtype == torch.float32 and values.is_contiguous()
+        kind = torch.uint8 if name in ('center_weight', 'offset_weight') else torch.float32
+        assert values.shape == (count, 20, 30) and values.dtype == kind and values.is_contiguous()
         assert np.array_equal(values, getattr(results['gt_panoptic_maps'], name))
     assert sample.metainfo == {
         key: results[key] for key in ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip')

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmengine.evaluator import Evaluator
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.runner import ValLoop
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -132,6 +132,50 @@ def test_scores_are_those_of_mmengines_loop_and_mmsegs_metric(opened: OpenSearch
         finally:
             runner.model = supernet
         assert ours == {name: theirs[name] for name in ours} and set(ours) == {'mIoU', 'aAcc', 'mAcc'}
+
+
+def test_weights_are_converted_once_to_half_precision() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def val_step(self, batch: Any) -> list:
+            assert self.conv(batch['inputs']).dtype == torch.bfloat16
+            return []
+
+    class Judge(BaseMetric):
+        def process(self, data_batch: Any, data_samples: Any) -> None:
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+        def compute_metrics(self, results: list) -> dict[str, float]:
+            return {}
+
+    class Conversions(TorchDispatchMode):
+        shapes: list[torch.Size] = []
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.aten._to_copy.default:
+                self.shapes.append(args[0].shape)
+            return func(*args, **(kwargs or {}))
+
+    scorer, net = Scorer.__new__(Scorer), Net()
+    scorer.device, scorer.amp, scorer.evaluator, scorer._num_first = (
+        torch.device('cpu'),
+        'bfloat16',
+        Evaluator([Judge()]),
+        0,
+    )
+    scorer._validation = [dict(inputs=torch.zeros(2, 3, 8, 8)) for _ in range(3)]
+    with Conversions() as conversions:
+        scorer.score(net)
+    assert conversions.shapes.count(net.conv.weight.shape) == 1
+    assert conversions.shapes.count(scorer._validation[0]['inputs'].shape) == 3
+
+
+def test_an_unknown_precision_is_named() -> None:
+    with pytest.raises(ValueError, match="amp='float64'; expected True, False, or one of bfloat16, float16"):
+        Scorer(None, None, Evaluator([]), 1, torch.device('cpu'), amp='float64')
 
 
 @pytest.mark.slow

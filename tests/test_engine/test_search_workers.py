@@ -5,6 +5,7 @@ undisturbed.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hyctas_mm.cli.mistakes import mistake
 from hyctas_mm.files import lock_folder
 from hyctas_mm.search.archive import read_archive
 from tests.evaluators import LEARNING, judged_by, learning
@@ -119,7 +121,9 @@ def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(
 ) -> None:
     codes = processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'die')
     assert codes == '1 -9'
-    assert 'another process of the search died' in (tmp_path / 'rank0.txt').read_text()
+    said = re.search(r'another process of the search died \((.*)\); every', (tmp_path / 'rank0.txt').read_text())
+    assert said
+    assert mistake(RuntimeError(said[1])), 'a training that loses a process is told in a line too'
     noted = [line for path in (tmp_path / 'search' / 'pending').glob('*') for line in path.read_text().splitlines()]
     assert noted, 'finished evaluations of the broken generation are noted'
     cfg = config('search', toy_root, tmp_path, **{'train_cfg.supernet': str(supernet), 'resume': True})
@@ -141,7 +145,8 @@ def test_processes_with_other_configs_refuse_to_start(
     processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
 ) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'disagree') == '1 1'
-    assert 'the processes disagree: seed is 0 on process 0, 7 on process 1' in (tmp_path / 'rank0.txt').read_text()
+    told = (tmp_path / 'rank0.txt').read_text()
+    assert "'GPU of another kind' on process 1; seed is 0 on process 0, 7 on process 1; start all of them" in told
 
 
 def test_a_folder_that_is_being_searched_is_locked(toy_root: Path, supernet: Path, tmp_path: Path) -> None:

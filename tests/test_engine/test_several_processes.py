@@ -48,6 +48,10 @@ difference of 1e-14 in the first step one of 1e-1 in the sixth, in a single proc
 """
 
 
+KINDS = {True: ('supernet', 'subnet', 'hyctas-s'), False: ('supernet', 'subnet')}
+"""What is trained in double precision, and in single."""
+
+
 @MODELS.register_module()
 class DefaultDtype(SegDataPreProcessor):
     """Images of the default number type, where mmseg's are single precision."""
@@ -72,20 +76,29 @@ class RecordLoss(Hook):
         self.losses.append(float(loss) / dist.get_world_size())
 
 
-def tiny(kind: str, root: str, folder: Path, batch: int, norm: str = 'SyncBN', **options: Any) -> Config:
+def tiny(
+    kind: str,
+    root: str,
+    folder: Path,
+    batch: int,
+    norm: str = 'SyncBN',
+    arch: Any = SMALL,
+    height: int = 32,
+    **options: Any,
+) -> Config:
     """A training with so many images of 32x64 in a step, the same ones for any number of processes."""
     cfg = config(kind, Path(root), folder, **{'train_cfg.max_iters': STEPS, 'auto_scale_lr.base_batch_size': batch})
-    resize = dict(type='Resize', scale=(64, 32))
+    resize = dict(type='Resize', scale=(2 * height, height))
     cfg.train_dataloader.batch_size = batch
     load, annotations, check, *_ = cfg.train_dataloader.dataset.pipeline
     cfg.train_dataloader.dataset.pipeline = [load, annotations, check, resize, dict(type='PackSegInputs')]
-    cfg.model.data_preprocessor.update(type='DefaultDtype', size=(32, 64))
+    cfg.model.data_preprocessor.update(type='DefaultDtype', size=(height, 2 * height))
     for part in (cfg.model.backbone, cfg.model.decode_head):
         part.norm_cfg.type = norm
         if kind == 'supernet':
             part.search_space.base_channels = 2
         else:
-            part.update(base_channels=2, arch=SMALL)
+            part.update(base_channels=2, arch=arch)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='RecordLoss')]
     cfg.merge_from_dict(options)
     return cfg
@@ -99,13 +112,15 @@ def train(cfg: Config) -> Runner:
 
 
 def losses(folder: Path, root: str, double: bool) -> dict[str, list[float]]:
-    """The losses of ten steps of a supernet and of a fixed network."""
+    """The losses of ten steps of a supernet and of fixed networks."""
     found = {}
     torch.set_default_dtype(torch.float64 if double else torch.float32)
-    for kind in ('supernet', 'subnet'):
+    for kind in KINDS[double]:
         warm_up = dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100)
         options = dict(batch=4) if double else dict(batch=8, param_scheduler=[warm_up])
-        cfg = tiny(kind, root, folder / kind, **options)
+        if kind == 'hyctas-s':
+            options |= dict(arch=kind, height=64, param_scheduler=[warm_up])
+        cfg = tiny('supernet' if kind == 'supernet' else 'subnet', root, folder / kind, **options)
         train(cfg)
         assert cfg.train_dataloader.batch_size == options['batch'] // dist.get_world_size()
         found[kind] = list(RecordLoss.losses)
@@ -117,11 +132,12 @@ def test_losses_are_those_of_one_process(toy_root: Path, tmp_path: Path, sizes: 
     """SyncBN, plain cross entropy, no dropout, the same images without augmentation.
 
     In double precision with steps of four images, one for each of four processes, at the full learning rate; in single
-    precision with eight and the quickstart's warm-up.
+    precision with eight and the quickstart's warm-up. HyCTAS-S in double precision, with that warm-up, on images of
+    64x128.
     """
     found = in_ranks(f'{__name__}:losses', sizes, tmp_path, root=str(toy_root), double=double)
     tolerance = 1e-6 if double else 1e-4
-    for kind in ('supernet', 'subnet'):
+    for kind in KINDS[double]:
         one = torch.tensor(found[1][0][kind], dtype=torch.float64)
         assert len(one) == STEPS and len(set(one.tolist())) == STEPS
         for size in sizes[1:]:

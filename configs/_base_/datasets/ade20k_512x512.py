@@ -9,7 +9,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
+    dict(type='LeanPackSegInputs'),
 ]
 test_pipeline = [  # labels stay as large as they are: scores count the pixels of the file
     dict(type='LoadImageFromFile'),

@@ -13,7 +13,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.9),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
+    dict(type='LeanPackSegInputs'),
 ]
 test_pipeline = [*load, dict(type='PackSegInputs')]
 train_prefix = dict(img_path='images/train', seg_map_path='labels/train')

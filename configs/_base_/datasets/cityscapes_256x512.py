@@ -9,7 +9,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomApply', prob=0.0, transforms=[dict(type='PhotoMetricDistortion')]),  # off; mmseg's with prob 1
-    dict(type='PackSegInputs'),
+    dict(type='LeanPackSegInputs'),
 ]
 test_pipeline = [load[0], dict(type='Resize', scale=(512, 256), keep_ratio=True), *load[1:], dict(type='PackSegInputs')]
 train_dataloader = dict(

@@ -14,7 +14,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomApply', prob=0.0, transforms=[dict(type='PhotoMetricDistortion')]),  # off; mmseg's with prob 1
-    dict(type='PackSegInputs'),
+    dict(type='LeanPackSegInputs'),
 ]
 test_pipeline = [  # labels stay as large as they are: scores count the pixels of the file
     dict(type='LoadImageFromFile'),

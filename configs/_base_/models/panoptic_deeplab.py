@@ -9,6 +9,7 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_size_divisor=32,
+        non_blocking=True,
     ),
     backbone=dict(type='HyCTASBackbone', outputs='branches', norm_cfg=norm_cfg),
     panoptic_head=dict(

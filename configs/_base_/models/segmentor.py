@@ -1,7 +1,7 @@
 # What the fixed network and the supernet share as mmseg segmentors; hyctas.py and hyctas_supernet.py say which network.
 norm_cfg = dict(type='BN', momentum=0.1)
 data_preprocessor = dict(
-    type='SegDataPreProcessor',
+    type='LeanSegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True,

@@ -25,9 +25,9 @@ _META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'f
 class PackPanopticInputs(BaseTransform):
     """Packs ``inputs`` (C, H, W) and a ``DetDataSample``.
 
-    After ``PanopticTargets`` the sample has ``gt_sem_seg`` with ``sem_seg`` (1, H, W) int64, and ``gt_panoptic_maps``
-    with ``center`` (1, H, W), ``offset`` (2, H, W), ``center_weight``, ``offset_weight`` and ``semantic_weight`` (1, H,
-    W), float32: see :class:`TargetMaps`.
+    After ``PanopticTargets`` the sample has ``gt_sem_seg`` with ``sem_seg`` (1, H, W) uint8, int64 where labels need
+    it, and ``gt_panoptic_maps`` with ``center`` (1, H, W), ``offset`` (2, H, W) and ``semantic_weight`` (1, H, W),
+    float32, and ``center_weight`` and ``offset_weight`` (1, H, W), which are 0 or 1, uint8: see :class:`TargetMaps`.
 
     After ``LoadPanoptic`` alone, as for testing, it has ``gt_panoptic_seg`` with ``sem_seg`` (1, H, W) int64, the
     segment ids with 0 for void, and in its metainfo ``gt_segments_info``, a list of
@@ -40,8 +40,11 @@ class PackPanopticInputs(BaseTransform):
         sample = DetDataSample(metainfo={key: results[key] for key in _META_KEYS if key in results})
         if 'gt_panoptic_maps' in results:
             maps: TargetMaps = results['gt_panoptic_maps']
-            sample.gt_sem_seg = PixelData(sem_seg=_tensor(maps.semantic[None]))  # (H, W) -> (1, H, W)
+            semantic = maps.semantic if maps.semantic.max() > 255 else maps.semantic.astype(np.uint8)
+            sample.gt_sem_seg = PixelData(sem_seg=_tensor(semantic[None]))  # (H, W) -> (1, H, W)
             sample.gt_panoptic_maps = PixelData(**{name: _tensor(getattr(maps, name)) for name in _MAPS})
+            for name in ('center_weight', 'offset_weight'):
+                sample.gt_panoptic_maps.set_field(sample.gt_panoptic_maps.get(name).to(torch.uint8), name)
         elif 'gt_seg_map' in results:
             ids = ids_from_seg_map(results['gt_seg_map']).astype(np.int64)
             sample.gt_panoptic_seg = PixelData(sem_seg=_tensor(ids[None]))  # (H, W) -> (1, H, W)

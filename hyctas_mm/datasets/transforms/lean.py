@@ -1,4 +1,4 @@
-"""mmseg's augmentation in less time: equal random numbers give equal samples."""
+"""mmseg's augmentation and packing in less time: equal random numbers give equal samples."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import cv2
 import mmcv
 import numpy as np
+import torch
 from mmcv.transforms.utils import cache_randomness
-from mmseg.datasets.transforms import PhotoMetricDistortion, RandomCrop
+from mmengine.structures import PixelData
+from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomCrop
 
 from hyctas_mm.registry import TRANSFORMS
 
@@ -62,6 +64,25 @@ class LeanPhotoMetricDistortion(PhotoMetricDistortion):
             img[:, :, 0] = cv2.LUT(img[:, :, 0], ((_BYTES.astype(int) + turn) % 180).astype(np.uint8))
             img = mmcv.hsv2bgr(img)
         return img
+
+
+@TRANSFORMS.register_module()
+class LeanPackSegInputs(PackSegInputs):
+    """mmseg's ``PackSegInputs``, which leaves labels of a byte as they are: mmseg makes them eight, five times what an
+    image has, to be sent from process to process and to the device.
+
+    :class:`~hyctas_mm.models.data_preprocessor.LeanSegDataPreProcessor` makes them int64 there.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        labels = results.get('gt_seg_map')
+        if labels is None or labels.dtype != np.uint8 or labels.ndim != 2:
+            packed: dict[str, Any] = super().transform(results)
+            return packed
+        packed = super().transform({name: value for name, value in results.items() if name != 'gt_seg_map'})
+        small = torch.from_numpy(np.ascontiguousarray(labels[None]))  # (1, H, W)
+        packed['data_samples'].gt_sem_seg = PixelData(data=small)
+        return packed
 
 
 _BYTES = np.arange(256, dtype=np.uint8)

@@ -150,7 +150,7 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         """
         labels = torch.cat([sample.gt_sem_seg.sem_seg for sample in batch_data_samples]).long()  # (B, H, W)
         targets = {
-            name: torch.stack([sample.gt_panoptic_maps.get(name) for sample in batch_data_samples])
+            name: torch.stack([sample.gt_panoptic_maps.get(name) for sample in batch_data_samples]).float()
             for name in ('center', 'offset', 'center_weight', 'offset_weight', 'semantic_weight')
         }
         losses = {}
