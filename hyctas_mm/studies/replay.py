@@ -12,7 +12,7 @@ from hyctas_mm.studies.correlation import Array, correlate
 from hyctas_mm.studies.judges import Judge, judges_of, surrogates_of
 
 BUDGETS = (3000, 6000, 12000)
-PLAYS = 20
+PLAYS = 10
 """Random draws of candidates for each resampling, where gains are not computed."""
 
 
