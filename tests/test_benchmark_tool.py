@@ -42,7 +42,7 @@ def test_latency_of_configs_and_architectures(tmp_path: Path, capsys: pytest.Cap
     found = run(tmp_path, 'latency', SUBNET, arch, '--base-channels', 4, '--shape', 32, 64, *FAST, '--threads', 1)
     assert (
         found['threads'] == 1
-        and found['backend'] == 'eager'
+        and found['networks'][0]['target'] == 'eager'
         and found['clock'] == 'wall'
         and 'CPU' in found['device'].upper()
     )
@@ -60,8 +60,8 @@ def test_latency_of_configs_and_architectures(tmp_path: Path, capsys: pytest.Cap
 def test_latency_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arch = tmp_path / 'arch.json'
     arch.write_text(json.dumps(load_arch('hyctas-s').to_dict()))
-    assert "backend 'tensorrt'; expected one of eager" in refused(
-        capsys, 'latency', SUBNET, '--shape', 32, 64, '--backend', 'tensorrt', *FAST
+    assert "target 'abacus'; expected one of eager" in refused(
+        capsys, 'latency', SUBNET, '--shape', 32, 64, '--targets', 'abacus', *FAST
     )
     assert 'give --shape H W' in refused(capsys, 'latency', arch, '--base-channels', 4)
     assert 'give --base-channels' in refused(capsys, 'latency', arch, '--shape', 32, 64)
@@ -83,8 +83,8 @@ def test_compile_that_does_not_work_is_named(
         raise RuntimeError('InvalidCxxCompiler')
 
     monkeypatch.setattr(torch, 'compile', lambda net, **_: refuse)
-    said = refused(capsys, 'latency', SUBNET, '--shape', 32, 64, '--backend', 'compile', *FAST)
-    assert 'InvalidCxxCompiler' in said and 'use --backend eager' in said
+    said = refused(capsys, 'latency', SUBNET, '--shape', 32, 64, '--targets', 'compile', *FAST)
+    assert 'InvalidCxxCompiler' in said and 'use --target eager' in said
 
 
 # memory ---------------------------------------------------------------------------------------------------------------

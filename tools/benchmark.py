@@ -1,7 +1,7 @@
 """Params and MACs of networks at the size of their input, and their latency, measured in one interleaved run.
 
 More commands, each with --help:
-    latency      latency by backend, with percentiles, FPS and peak memory
+    latency      latency by target, with percentiles, FPS and peak memory
     memory       memory of a training step, predicted and with --check measured
     build-table  the latency table of a search space
     check-table  the table's predictions against whole networks
@@ -10,7 +10,7 @@ Examples:
     python tools/benchmark.py configs/drop_in/fcn_*.py --no-latency
     python tools/benchmark.py hyctas-s hyctas-m hyctas-l --low-level s4 --as-release --no-latency
     python tools/benchmark.py work_dirs/*/search/subnets/*/config.py --shape 227 320 --json latency.json
-    python tools/benchmark.py latency hyctas-s hyctas-m --shape 512 1024 --backend onnxruntime --threads 1
+    python tools/benchmark.py latency hyctas-s --shape 512 1024 --targets onnxruntime openvino --precision fp32 int8
     python tools/benchmark.py memory hyctas-s hyctas-l --shape 512 1024 --batch 8
     python tools/benchmark.py build-table SEARCH_CONFIG --out table.json
     python tools/benchmark.py check-table SEARCH_CONFIG table.json
@@ -55,7 +55,14 @@ def latency_parser() -> argparse.ArgumentParser:
     )
     add_network_arguments(parser)
     parser.add_argument(
-        '--backend', default='eager', help='one of eager, channels_last, compile, cudagraph, onnxruntime'
+        '--targets',
+        nargs='+',
+        default=['eager'],
+        metavar='TARGET',
+        help='some of eager, channels_last, compile, cudagraph, onnxruntime, openvino, ncnn, tensorrt (default: eager)',
+    )
+    parser.add_argument(
+        '--precision', nargs='+', default=['fp32'], help='some of fp32, int8, for targets that have it (default: fp32)'
     )
     add_measuring_arguments(parser)
     add_condition_arguments(parser)
@@ -160,7 +167,7 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_condition_arguments(parser: argparse.ArgumentParser) -> None:
     """Under which conditions."""
-    parser.add_argument('--threads', type=int, help="PyTorch's and ONNX Runtime's threads; default: as they are")
+    parser.add_argument('--threads', type=int, help='threads on the CPU; default: as many as PyTorch takes')
     clock = "'cpu': processor time, not lengthened by a busy machine; one thread only"
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall', help=clock)
 

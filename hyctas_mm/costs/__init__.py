@@ -1,6 +1,5 @@
 """What a network costs. Works on any module; knows nothing of ours but the ``cost_unit`` mark."""
 
-from hyctas_mm.costs.backends import BACKENDS, prepare_call
 from hyctas_mm.costs.blocks import Blocks, Counts, count
 from hyctas_mm.costs.latency import CLOCKS, Latency, measure_interleaved, measure_latency
 from hyctas_mm.costs.latency_table import LatencyTable, device_name
@@ -9,9 +8,9 @@ from hyctas_mm.costs.memory import TrainingMemory, measure_training_memory, pred
 from hyctas_mm.costs.params import count_params
 from hyctas_mm.costs.peak_memory import PeakMemory, in_fresh_process
 from hyctas_mm.costs.table_check import TableCheck, check_table
+from hyctas_mm.costs.targets import Target, prepare_call, target_names
 
 __all__ = [
-    'BACKENDS',
     'CLOCKS',
     'Blocks',
     'Counts',
@@ -20,6 +19,7 @@ __all__ = [
     'Macs',
     'PeakMemory',
     'TableCheck',
+    'Target',
     'TrainingMemory',
     'check_table',
     'count',
@@ -32,4 +32,5 @@ __all__ = [
     'measure_training_memory',
     'predict_training_memory',
     'prepare_call',
+    'target_names',
 ]

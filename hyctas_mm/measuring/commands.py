@@ -23,7 +23,7 @@ from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.files import alone
 from hyctas_mm.measuring.network import Network, count, from_config, input_size, published
 from hyctas_mm.measuring.printing import conditions, describe, report, show, write
-from hyctas_mm.measuring.timing import time_all, time_in_detail, training_memory
+from hyctas_mm.measuring.timing import read_targets, time_all, time_by_target, training_memory
 
 MEMORY_OF = {
     'cuda': 'weights, and the rise of torch.cuda.max_memory_allocated during one pass',
@@ -103,16 +103,23 @@ def count_networks(args: argparse.Namespace) -> None:
 
 
 def latency(args: argparse.Namespace) -> None:
-    """Latency by backend."""
-    here = conditions(args.device, args.threads, args.clock, args.backend)
-    networks = read_networks(args)
-    times = time_in_detail(networks, torch.device(args.device), args.backend, args.seconds, args.rounds, args.clock)
-    rows = [
-        dict(network=n.name, input=n.input_hw, input_from=n.size_from, **row)
-        for n, row in zip(networks, times, strict=True)
-    ]
+    """Latency by target, all in one interleaved run."""
+    here = conditions(args.device, args.threads, args.clock)
+    targets = read_targets(args.targets, args.precision)
+    here |= conditions(args.device, None, args.clock, targets)
+    rows, problems = time_by_target(
+        read_networks(args), targets, torch.device(args.device), args.seconds, args.rounds, args.clock
+    )
     table = Table(
-        Column('network', overflow='fold'), 'input', 'median ms', 'p10..p90', 'rounds', 'calls', 'FPS', 'memory MB'
+        Column('network', overflow='fold'),
+        'input',
+        'target',
+        'median ms',
+        'p10..p90',
+        'rounds',
+        'calls',
+        'FPS',
+        'memory MB',
     )
     for row in rows:
         size, memory, rounds = 'x'.join(map(str, row['input'])), row['memory_mb'], row['rounds_ms']
@@ -124,13 +131,18 @@ def latency(args: argparse.Namespace) -> None:
             f'{row["fps"]:.1f}',
             '-' if memory is None else f'{memory:.0f}',
         )
-        table.add_row(row['network'], size, *numbers)
+        table.add_row(row['network'], size, row['target'], *numbers)
     report(
         table,
         args.json,
-        here | dict(backend=args.backend, memory=MEMORY_OF.get(torch.device(args.device).type, 'not known')),
+        here | dict(memory=MEMORY_OF.get(torch.device(args.device).type, 'not known')),
         networks=rows,
+        problems=problems,
     )
+    for problem in problems:
+        print(problem)
+    if not rows:
+        raise BadValue(problems[0])
 
 
 def memory(args: argparse.Namespace) -> None:
