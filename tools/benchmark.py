@@ -13,6 +13,7 @@ Examples:
     python tools/benchmark.py latency hyctas-s --shape 512 1024 --targets onnxruntime openvino --precision fp32 int8
     python tools/benchmark.py memory hyctas-s hyctas-l --shape 512 1024 --batch 8
     python tools/benchmark.py build-table SEARCH_CONFIG --out table.json
+    python tools/benchmark.py build-table SEARCH_CONFIG --target openvino --precision int8 --threads 1 --out table.json
     python tools/benchmark.py check-table SEARCH_CONFIG table.json
 """
 
@@ -88,12 +89,16 @@ def build_table_parser() -> argparse.ArgumentParser:
         'build-table', 'Measures the parts of random networks of a search space until few new ones appear.'
     )
     parser.add_argument('--out', type=Path, required=True, help='the table; one that exists is continued')
-    parser.add_argument('--samples', type=int, default=300, help='random networks at most (default: 300)')
+    parser.add_argument(
+        '--target', help='measure whole networks there and fit the table to them, as train_cfg.target does'
+    )
+    parser.add_argument('--precision', default='fp32', help="the target's: fp32 or int8 (default: fp32)")
+    parser.add_argument('--samples', type=int, help='random networks at most (default: 300; of a target 80)')
     parser.add_argument(
         '--part-seconds', type=float, default=0.1, help='time to measure each new part in each round (default: 0.1)'
     )
     parser.add_argument(
-        '--rounds', type=int, default=5, help='how often each part is measured; its quietest round counts (default: 5)'
+        '--rounds', type=int, help='how often each part is measured (default: 5), or each network (of a target 3)'
     )
     return parser
 

@@ -1,6 +1,7 @@
 """What a network costs. Works on any module; knows nothing of ours but the ``cost_unit`` mark."""
 
 from hyctas_mm.costs.blocks import Blocks, Counts, count
+from hyctas_mm.costs.fitted_table import FitCheck, FittedTable, Sample, choose
 from hyctas_mm.costs.latency import CLOCKS, Latency, measure_interleaved, measure_latency
 from hyctas_mm.costs.latency_table import LatencyTable, device_name
 from hyctas_mm.costs.macs import Macs, count_macs
@@ -14,14 +15,18 @@ __all__ = [
     'CLOCKS',
     'Blocks',
     'Counts',
+    'FitCheck',
+    'FittedTable',
     'Latency',
     'LatencyTable',
     'Macs',
     'PeakMemory',
+    'Sample',
     'TableCheck',
     'Target',
     'TrainingMemory',
     'check_table',
+    'choose',
     'count',
     'count_macs',
     'count_params',

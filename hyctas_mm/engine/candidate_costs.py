@@ -20,7 +20,7 @@ from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.costs import Blocks, Counts, LatencyTable, count, measure_latency, predict_training_memory
+from hyctas_mm.costs import Blocks, Counts, FittedTable, LatencyTable, count, measure_latency, predict_training_memory
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
@@ -123,7 +123,7 @@ class CandidateCosts:
     Args:
         model_cfg: The supernet's model config.
         input_shape: Shape of the input, (1, 3, H, W).
-        table: Latency table, or None to leave the latency out.
+        table: Latency table, of this machine or of a target, or None to leave the latency out.
         memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the
             memory out.
         memory_device: Where the networks will be trained, ``'cuda'`` or ``'cpu'``.
@@ -137,7 +137,7 @@ class CandidateCosts:
         self,
         model_cfg: Mapping[str, Any],
         input_shape: Sequence[int],
-        table: LatencyTable | None = None,
+        table: LatencyTable | FittedTable | None = None,
         memory_input: tuple[int, tuple[int, int]] | None = None,
         memory_device: str = 'cuda',
     ) -> None:
@@ -174,13 +174,27 @@ class CandidateCosts:
 
     def _count(self, arch: Architecture, network: Callable[[], nn.Module]) -> Counts:
         ship = fuse_conv_bn if self.table is not None else None
+        learn = self.table.learn if isinstance(self.table, FittedTable) else None
         if self.blocks is None:
-            self.blocks = Blocks(network(), arch, self.input_shape, ship)
+            self.blocks = Blocks(network(), arch, self.input_shape, ship, learn)
             if self.blocks.problem:
                 text = f'every candidate is built to be counted, which takes long: {self.blocks.problem}'
                 print_log(text, 'current', logging.WARNING)
             return self.blocks.first
-        return count(network(), [self.input_shape], ship) if self.blocks.problem else self.blocks.count(arch)
+        if self.blocks.problem:
+            return count(network(), [self.input_shape], ship, learn)
+        return self.blocks.count(arch)
+
+    @property
+    def measured_on(self) -> str | None:
+        """In words, the target whose latency is priced and its device; None where that is the search's own."""
+        if not isinstance(self.table, FittedTable):
+            return None
+        return f'{self.table.measured_on["device"]}, {self.table.target}, {self.table.target.threads} threads'
+
+    def parts(self, arch: Architecture) -> tuple[str, ...]:
+        """Keys of the parts of an architecture's network, in their order; a table of a target learns them."""
+        return self._count(arch, cache(partial(shipped_network, self.model_cfg, arch))).parts
 
     def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]], settings: str = '') -> None:
         """Adds to every latency what comes after the network: upsampling, classes, and grouping into instances.
@@ -193,7 +207,7 @@ class CandidateCosts:
             batches: Validation batches.
             settings: Whatever else it depends on; the table keeps one number for each.
         """
-        if self.table is None:
+        if not isinstance(self.table, LatencyTable):
             return
         sizes = [tuple(image.shape) for batch in batches for image in batch['inputs']]
         key = hashlib.sha1(f'{settings} {sizes}'.encode()).hexdigest()[:12]
@@ -216,5 +230,5 @@ class CandidateCosts:
 
     def fit_overhead(self, archs: Sequence[Architecture]) -> None:
         """Fits the table's constant on whole networks."""
-        if self.table is not None:
+        if isinstance(self.table, LatencyTable):
             self.table.fit_overhead([fuse_conv_bn(shipped_network(self.model_cfg, arch)) for arch in archs])

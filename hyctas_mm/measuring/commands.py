@@ -16,11 +16,12 @@ from rich.table import Column, Table
 from torch import nn
 
 from hyctas_mm.archs import SearchSpace, zoo_names
-from hyctas_mm.costs import LatencyTable, check_table, device_name
-from hyctas_mm.engine.candidate_costs import shipped_network
+from hyctas_mm.costs import FitCheck, FittedTable, LatencyTable, Target, check_table, device_name
+from hyctas_mm.engine.candidate_costs import CandidateCosts, shipped_network
 from hyctas_mm.engine.configs import use_scope
-from hyctas_mm.errors import BadValue, NoSuchFile
-from hyctas_mm.files import alone
+from hyctas_mm.engine.target_table import build_table as build_table_of_target
+from hyctas_mm.errors import BadValue, FileInTheWay, NoSuchFile
+from hyctas_mm.files import alone, read_json
 from hyctas_mm.measuring.network import Network, count, from_config, input_size, published
 from hyctas_mm.measuring.printing import conditions, describe, report, show, write
 from hyctas_mm.measuring.timing import read_targets, time_all, time_by_target, training_memory
@@ -187,14 +188,28 @@ def build_table(args: argparse.Namespace) -> None:
     """The table of a space."""
     here = conditions(args.device, args.threads, args.clock)
     cfg, space, shape = read_space(args.config, args.shape)
+    if args.target:
+        build_target_table(args, cfg, space, shape)
+        return
     table = LatencyTable(args.out, torch.device(args.device), (1, 3, *shape), args.part_seconds, args.clock)
-    models, count = itertools.islice(random_networks(cfg, space, args.seed), args.samples), 0
+    models, count = itertools.islice(random_networks(cfg, space, args.seed), args.samples or 300), 0
     with alone():
-        for count, (total, new) in enumerate(table.fill(models, args.rounds), start=1):
+        for count, (total, new) in enumerate(table.fill(models, args.rounds or 5), start=1):
             print(f'network {count}: {total} parts, {new} new, {len(table.parts)} in the table', flush=True)
-        table.fit_overhead(list(itertools.islice(random_networks(cfg, space, args.seed), min(10, args.samples))))
+        table.fit_overhead(list(itertools.islice(random_networks(cfg, space, args.seed), min(10, args.samples or 300))))
     print(f'{args.out}: {len(table.parts)} parts of {count} networks, {table.overhead_ms:.3f} ms between two parts')
     print(describe(here))
+
+
+def build_target_table(args: argparse.Namespace, cfg: Config, space: SearchSpace, shape: tuple[int, int]) -> None:
+    """The table of a target."""
+    target = Target.read(args.target, args.precision, torch.get_num_threads())
+    if args.out.exists():
+        raise FileInTheWay(f'{args.out} is there already; the table of a target is made at once: name another file')
+    table = FittedTable(args.out, target, (1, 3, *shape))
+    costs = CandidateCosts(cfg.model.to_dict(), table.input_shape, table)
+    build_table_of_target(costs, space, target.place(torch.device(args.device)), args.samples or 80, args.rounds or 3)
+    print(f'{args.out}: {table.measured_on["device"]}, {table.measured_on["software"]}')
 
 
 def compare_table(args: argparse.Namespace) -> None:
@@ -203,6 +218,9 @@ def compare_table(args: argparse.Namespace) -> None:
     cfg, space, shape = read_space(args.config, args.shape)
     if not args.table.is_file():
         raise NoSuchFile(f'{args.table}: no such table; make it with build-table')
+    if check := read_json(args.table).get('check'):
+        print(f'{args.table}: the table of a target, which was checked when it was made: {FitCheck(**check)}')
+        return
     table = LatencyTable(args.table, torch.device(args.device), (1, 3, *shape), clock=args.clock)
     known = len(table.parts)
     models = list(itertools.islice(random_networks(cfg, space, args.seed), args.archs))

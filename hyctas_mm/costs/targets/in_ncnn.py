@@ -21,6 +21,8 @@ class Ncnn(FileRuntime):
     """
 
     packages = ('ncnn', 'pnnx')
+    writers = packages
+    cpu_only = True
 
     def write(self, net: nn.Module, x: Tensor, folder: Path, name: str) -> Path:
         import pnnx

@@ -14,3 +14,4 @@ class OpenVino(FileRuntime):
 
     precisions = ('fp32', 'int8')
     packages = ('openvino',)
+    cpu_only = True

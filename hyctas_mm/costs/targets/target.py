@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from hyctas_mm.errors import BadValue, MissingPackage
@@ -85,6 +86,10 @@ class Target:
         """The class of its runtime."""
         return _runtimes[self.runtime]
 
+    def place(self, device: torch.device) -> torch.device:
+        """Where it is measured on a machine whose networks are on ``device``."""
+        return torch.device('cpu') if self.software.cpu_only else device
+
     def __str__(self) -> str:
         name = self.mode or self.runtime
         return name if self.precision == 'fp32' else f'{name} {self.precision}'
@@ -95,6 +100,7 @@ class Runtime(ABC):
 
     Args:
         target: Which precision, threads and mode.
+        elsewhere: Whether it runs on another machine, and only its files are written here.
 
     Raises:
         MissingPackage: If it is not installed; the message says how.
@@ -103,10 +109,14 @@ class Runtime(ABC):
     precisions: ClassVar[tuple[str, ...]] = ('fp32',)
     packages: ClassVar[tuple[str, ...]]
     """Names to import; to be installed under the same names."""
+    writers: ClassVar[tuple[str, ...]] = ()
+    """Those that its files cannot be written without."""
+    cpu_only: ClassVar[bool] = False
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, elsewhere: bool = False) -> None:
         self.target = target
-        missing = [name for name in self.packages if find_spec(name) is None]
+        needed = self.writers if elsewhere else self.packages
+        missing = [name for name in needed if find_spec(name) is None]
         if missing:
             raise MissingPackage(
                 f'target {target}: {", ".join(missing)} is not installed here; pip install {" ".join(missing)}, or '
