@@ -70,7 +70,7 @@ class _Operations(TorchDispatchMode):
         else:
             kind = 'softmax' if 'softmax' in name else 'resized' if 'upsample' in name else 'moved'
             found = {kind: written / 1e6}
-        self.work.update(found)  # type: ignore[arg-type]
+        self.work.update(found)
 
 
 def _blocks(channels: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import partial
 from types import FunctionType
 
@@ -22,10 +23,11 @@ class PyTorch(Runtime):
     packages = ('torch',)
 
     def prepare(self, net: nn.Module, x: Tensor) -> Call:
-        makers = dict(eager=partial, channels_last=_channels_last, compile=_compile, cudagraph=_cudagraph)
+        makers: dict[str, Callable[..., Call]] = dict(
+            eager=partial, channels_last=_channels_last, compile=_compile, cudagraph=_cudagraph
+        )
         with torch.inference_mode():
-            call: Call = makers[self.target.mode](net, x)
-        return call
+            return makers[self.target.mode](net, x)
 
 
 def _compile(net: nn.Module, x: Tensor) -> Call:

@@ -1,4 +1,4 @@
-"""Measures networks from files, in rounds that visit all of them in turn. Needs Python 3.8, numpy and the runtime only.
+"""Measures networks from files, in rounds that visit all of them in turn. Needs Python 3.9, numpy and the runtime only.
 
 A kit (tools/target_kit.py) carries this file as ``measure.py``. On the device:
 
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 Call = Callable[[], Any]
-Rounds = dict[str, list[float]] if sys.version_info >= (3, 9) else dict
+Rounds = dict[str, list[float]]
 """For each network the median of each round in milliseconds."""
 
 FORMAT = 'hyctas_mm/measured-1'
@@ -109,7 +109,7 @@ def median_ms(call: Call, clock: str, seconds: float) -> float:
     now = time.process_time if clock == 'cpu' else time.perf_counter
     call()
     call()
-    times = []
+    times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < 5 or time.perf_counter() < end:
         start = now()
