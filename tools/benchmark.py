@@ -98,7 +98,7 @@ def build_table_parser() -> argparse.ArgumentParser:
         '--part-seconds', type=float, default=0.1, help='time to measure each new part in each round (default: 0.1)'
     )
     parser.add_argument(
-        '--rounds', type=int, help='how often each part is measured (default: 5), or each network (of a target 3)'
+        '--rounds', type=int, help='how often each part is measured (default: 5), or each network (of a target 2)'
     )
     return parser
 

@@ -70,7 +70,7 @@ def build_table(
     space: SearchSpace,
     device: torch.device,
     networks: int = 80,
-    rounds: int = 3,
+    rounds: int = 2,
     seconds: float = 0.3,
     enough: float = 0.1,
     say: Say = print,

@@ -119,7 +119,7 @@ def median_ms(call: Call, clock: str, seconds: float) -> float:
 
 
 def measure(
-    opens: Mapping[str, Callable[[], Call]], found: Rounds, clock: str, rounds: int = 3, seconds: float = 0.3
+    opens: Mapping[str, Callable[[], Call]], found: Rounds, clock: str, rounds: int = 2, seconds: float = 0.3
 ) -> Iterator[str]:
     """Measures networks in turn, and those whose rounds differ again, up to as many rounds once more.
 
@@ -211,7 +211,7 @@ def main() -> None:
     """Measures the networks beside this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path('measured.json'), help='default: measured.json')
-    parser.add_argument('--rounds', type=int, default=3, help='rounds that visit all networks (default: 3)')
+    parser.add_argument('--rounds', type=int, default=2, help='rounds that visit all networks (default: 2)')
     parser.add_argument('--seconds', type=float, default=0.3, help='time for a network in a round (default: 0.3)')
     args = parser.parse_args()
     folder = Path(__file__).resolve().parent
