@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from hyctas_mm.costs import FittedTable, Target
 from hyctas_mm.engine import target_table
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.search_costs import Pricing
+from hyctas_mm.search.archive import read_archive
+from hyctas_mm.studies.finished_search import FinishedSearch
 from tests.conftest import supernet_cfg
+from tests.tiny_jobs import config, run
 
 SHAPE = (1, 3, 32, 64)
 TARGET = Target('onnxruntime')
@@ -90,3 +94,22 @@ def test_wrong_targets_are_refused_at_once() -> None:
     kept = Pricing((32, 64), ['latency_ms'], target=TARGET.to_dict(), latency_error=0.2).settings()
     assert kept['target'] == TARGET.to_dict() and kept['latency_error'] == 0.2
     assert 'latency_error' not in Pricing((32, 64), ['latency_ms']).settings(), 'begun searches can be resumed'
+
+
+def test_a_search_goes_by_the_latency_on_its_target(
+    toy_root: Path, supernet: Path, tmp_path: Path, pretended: dict[str, float]
+) -> None:
+    changes = {
+        'train_cfg.supernet': str(supernet),
+        'train_cfg.objectives': ['mIoU', 'latency_ms'],
+        'train_cfg.target': TARGET.to_dict(),
+        'train_cfg.latency_networks': 24,
+        'train_cfg.branches': (1,),
+        'train_cfg.population': 2,
+        'train_cfg.generations': 1,
+    }
+    run(config('search', toy_root, tmp_path, **changes))
+    front = json.loads((tmp_path / 'search' / 'front.json').read_text())
+    assert front['device'].endswith('onnxruntime, 1 threads')
+    candidate = read_archive(tmp_path / 'search' / 'archive.jsonl')[0]
+    assert FinishedSearch(tmp_path).costs()(candidate.arch) == pytest.approx(dict(candidate.costs))
