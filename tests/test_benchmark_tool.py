@@ -57,6 +57,17 @@ def test_latency_of_configs_and_architectures(tmp_path: Path, capsys: pytest.Cap
     assert 'p10..p90' in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_latency_by_target_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / 'deeper' / 'latency.png'
+    targets = ('--targets', 'eager', 'onnxruntime', 'cudagraph', '--precision', 'fp32', 'int8')
+    found = run(tmp_path, 'latency', SUBNET, '--shape', 32, 64, *targets, *FAST, '--threads', 1, '--picture', picture)
+    assert [row['target'] for row in found['networks']] == ['eager', 'onnxruntime', 'onnxruntime int8']
+    assert all(row['latency_ms'] > 0 for row in found['networks']) and 'onnxruntime' in found['software']
+    assert len(found['problems']) == 1 and 'records the kernels of a GPU' in found['problems'][0]
+    assert picture.read_bytes().startswith(b'\x89PNG') and 'onnxruntime int8' in capsys.readouterr().out
+
+
 def test_latency_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arch = tmp_path / 'arch.json'
     arch.write_text(json.dumps(load_arch('hyctas-s').to_dict()))

@@ -65,6 +65,7 @@ def latency_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--precision', nargs='+', default=['fp32'], help='some of fp32, int8, for targets that have it (default: fp32)'
     )
+    parser.add_argument('--picture', metavar='FILE', type=Path, help='draw the latencies, e.g. to latency.png')
     add_measuring_arguments(parser)
     add_condition_arguments(parser)
     return parser

@@ -23,6 +23,7 @@ from hyctas_mm.engine.target_table import build_table as build_table_of_target
 from hyctas_mm.errors import BadValue, FileInTheWay, NoSuchFile
 from hyctas_mm.files import alone, read_json
 from hyctas_mm.measuring.network import Network, count, from_config, input_size, published
+from hyctas_mm.measuring.picture import draw_latency
 from hyctas_mm.measuring.printing import conditions, describe, report, show, write
 from hyctas_mm.measuring.timing import read_targets, time_all, time_by_target, training_memory
 
@@ -144,6 +145,8 @@ def latency(args: argparse.Namespace) -> None:
         print(problem)
     if not rows:
         raise BadValue(problems[0])
+    if args.picture:
+        draw_latency(rows, describe(here), args.picture)
 
 
 def memory(args: argparse.Namespace) -> None:
