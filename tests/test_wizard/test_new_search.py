@@ -364,6 +364,10 @@ def test_the_command(
         '--device',
         'cpu',
         '--quick',
+        '--target',
+        'onnxruntime',
+        '--precision',
+        'int8',
         '--work-dir',
         str(tmp_path / 'work'),
     ]
@@ -375,6 +379,8 @@ def test_the_command(
         and '8 of 19 classes occur in none' in said
     )
     assert 'run_all.py' in said and 'supernet' in said
+    target = Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.target
+    assert target == dict(runtime='onnxruntime', precision='int8', threads=1)
     assert new_search.main(argv) == 2
     assert (
         capsys.readouterr().err.startswith('error: ')
@@ -383,6 +389,7 @@ def test_the_command(
     for wrong, problem in (
         (['--device', 'tpu'], '--device tpu; expected'),
         (['--classes', 'a', 'b'], 'holds'),
+        (['--target', 'ncnn', '--precision', 'int8'], "precision 'int8' of ncnn; expected one of fp32"),
         (['--device', 'cuda:0'], 'no such CUDA'),
     ):
         assert new_search.main([*argv[:2], '--work-dir', str(tmp_path / 'other'), *wrong]) == 2
