@@ -87,6 +87,8 @@ setup(
         'torch>=2.6',
     ],
     extras_require={
+        # runtimes to measure and search for; 290 MB installed
+        'targets': ['ncnn', 'openvino', 'pnnx'],
         'dev': [
             'furo',
             'hypothesis',

@@ -1,8 +1,8 @@
-"""Ours beside small networks of mmseg: params, MACs, latency by backend and memory at one input size, all networks in
+"""Ours beside small networks of mmseg: params, MACs, latency by target and memory at one input size, all networks in
 one interleaved run.
 
-python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--backends eager onnxruntime]
-                           [--seconds 3] [--rounds 3] [--threads 1] [--device cpu] [--json FILE]
+python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--targets eager onnxruntime]
+                           [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--device cpu] [--json FILE]
 
 Weights are random: no number here depends on them. What does not work with a network is told below the table.
 compile takes minutes a network.
@@ -21,8 +21,8 @@ from rich.table import Column, Table
 
 from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
-from hyctas_mm.costs import BACKENDS
-from hyctas_mm.measuring import Network, count, from_config, measure, prepare, published
+from hyctas_mm.costs import target_names
+from hyctas_mm.measuring import Network, count, from_config, measure, prepare, published, read_targets
 from hyctas_mm.measuring.peers import PEERS, peer_model
 from hyctas_mm.measuring.printing import conditions, report
 
@@ -42,9 +42,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--shape', type=int, nargs=2, default=(512, 1024), metavar=('H', 'W'))
     parser.add_argument('--classes', type=int, default=19, help='of the peers and published networks (default 19)')
-    parser.add_argument('--backends', nargs='+', choices=BACKENDS, default=['eager', 'onnxruntime'])
+    parser.add_argument('--targets', nargs='+', choices=target_names(), default=['eager', 'onnxruntime'])
     parser.add_argument(
-        '--seconds', type=float, default=3.0, help='time to measure each network with each backend (default 3)'
+        '--precision', nargs='+', default=['fp32'], help='some of fp32, int8, for targets that have it (default fp32)'
+    )
+    parser.add_argument(
+        '--seconds', type=float, default=3.0, help='time to measure each network with each target (default 3)'
     )
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--threads', type=int)
@@ -58,11 +61,10 @@ def main() -> None:
     args = parse_args()
     warnings.filterwarnings('ignore')
     register_all_modules()
-    here, device, shape = (
-        conditions(args.device, args.threads),
-        torch.device(args.device),
-        (args.shape[0], args.shape[1]),
-    )
+    conditions(args.device, args.threads)  # sets the threads that targets have
+    targets = {str(target): target for target in read_targets(args.targets, args.precision)}
+    here = conditions(args.device, targets=list(targets.values()))
+    device, shape = torch.device(args.device), (args.shape[0], args.shape[1])
     ours = [
         published(n, shape, None, None, args.classes) if n in zoo_names() else from_config(n, shape)
         for n in args.networks
@@ -70,22 +72,22 @@ def main() -> None:
     networks = [*ours, *(Network(name, peer_model(name, args.classes), shape, '--shape') for name in args.peers)]
     rows: list[dict[str, Any]] = [dict(network=n.name, **count(n, device='cpu')) for n in networks]
     problems = []
-    for backend in args.backends:
+    for name, target in targets.items():
         prepared, places = [], []
         for place, network in enumerate(networks):
             try:
-                prepared.append(prepare(network, device, backend))
+                prepared.append(prepare(network, device, target))
                 places.append(place)
             except Exception as error:
-                problems.append(f'{network.name}, {backend}: {str(error).splitlines()[0]}')
+                problems.append(f'{network.name}, {target}: {str(error).splitlines()[0]}')
         for place, found in zip(places, measure(prepared, device, args.seconds, args.rounds), strict=True):
-            rows[place][backend] = found
-    headings = [heading for backend in args.backends for heading in (f'{backend} ms', 'rounds', 'MB')]
+            rows[place][name] = found
+    headings = [heading for target in targets for heading in (f'{target} ms', 'rounds', 'MB')]
     table = Table(Column('network', overflow='fold'), 'params M', 'GMACs', *headings)
     for row in rows:
         cells = [f'{row["params"] / 1e6:.2f}', f'{(row["conv_macs"] + row["attention_macs"]) / 1e9:.2f}']
-        for backend in args.backends:
-            if (found := row.get(backend)) is None:
+        for target in targets:
+            if (found := row.get(target)) is None:
                 cells += ['–', '–', '–']
                 continue
             rounds, memory = found['rounds_ms'], found['memory_mb']

@@ -3,15 +3,15 @@ front is ahead?
 
 python benchmarks/train_peers.py RECIPE --networks WORK_DIR/search/subnets/*/config.py [--peers fast-scnn ...]
                                  [--iters 100] [--seeds 0 1] [--data-root DIR] [--out work_dirs/peers]
-                                 [--threads 1] [--backends eager onnxruntime] [--box-ms 2 80] [--box-score 30 50]
+                                 [--threads 1] [--targets eager onnxruntime] [--box-ms 2 80] [--box-score 30 50]
 
 RECIPE is the config of any fixed network: its data, schedule and optimizer train all, each with its own head, losses
 and auxiliary heads; only SegFormer and SegNeXt have AdamW, as their own recipes do. Goes on where it was interrupted.
 Trainings of another length go into another --out. Further seeds of some networks: a run with only those, then one with
 all, which counts every seed that it finds.
 
-Afterwards all are timed by all backends in one interleaved run, while trainings of other processes wait. For each
-backend it says how much of the box the fronts cover, ours and the peers', and which peers are above our front: those
+Afterwards all are timed by all targets in one interleaved run, while trainings of other processes wait. For each
+target it says how much of the box the fronts cover, ours and the peers', and which peers are above our front: those
 than which no network of ours is at most as slow and at least as good. The default size (100 steps, one seed, four
 peers) takes minutes and says little about accuracy.
 """
@@ -35,13 +35,13 @@ from mmengine.device import get_device
 from rich.table import Table
 
 from hyctas_mm import register_all_modules
-from hyctas_mm.costs import BACKENDS
+from hyctas_mm.costs import target_names
 from hyctas_mm.engine.configs import set_data_root, use_scope
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import metric, retrain
 from hyctas_mm.evaluators.trained_networks import with_iters
 from hyctas_mm.files import read_json
-from hyctas_mm.measuring import Network, count, input_size, measure, prepare
+from hyctas_mm.measuring import Network, count, input_size, measure, prepare, read_targets
 from hyctas_mm.measuring.fronts import Box, is_above
 from hyctas_mm.measuring.peers import PEERS, SIZE_DIVISORS, peer_model, use_own_adamw
 from hyctas_mm.measuring.printing import conditions, report
@@ -72,7 +72,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', help="folder of the data, in place of the recipe's")
     parser.add_argument('--out', type=Path, default=Path('work_dirs/peers'))
     parser.add_argument('--seconds', type=float, default=2.0, help='time to measure each latency (default 2)')
-    parser.add_argument('--backends', nargs='+', choices=BACKENDS, default=['eager', 'onnxruntime'])
+    parser.add_argument('--targets', nargs='+', choices=target_names(), default=['eager', 'onnxruntime'])
     box = Box()
     for name, default, unit in (('--box-ms', box.latency_ms, 'latency'), ('--box-score', box.score, 'metric')):
         text = f'{unit} in which the fronts are compared (default {default[0]} {default[1]})'
@@ -113,19 +113,19 @@ def prepare_folder(folder: Path, cfg: Config) -> Path:
     return folder
 
 
-def draw(rows: list[dict[str, Any]], backends: list[str], name: str, threads: int, path: Path) -> None:
-    """Accuracy over latency by each backend, with the front of each of our searches and that of the peers."""
-    figure, panels = plt.subplots(1, len(backends), figsize=(8 * len(backends), 5), layout='constrained', squeeze=False)
+def draw(rows: list[dict[str, Any]], targets: list[str], name: str, threads: int, path: Path) -> None:
+    """Accuracy over latency by each target, with the front of each of our searches and that of the peers."""
+    figure, panels = plt.subplots(1, len(targets), figsize=(8 * len(targets), 5), layout='constrained', squeeze=False)
     ours = sorted({r['kind'] for r in rows} - {PEER})
-    for axes, backend in zip(panels[0], backends, strict=True):
+    for axes, target in zip(panels[0], targets, strict=True):
         for kind, color, marker in [
             *((kind, COLORS[n % len(COLORS)], 'o') for n, kind in enumerate(ours)),
             (PEER, '#b4500a', 's'),
         ]:
-            chosen = [r for r in rows if r['kind'] == kind and backend in r]
+            chosen = [r for r in rows if r['kind'] == kind and target in r]
             if chosen:
-                _draw_kind(axes, chosen, backend, kind, color, marker)
-        axes.set(xlabel=f'latency (ms), {backend}, {threads} threads', ylabel=f'{name} (%)', xscale='log')
+                _draw_kind(axes, chosen, target, kind, color, marker)
+        axes.set(xlabel=f'latency (ms), {target}, {threads} threads', ylabel=f'{name} (%)', xscale='log')
         axes.xaxis.set_major_formatter('{x:g}')
         axes.xaxis.set_minor_formatter('{x:g}')
         axes.tick_params(which='minor', labelsize=7)
@@ -135,8 +135,8 @@ def draw(rows: list[dict[str, Any]], backends: list[str], name: str, threads: in
     plt.close(figure)
 
 
-def _draw_kind(axes: Axes, rows: list[dict[str, Any]], backend: str, kind: str, color: str, marker: str) -> None:
-    x, y = [r[backend]['latency_ms'] for r in rows], [r['score'] for r in rows]
+def _draw_kind(axes: Axes, rows: list[dict[str, Any]], target: str, kind: str, color: str, marker: str) -> None:
+    x, y = [r[target]['latency_ms'] for r in rows], [r['score'] for r in rows]
     axes.errorbar(x, y, [r['std'] or 0 for r in rows], fmt=marker, color=color, label=kind, capsize=2)
     front = sorted(front_indices(np.array([[a, -b] for a, b in zip(x, y, strict=True)])), key=lambda i: x[i])
     axes.step([x[i] for i in front], [y[i] for i in front], where='post', color=color, alpha=0.5)
@@ -191,27 +191,27 @@ def train(args: argparse.Namespace, recipe: Config) -> tuple[list[dict[str, Any]
     return rows, networks, problems
 
 
-def time_by_backend(rows: list[dict[str, Any]], networks: list[Network], args: argparse.Namespace) -> list[str]:
-    """Adds the latencies by each backend to the rows, all measured in one interleaved run; returns what went wrong."""
+def time_by_target(rows: list[dict[str, Any]], networks: list[Network], args: argparse.Namespace) -> list[str]:
+    """Adds the latencies by each target to the rows, all measured in one interleaved run; returns what went wrong."""
     device = torch.device(args.device)
     prepared, places, problems = [], [], []
     for row, network in zip(rows, networks, strict=True):
-        for backend in args.backends:
+        for target in args.targets:
             try:
-                prepared.append(prepare(network, device, backend))
-                places.append((row, backend))
+                prepared.append(prepare(network, device, target))
+                places.append((row, target))
             except (RuntimeError, ValueError) as error:
-                problems.append(f'{network.name}, {backend}: {str(error).splitlines()[0]}')
+                problems.append(f'{network.name}, {target}: {str(error).splitlines()[0]}')
                 print(problems[-1], flush=True)
-    for (row, backend), measured in zip(places, measure(prepared, device, args.seconds, 5), strict=True):
-        row[backend] = measured
+    for (row, target), measured in zip(places, measure(prepared, device, args.seconds, 5), strict=True):
+        row[target] = measured
     return problems
 
 
-def compare(rows: list[dict[str, Any]], backend: str, box: Box) -> dict[str, Any]:
-    """The hypervolumes of the fronts by one backend, and for each peer whether it is above ours."""
+def compare(rows: list[dict[str, Any]], target: str, box: Box) -> dict[str, Any]:
+    """The hypervolumes of the fronts by one target, and for each peer whether it is above ours."""
     ours, peers = (
-        {row['network']: (row[backend]['latency_ms'], row['score']) for row in rows if backend in row and chosen(row)}
+        {row['network']: (row[target]['latency_ms'], row['score']) for row in rows if target in row and chosen(row)}
         for chosen in (lambda row: row['kind'] != PEER, lambda row: row['kind'] == PEER)
     )
     volumes = {name: box.volume(list(points.values())) for name, points in (('ours', ours), ('peers', peers))}
@@ -221,16 +221,16 @@ def compare(rows: list[dict[str, Any]], backend: str, box: Box) -> dict[str, Any
 
 
 def tabulate(rows: list[dict[str, Any]], args: argparse.Namespace) -> Table:
-    """The table for people, the fastest by the first backend first."""
-    times = [heading for backend in args.backends for heading in (f'{backend} ms', 'rounds')]
+    """The table for people, the fastest by the first target first."""
+    times = [heading for target in args.targets for heading in (f'{target} ms', 'rounds')]
     table = Table('network', 'from', 'params M', 'GMACs', 'optimizer', *times, args.metric, 'of each seed')
-    for row in sorted(rows, key=lambda row: row.get(args.backends[0], {}).get('latency_ms', math.inf)):
+    for row in sorted(rows, key=lambda row: row.get(args.targets[0], {}).get('latency_ms', math.inf)):
         cells = [f'{row["params"] / 1e6:.2f}', f'{(row["conv_macs"] + row["attention_macs"]) / 1e9:.3f}']
         cells.append(row['optimizer'])
-        for backend in args.backends:
-            rounds = row.get(backend, {}).get('rounds_ms')
+        for target in args.targets:
+            rounds = row.get(target, {}).get('rounds_ms')
             cells += (
-                [f'{row[backend]["latency_ms"]:.2f}', f'{min(rounds):.2f}..{max(rounds):.2f}'] if rounds else ['–', '–']
+                [f'{row[target]["latency_ms"]:.2f}', f'{min(rounds):.2f}..{max(rounds):.2f}'] if rounds else ['–', '–']
             )
         scores = ', '.join(f'{score:.2f}' for score in row['scores'])
         table.add_row(row['network'], row['kind'], *cells, f'{row["score"]:.2f}', scores)
@@ -249,20 +249,20 @@ def main() -> None:
         set_data_root(recipe, args.data_root)
     conditions(args.device, args.threads)  # sets the threads of the trainings too
     rows, networks, problems = train(args, recipe)
-    here = conditions(args.device, args.threads, backend='onnxruntime' if 'onnxruntime' in args.backends else 'eager')
-    problems += time_by_backend(rows, networks, args)
-    fronts = {backend: compare(rows, backend, box) for backend in args.backends}
-    setting = dict(recipe=args.recipe, iters=args.iters, backends=args.backends, box=asdict(box))
+    here = conditions(args.device, args.threads, targets=read_targets(args.targets))
+    problems += time_by_target(rows, networks, args)
+    fronts = {target: compare(rows, target, box) for target in args.targets}
+    setting = dict(recipe=args.recipe, iters=args.iters, targets=args.targets, box=asdict(box))
     report(
         tabulate(rows, args), args.out / 'peers.json', here | setting, networks=rows, fronts=fronts, problems=problems
     )
-    for backend, front in fronts.items():
+    for target, front in fronts.items():
         ratio = 'no peer reaches it' if front['ratio'] is None else f'ratio {front["ratio"]:.3f}'
         above = [name for name, is_so in front['above_ours'].items() if is_so]
-        print(f'{backend}: share of the box {front["ours"]:.3f} ours, {front["peers"]:.3f} peers, {ratio}')
+        print(f'{target}: share of the box {front["ours"]:.3f} ours, {front["peers"]:.3f} peers, {ratio}')
         nothing = 'none' if front['above_ours'] else 'not known, as none was timed'
-        print(f'{backend}: peers above our front at their latency: {", ".join(above) or nothing}')
-    draw(rows, args.backends, args.metric, here['threads'], args.out / 'peers.png')
+        print(f'{target}: peers above our front at their latency: {", ".join(above) or nothing}')
+    draw(rows, args.targets, args.metric, here['threads'], args.out / 'peers.png')
     print(f'{args.out / "peers.png"}, {args.out / "peers.json"}')
 
 

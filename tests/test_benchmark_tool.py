@@ -43,7 +43,7 @@ def test_latency_of_configs_and_architectures(tmp_path: Path, capsys: pytest.Cap
     found = run(tmp_path, 'latency', SUBNET, arch, '--base-channels', 4, '--shape', 32, 64, *FAST, '--threads', 1)
     assert (
         found['threads'] == 1
-        and found['backend'] == 'eager'
+        and found['networks'][0]['target'] == 'eager'
         and found['clock'] == 'wall'
         and 'CPU' in found['device'].upper()
     )
@@ -58,11 +58,22 @@ def test_latency_of_configs_and_architectures(tmp_path: Path, capsys: pytest.Cap
     assert 'p10..p90' in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_latency_by_target_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / 'deeper' / 'latency.png'
+    targets = ('--targets', 'eager', 'onnxruntime', 'cudagraph', '--precision', 'fp32', 'int8')
+    found = run(tmp_path, 'latency', SUBNET, '--shape', 32, 64, *targets, *FAST, '--threads', 1, '--picture', picture)
+    assert [row['target'] for row in found['networks']] == ['eager', 'onnxruntime', 'onnxruntime int8']
+    assert all(row['latency_ms'] > 0 for row in found['networks']) and 'onnxruntime' in found['software']
+    assert len(found['problems']) == 1 and 'records the kernels of a GPU' in found['problems'][0]
+    assert picture.read_bytes().startswith(b'\x89PNG') and 'onnxruntime int8' in capsys.readouterr().out
+
+
 def test_latency_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arch = tmp_path / 'arch.json'
     arch.write_text(json.dumps(load_arch('hyctas-s').to_dict()))
-    assert "backend 'tensorrt'; expected one of eager" in refused(
-        capsys, 'latency', SUBNET, '--shape', 32, 64, '--backend', 'tensorrt', *FAST
+    assert "target 'abacus'; expected one of eager" in refused(
+        capsys, 'latency', SUBNET, '--shape', 32, 64, '--targets', 'abacus', *FAST
     )
     assert 'give --shape H W' in refused(capsys, 'latency', arch, '--base-channels', 4)
     assert 'give --base-channels' in refused(capsys, 'latency', arch, '--shape', 32, 64)
@@ -84,8 +95,8 @@ def test_compile_that_does_not_work_is_named(
         raise RuntimeError('InvalidCxxCompiler')
 
     monkeypatch.setattr(torch, 'compile', lambda net, **_: refuse)
-    said = refused(capsys, 'latency', SUBNET, '--shape', 32, 64, '--backend', 'compile', *FAST)
-    assert 'InvalidCxxCompiler' in said and 'use --backend eager' in said
+    said = refused(capsys, 'latency', SUBNET, '--shape', 32, 64, '--targets', 'compile', *FAST)
+    assert 'InvalidCxxCompiler' in said and 'use --target eager' in said
 
 
 # memory ---------------------------------------------------------------------------------------------------------------

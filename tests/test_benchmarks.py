@@ -94,7 +94,7 @@ def test_prices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     out = tmp_path / 'peers.json'
-    networks = ['--networks', 'hyctas-s', '--peers', 'fast-scnn', '--backends', 'eager', 'channels_last', 'cudagraph']
+    networks = ['--networks', 'hyctas-s', '--peers', 'fast-scnn', '--targets', 'eager', 'channels_last', 'cudagraph']
     run(
         monkeypatch,
         'peers',
@@ -113,7 +113,7 @@ def test_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     )
     found = json.loads(out.read_text())
     assert [row['network'] for row in found['networks']] == ['hyctas-s (12, none)', 'fast-scnn']
-    assert all(row[backend]['latency_ms'] > 0 for row in found['networks'] for backend in ('eager', 'channels_last'))
+    assert all(row[target]['latency_ms'] > 0 for row in found['networks'] for target in ('eager', 'channels_last'))
     assert len(found['problems']) == 2 and all(
         'records the kernels of a GPU' in problem for problem in found['problems']
     )
@@ -222,7 +222,7 @@ def test_train_peers(
     config('subnet', toy_root, tmp_path / 'ours', **FAST).dump(str(tmp_path / 'recipe.py'))
     recipe, out = tmp_path / 'recipe.py', tmp_path / 'out'
     small = ['--seconds', 0.01, '--threads', 1, '--device', 'cpu', '--out', out]
-    alone = ['--peers', 'fast-scnn', '--seeds', 0, 1, '--backends', 'onnxruntime']
+    alone = ['--peers', 'fast-scnn', '--seeds', 0, 1, '--targets', 'onnxruntime']
     run(monkeypatch, 'train_peers', recipe, '--iters', 2, *small, *alone)
     found = json.loads((out / 'peers.json').read_text())
     assert found['networks'][0]['onnxruntime']['latency_ms'] > 0 and not found['problems']
@@ -230,7 +230,7 @@ def test_train_peers(
     assert 'onnxruntime: peers above our front at their latency: fast-scnn' in capsys.readouterr().out
     kept = out / 'subnets' / 'fast-scnn' / 'retrained.pth'
     before = kept.stat().st_mtime_ns
-    small += ['--networks', recipe, '--peers', 'segnext-t', 'fast-scnn', '--backends', 'eager', 'cudagraph']
+    small += ['--networks', recipe, '--peers', 'segnext-t', 'fast-scnn', '--targets', 'eager', 'cudagraph']
     small += ['--box-ms', 0.01, 100_000, '--box-score', -1, 100]
     run(monkeypatch, 'train_peers', recipe, *small, '--iters', 2)
     assert kept.stat().st_mtime_ns == before

@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from hyctas_mm.costs import count_params
+from hyctas_mm.costs import Target, count_params
 from hyctas_mm.deploy.inference import fuse_norms
 from hyctas_mm.measuring import Network, count, timing
 from hyctas_mm.measuring.fronts import Box, is_above
@@ -107,9 +107,9 @@ def test_unknown_peer() -> None:
 
 
 @pytest.mark.parametrize(
-    ('backend', 'megabytes'), [('eager', 5.6), ('cudagraph', 5.6), ('onnxruntime', None)], ids=lambda x: str(x)
+    ('target', 'megabytes'), [('eager', 5.6), ('cudagraph', 5.6), ('onnxruntime', None)], ids=lambda x: str(x)
 )
-def test_memory_of_a_pass_on_a_gpu(monkeypatch: pytest.MonkeyPatch, backend: str, megabytes: float | None) -> None:
+def test_memory_of_a_pass_on_a_gpu(monkeypatch: pytest.MonkeyPatch, target: str, megabytes: float | None) -> None:
     """A recorded pass takes its memory while it is recorded; what ONNX Runtime takes PyTorch does not see."""
     allocated: list[str] = []
 
@@ -124,11 +124,11 @@ def test_memory_of_a_pass_on_a_gpu(monkeypatch: pytest.MonkeyPatch, backend: str
         def __exit__(self, *_: object) -> None:
             self.bytes = 4_000_000 * allocated.count('maps')
 
-    def prepare_call(net: object, x: object, backend: str) -> object:
-        if backend == 'cudagraph':
+    def prepare_call(net: object, x: object, target: Target) -> object:
+        if target.mode == 'cudagraph':
             allocated.append('maps')
             return lambda: None
-        return lambda: allocated.append('maps' if backend == 'eager' else 'elsewhere')
+        return lambda: allocated.append('maps' if target.mode == 'eager' else 'elsewhere')
 
     class Net:
         def to(self, device: torch.device) -> Net:
@@ -142,7 +142,7 @@ def test_memory_of_a_pass_on_a_gpu(monkeypatch: pytest.MonkeyPatch, backend: str
     monkeypatch.setattr(timing, 'fuse_norms', lambda net: Net())
     monkeypatch.setattr(timing.torch, 'rand', lambda *_, **__: None)
     named = SimpleNamespace(build=lambda device: None, input_shape=(1, 3, 8, 8))
-    assert timing.prepare(named, torch.device('cuda', 0), backend)[1] == megabytes
+    assert timing.prepare(named, torch.device('cuda', 0), target)[1] == megabytes
 
 
 MIDDLE = (160**0.5, 40.0)

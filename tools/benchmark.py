@@ -1,7 +1,7 @@
 """Params and MACs of networks at the size of their input, and their latency, measured in one interleaved run.
 
 More commands, each with --help:
-    latency      latency by backend, with percentiles, FPS and peak memory
+    latency      latency by target, with percentiles, FPS and peak memory
     memory       memory of a training step, predicted and with --check measured
     build-table  the latency table of a search space
     check-table  the table's predictions against whole networks
@@ -10,9 +10,10 @@ Examples:
     python tools/benchmark.py configs/drop_in/fcn_*.py --no-latency
     python tools/benchmark.py hyctas-s hyctas-m hyctas-l --low-level s4 --as-release --no-latency
     python tools/benchmark.py work_dirs/*/search/subnets/*/config.py --shape 227 320 --json latency.json
-    python tools/benchmark.py latency hyctas-s hyctas-m --shape 512 1024 --backend onnxruntime --threads 1
+    python tools/benchmark.py latency hyctas-s --shape 512 1024 --targets onnxruntime openvino --precision fp32 int8
     python tools/benchmark.py memory hyctas-s hyctas-l --shape 512 1024 --batch 8
     python tools/benchmark.py build-table SEARCH_CONFIG --out table.json
+    python tools/benchmark.py build-table SEARCH_CONFIG --target openvino --precision int8 --threads 1 --out table.json
     python tools/benchmark.py check-table SEARCH_CONFIG table.json
 """
 
@@ -55,8 +56,16 @@ def latency_parser() -> argparse.ArgumentParser:
     )
     add_network_arguments(parser)
     parser.add_argument(
-        '--backend', default='eager', help='one of eager, channels_last, compile, cudagraph, onnxruntime'
+        '--targets',
+        nargs='+',
+        default=['eager'],
+        metavar='TARGET',
+        help='some of eager, channels_last, compile, cudagraph, onnxruntime, openvino, ncnn, tensorrt (default: eager)',
     )
+    parser.add_argument(
+        '--precision', nargs='+', default=['fp32'], help='some of fp32, int8, for targets that have it (default: fp32)'
+    )
+    parser.add_argument('--picture', metavar='FILE', type=Path, help='draw the latencies, e.g. to latency.png')
     add_measuring_arguments(parser)
     add_condition_arguments(parser)
     return parser
@@ -81,12 +90,16 @@ def build_table_parser() -> argparse.ArgumentParser:
         'build-table', 'Measures the parts of random networks of a search space until few new ones appear.'
     )
     parser.add_argument('--out', type=Path, required=True, help='the table; one that exists is continued')
-    parser.add_argument('--samples', type=int, default=300, help='random networks at most (default: 300)')
+    parser.add_argument(
+        '--target', help='measure whole networks there and fit the table to them, as train_cfg.target does'
+    )
+    parser.add_argument('--precision', default='fp32', help="the target's: fp32 or int8 (default: fp32)")
+    parser.add_argument('--samples', type=int, help='random networks at most (default: 300; of a target 80)')
     parser.add_argument(
         '--part-seconds', type=float, default=0.1, help='time to measure each new part in each round (default: 0.1)'
     )
     parser.add_argument(
-        '--rounds', type=int, default=5, help='how often each part is measured; its quietest round counts (default: 5)'
+        '--rounds', type=int, help='how often each part is measured (default: 5), or each network (of a target 2)'
     )
     return parser
 
@@ -160,7 +173,7 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_condition_arguments(parser: argparse.ArgumentParser) -> None:
     """Under which conditions."""
-    parser.add_argument('--threads', type=int, help="PyTorch's and ONNX Runtime's threads; default: as they are")
+    parser.add_argument('--threads', type=int, help='threads on the CPU; default: as many as PyTorch takes')
     clock = "'cpu': processor time, not lengthened by a busy machine; one thread only"
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall', help=clock)
 

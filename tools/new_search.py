@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='wide: stem, head and low-level fusion are searched too, for the fastest networks',
     )
     parser.add_argument('--latency-ms', type=float, help='the most that a network may take for an image on the device')
+    parser.add_argument(
+        '--target',
+        help='what networks ship to, whose latency is searched by: onnxruntime, openvino, ncnn ... '
+        '(default: PyTorch as it is); one that is elsewhere: tools/target_kit.py',
+    )
+    parser.add_argument('--precision', help="the target's: fp32 (default) or int8")
+    parser.add_argument('--threads', type=int, help="the target's threads on a CPU (default 1)")
     parser.add_argument(
         '--hours', type=float, help='time for the whole job (default: what the number of images suggests)'
     )
@@ -94,6 +102,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error(f'--{name.replace("_", "-")} {getattr(args, name):g}; expected a number above 0')
     if args.size and min(args.size) < 32:
         parser.error(f'--size {args.size[0]} {args.size[1]}; expected 32 or more each')
+    if not args.target and (args.precision or args.threads):
+        parser.error('--precision and --threads are those of a --target; give one')
     if args.check < 0:
         parser.error(f'--check {args.check}; expected 0 or more')
     return args
@@ -153,11 +163,13 @@ def new_search(args: argparse.Namespace) -> None:
     from mmengine.config import Config
     from rich.console import Console
 
+    from hyctas_mm.costs import Target
     from hyctas_mm.engine.configs import use_scope
     from hyctas_mm.wizard import lengths as timing
     from hyctas_mm.wizard import sizing, write
     from hyctas_mm.wizard.measure import measure_speed
 
+    target = Target.read(args.target, args.precision or 'fp32', args.threads or 1) if args.target else None
     root = args.data_root.resolve()
     work_dir = args.work_dir or Path('work_dirs') / root.name
     write.check_free(work_dir, args.overwrite)
@@ -175,12 +187,19 @@ def new_search(args: argparse.Namespace) -> None:
     while True:
         geometry = sizing.choose_geometry(data.sizes, device.type, args.like, size)
         plan = sizing.choose_plan(
-            data, geometry, machine, base.model.to_dict(), args.latency_ms, first, args.space == 'wide'
+            data,
+            geometry,
+            machine,
+            base.model.to_dict(),
+            args.latency_ms,
+            first,
+            args.space == 'wide',
+            partial(sizing.time_network, target=target or 'eager'),
         )
         tell_plan(console, data, plan, machine)
         counts = (len(data.split.select), len(data.split.val), plan.batch, plan.space)
         lengths = timing.QUICK if args.quick else timing.usual_lengths(len(data.split.fit), plan.batch, device.type)
-        configs = write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms)
+        configs = write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms, target)
         with console.status('measuring a few training steps and candidates ...'):
             speed = measure_speed(configs, device)
         if not args.hours or args.quick:
@@ -194,7 +213,7 @@ def new_search(args: argparse.Namespace) -> None:
             problem, wanted = str(error).partition(';')[0], error.excess * args.hours + 0.05
             console.print(f'{problem}: images are made smaller; for the size above give --hours {wanted:.1f}')
             continue
-        write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms)
+        write.write_configs(work_dir, data, plan, lengths, machine, CONFIGS, args.latency_ms, target)
         break
     tell_times(console, timing.estimate(lengths, speed, *counts), speed)
     console.print(f'written: {configs}/supernet.py, search.py, subnet.py (the schedule of retraining), data.py')

@@ -1,7 +1,7 @@
 """What a network costs. Works on any module; knows nothing of ours but the ``cost_unit`` mark."""
 
-from hyctas_mm.costs.backends import BACKENDS, prepare_call
 from hyctas_mm.costs.blocks import Blocks, Counts, count
+from hyctas_mm.costs.fitted_table import FitCheck, FittedTable, Sample, choose
 from hyctas_mm.costs.latency import CLOCKS, Latency, measure_interleaved, measure_latency
 from hyctas_mm.costs.latency_table import LatencyTable, device_name
 from hyctas_mm.costs.macs import Macs, count_macs
@@ -9,19 +9,24 @@ from hyctas_mm.costs.memory import TrainingMemory, measure_training_memory, pred
 from hyctas_mm.costs.params import count_params
 from hyctas_mm.costs.peak_memory import PeakMemory, in_fresh_process
 from hyctas_mm.costs.table_check import TableCheck, check_table
+from hyctas_mm.costs.targets import Target, prepare_call, target_names
 
 __all__ = [
-    'BACKENDS',
     'CLOCKS',
     'Blocks',
     'Counts',
+    'FitCheck',
+    'FittedTable',
     'Latency',
     'LatencyTable',
     'Macs',
     'PeakMemory',
+    'Sample',
     'TableCheck',
+    'Target',
     'TrainingMemory',
     'check_table',
+    'choose',
     'count',
     'count_macs',
     'count_params',
@@ -32,4 +37,5 @@ __all__ = [
     'measure_training_memory',
     'predict_training_memory',
     'prepare_call',
+    'target_names',
 ]

@@ -17,10 +17,12 @@ from torch.utils._pytree import tree_map
 
 from hyctas_mm.costs.macs import Macs, count_macs
 from hyctas_mm.costs.params import count_params
-from hyctas_mm.costs.parts import Shape, collect_parts
+from hyctas_mm.costs.parts import Part, Shape, collect_parts
 
 Ship = Callable[[nn.Module], nn.Module]
 """Gives a module the form in which it is timed, e.g. with batch norm fused; may change the module."""
+Learn = Callable[[Part], None]
+"""Is shown each part, as it ships."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,20 @@ class Counts:
         return f'{self.params} parameters, {self.macs.convs + self.macs.attention} MACs and {len(self.parts)} parts'
 
 
-def count(model: nn.Module, shapes: Sequence[Shape], ship: Ship | None) -> Counts:
+def count(model: nn.Module, shapes: Sequence[Shape], ship: Ship | None, learn: Learn | None = None) -> Counts:
     """Counts a network or block.
 
     Args:
         model: On the meta device, in eval mode; ``ship`` may change it.
         shapes: Of each input.
         ship: See :data:`Ship`; None to leave the parts out.
+        learn: See :data:`Learn`.
     """
     params, macs = count_params(model), count_macs(model, *shapes)
-    return Counts(params, macs, tuple(part.key for part in collect_parts(ship(model), *shapes)) if ship else ())
+    parts = collect_parts(ship(model), *shapes) if ship else []
+    for part in parts if learn else ():
+        learn(part)  # type: ignore[misc]
+    return Counts(params, macs, tuple(part.key for part in parts))
 
 
 class Blocks:
@@ -68,6 +74,7 @@ class Blocks:
         arch: Its architecture, handed on to ``compose``.
         input_shape: (N, 3, H, W).
         ship: See :data:`Ship`; None to leave the parts out.
+        learn: See :data:`Learn`; shown the parts of each block once.
 
     Attributes:
         first: Counts of ``network`` as it is.
@@ -90,13 +97,20 @@ class Blocks:
         ('', 137)
     """
 
-    def __init__(self, network: nn.Module, arch: Any, input_shape: Sequence[int], ship: Ship | None) -> None:
-        self._input_shape, self._ship = tuple(input_shape), ship
+    def __init__(
+        self,
+        network: nn.Module,
+        arch: Any,
+        input_shape: Sequence[int],
+        ship: Ship | None,
+        learn: Learn | None = None,
+    ) -> None:
+        self._input_shape, self._ship, self._learn = tuple(input_shape), ship, learn
         self._known: dict[Any, tuple[Counts, Any]] = {}
         self._arguments: list[Any] = []  # kept alive, as the text of some objects is their address
         self._composing = [child for child in network.children() if 'compose' in vars(type(child))]
         others = [child for child in network.children() if child not in self._composing and count_params(child)]
-        self.first = count(network, [self._input_shape], ship)
+        self.first = count(network, [self._input_shape], ship, learn)
         self.problem = ''
         if others or not self._composing:
             names = ', '.join(type(child).__name__ for child in others or [network])
@@ -142,6 +156,6 @@ class Blocks:
             module = make(*args, **kwargs).eval()
         outputs: list[Any] = []
         module.register_forward_hook(lambda _, __, output: outputs.append(output))
-        return count(module, shapes, self._ship), tree_map(
+        return count(module, shapes, self._ship, self._learn), tree_map(
             lambda y: tuple(y.shape) if isinstance(y, Tensor) else y, outputs[0]
         )

@@ -18,6 +18,8 @@ from hyctas_mm.errors import BadValue
 OPSET = 18
 SCOPES = 'pkg.torch.onnx.name_scopes'
 """Under this name each node of a file tells the layers that it is in, outermost first."""
+CLASSES = 'pkg.torch.onnx.class_hierarchy'
+"""And under this the classes of these layers."""
 Sizes = Mapping[int, Any]
 """Dimensions of the input that may vary, as ``torch.export.Dim`` by their number."""
 

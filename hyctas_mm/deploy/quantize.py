@@ -1,10 +1,8 @@
-"""INT8 by ONNX Runtime's static quantisation."""
+"""INT8 files of networks that ship."""
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,25 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hyctas_mm.costs.onnx_export import SCOPES
+from hyctas_mm.costs.onnx_int8 import write_int8
 from hyctas_mm.deploy.images import Image
 from hyctas_mm.deploy.onnx_net import Array, OnnxNet
 from hyctas_mm.errors import BadValue
 
-ATTENTION = ('MatMul', 'Softmax')
-PASSING = (
-    'Add',
-    'Mul',
-    'Concat',
-    'Relu',
-    'Resize',
-    'AveragePool',
-    'Reshape',
-    'Transpose',
-    'Squeeze',
-    'Unsqueeze',
-    'Sigmoid',
-)
-"""What lies between convolutions; in 8 bits too, so that they hand integers to each other."""
 KEPT = {'semantic': (), 'panoptic': ('panoptic_head.trunk.instance.towers.center',)}
 """Layers that stay float32 unless told otherwise, by the task."""
 
@@ -74,8 +58,6 @@ def quantize(
             have.
     """
     import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     net, nodes = OnnxNet(path), onnx.load(str(path)).graph.node
     if any(node.op_type == 'QuantizeLinear' for node in nodes):
@@ -83,20 +65,16 @@ def quantize(
     layers = options.keep if options.keep is not None else KEPT[net.description.task]
     kept = [name for layer in layers for name in _nodes_of(layer, nodes)]
     reader = _Reader(net, images)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        prepared, written = Path(folder) / 'prepared.onnx', Path(folder) / 'int8.onnx'
-        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(written),
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / 'int8.onnx'
+        write_int8(
+            path,
+            written,
             reader,
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            activation_type=QuantType.QInt8 if options.signed else QuantType.QUInt8,
-            op_types_to_quantize=['Conv', *PASSING, *(ATTENTION if options.attention else ())],
-            nodes_to_exclude=kept + ([] if options.predictors else last_nodes(onnx.load(str(prepared)).graph)),
-            extra_options=dict(ActivationSymmetric=options.signed),
+            keep=kept,
+            attention=options.attention,
+            predictors=options.predictors,
+            signed=options.signed,
         )
         net.description.write(written)
         Path(out).write_bytes(written.read_bytes())
@@ -120,19 +98,6 @@ class _Reader:
         return None if batch is None else {'image': batch}
 
 
-def last_nodes(graph: Any) -> list[str]:
-    """Names of the nodes that no other convolution follows: the predictors and what comes after them."""
-    readers: dict[str, list[Any]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    before_conv: dict[str, bool] = {}
-    for node in reversed(graph.node):  # sorted, so all that follow are known
-        after = [reader for name in node.output for reader in readers.get(name, [])]
-        before_conv[node.name] = any(reader.op_type == 'Conv' or before_conv[reader.name] for reader in after)
-    return [name for name, found in before_conv.items() if not found]
-
-
 def _nodes_of(layer: str, nodes: Any) -> list[str]:
     """Names of the nodes of a layer, by the exporter's notes."""
     found, layers = [], set()
@@ -147,14 +112,3 @@ def _nodes_of(layer: str, nodes: Any) -> list[str]:
     if not found:
         raise BadValue(f'no layer {layer} in the file; it has {", ".join(sorted(layers))} and what these hold')
     return found
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without ONNX Runtime's advice, which is followed, through the root logger."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(level)

@@ -20,7 +20,7 @@ from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture, Handover
-from hyctas_mm.costs import Blocks, Counts, LatencyTable, count, measure_latency, predict_training_memory
+from hyctas_mm.costs import Blocks, Counts, FittedTable, LatencyTable, count, measure_latency, predict_training_memory
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
@@ -123,7 +123,7 @@ class CandidateCosts:
     Args:
         model_cfg: The supernet's model config.
         input_shape: Shape of the input, (1, 3, H, W).
-        table: Latency table, or None to leave the latency out.
+        table: Latency table, of this machine or of a target, or None to leave the latency out.
         memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the
             memory out.
         memory_device: Where the networks will be trained, ``'cuda'`` or ``'cpu'``.
@@ -138,7 +138,7 @@ class CandidateCosts:
         self,
         model_cfg: Mapping[str, Any],
         input_shape: Sequence[int],
-        table: LatencyTable | None = None,
+        table: LatencyTable | FittedTable | None = None,
         memory_input: tuple[int, tuple[int, int]] | None = None,
         memory_device: str = 'cuda',
         handover: Handover | None = None,
@@ -165,8 +165,12 @@ class CandidateCosts:
     def _base_channels(self) -> int | None:
         return self.handover.base_channels if self.handover else None
 
+    def network(self, arch: Architecture) -> nn.Module:
+        """What will be trained and shipped where ``arch`` was found, see :func:`shipped_network`."""
+        return shipped_network(self.model_cfg, self._trained(arch), self._base_channels)
+
     def _price(self, arch: Architecture) -> dict[str, float]:
-        network = cache(partial(shipped_network, self.model_cfg, arch, self._base_channels))  # built where it is needed
+        network = cache(partial(self.network, arch))  # built where it is needed
         own = {name: float(cost(network(), self.input_shape)) for name, cost in _own_costs.items()}
         counts = self._count(arch, network)  # may fuse the network
         costs = dict(params_m=counts.params / 1e6, macs_g=counts.macs.total_g) | own
@@ -184,13 +188,27 @@ class CandidateCosts:
 
     def _count(self, arch: Architecture, network: Callable[[], nn.Module]) -> Counts:
         ship = fuse_conv_bn if self.table is not None else None
+        learn = self.table.learn if isinstance(self.table, FittedTable) else None
         if self.blocks is None:
-            self.blocks = Blocks(network(), arch, self.input_shape, ship)
+            self.blocks = Blocks(network(), arch, self.input_shape, ship, learn)
             if self.blocks.problem:
                 text = f'every candidate is built to be counted, which takes long: {self.blocks.problem}'
                 print_log(text, 'current', logging.WARNING)
             return self.blocks.first
-        return count(network(), [self.input_shape], ship) if self.blocks.problem else self.blocks.count(arch)
+        if self.blocks.problem:
+            return count(network(), [self.input_shape], ship, learn)
+        return self.blocks.count(arch)
+
+    @property
+    def measured_on(self) -> str | None:
+        """In words, the target whose latency is priced and its device; None where that is the search's own."""
+        if not isinstance(self.table, FittedTable):
+            return None
+        return f'{self.table.measured_on["device"]}, {self.table.target}, {self.table.target.threads} threads'
+
+    def parts(self, arch: Architecture) -> tuple[str, ...]:
+        """Keys of the parts of an architecture's network, in their order; a table of a target learns them."""
+        return self._count(self._trained(arch), cache(partial(self.network, arch))).parts
 
     def add_post_processing(self, model: nn.Module, batches: Sequence[Mapping[str, Any]], settings: str = '') -> None:
         """Adds to every latency what comes after the network: upsampling, classes, and grouping into instances.
@@ -203,7 +221,7 @@ class CandidateCosts:
             batches: Validation batches.
             settings: Whatever else it depends on; the table keeps one number for each.
         """
-        if self.table is None:
+        if not isinstance(self.table, LatencyTable):
             return
         sizes = [tuple(image.shape) for batch in batches for image in batch['inputs']]
         key = hashlib.sha1(f'{settings} {sizes}'.encode()).hexdigest()[:12]
@@ -226,6 +244,5 @@ class CandidateCosts:
 
     def fit_overhead(self, archs: Sequence[Architecture]) -> None:
         """Fits the table's constant on whole networks."""
-        if self.table is not None:
-            trained = [shipped_network(self.model_cfg, self._trained(arch), self._base_channels) for arch in archs]
-            self.table.fit_overhead([fuse_conv_bn(network) for network in trained])
+        if isinstance(self.table, LatencyTable):
+            self.table.fit_overhead([fuse_conv_bn(self.network(arch)) for arch in archs])

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
 from hyctas_mm.archs import Handover, SearchSpace
-from hyctas_mm.costs import LatencyTable
+from hyctas_mm.costs import FittedTable, LatencyTable, Target
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.scoring import evaluation_text, load_batches
+from hyctas_mm.engine.target_table import build_table
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import pad_divisor
 from hyctas_mm.search.evaluator import Evaluator
@@ -35,6 +37,12 @@ class Pricing:
         names: The objectives and bounds; costs that are dear to know are known only where they are among them.
         latency_table: File of the latency table, kept between searches; default ``WORK_DIR/latency_table.json``.
         latency_seconds: Time to measure each part of the latency table.
+        target: What networks ship to, e.g. ``dict(runtime='openvino', precision='int8', threads=1)``, see
+            :class:`~hyctas_mm.costs.Target`: ``latency_ms`` is then that on the target, by a table fitted to whole
+            networks, see :class:`~hyctas_mm.costs.FittedTable`. None: in eager PyTorch on the search's own device, by a
+            table of parts.
+        latency_networks: Networks that are measured for the table of a target.
+        latency_error: Median error on networks left out above which a table of a target is refused.
         memory_input: For ``memory_gb``: images of a training step and their height and width, e.g. ``(8, (160, 224))``.
         memory_device: For ``memory_gb``: where networks will be trained, ``'cuda'`` or ``'cpu'``.
         post_processing: Whether ``latency_ms`` includes what comes after the network, measured on a few validation
@@ -44,7 +52,7 @@ class Pricing:
             :class:`~hyctas_mm.archs.Handover`.
 
     Raises:
-        ValueError: For an ``input_hw`` of no size, or a ``memory_gb`` without its ``memory_input``.
+        ValueError: For an ``input_hw`` of no size, a ``memory_gb`` without its ``memory_input``, or a wrong target.
     """
 
     input_hw: Sequence[int]
@@ -55,6 +63,9 @@ class Pricing:
     memory_device: str = 'cuda'
     post_processing: bool = False
     handover: Mapping[str, Any] | None = None
+    target: Mapping[str, Any] | None = None
+    latency_networks: int = 80
+    latency_error: float = 0.1
 
     def __post_init__(self) -> None:
         if len(self.input_hw) != 2 or min(self.input_hw) < 1:
@@ -66,16 +77,25 @@ class Pricing:
                 'memory_gb is an objective or bound: give memory_input=(batch, (height, width)) in train_cfg, those '
                 'of the training it is meant for'
             )
+        if self.target is not None:
+            Target.read(self.target)
+            if self.post_processing:
+                raise BadValue(
+                    'train_cfg.post_processing: what comes after a network is not known on a target; leave it or '
+                    'target out'
+                )
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Pricing:
         """From the settings of a search."""
         names = {wanted['name'] for key in ('objectives', 'bounds') for wanted in settings[key]}
-        return cls(names=names, **{key: settings[key] for key in _NOTED if key in settings})
+        # searches of before there were targets have none
+        return cls(names=names, **{key: settings[key] for key in (*_NOTED, 'latency_error') if key in settings})
 
     def settings(self) -> dict[str, Any]:
         """What prices depend on, for ``search.json``."""
-        return {key: getattr(self, key) for key in _NOTED}
+        of_target = dict(latency_error=self.latency_error) if self.target else {}
+        return {key: getattr(self, key) for key in _NOTED} | of_target
 
     def trained(self, space: SearchSpace) -> Handover:
         """How networks found in ``space`` will be trained.
@@ -106,23 +126,34 @@ class Pricing:
             ValueError: If the latency table was measured under other conditions.
         """
         shape = (1, 3, *self.input_hw)
-        table: LatencyTable | None = None
+        table: LatencyTable | FittedTable | None = None
         memory: tuple[int, tuple[int, int]] | None = None
         if 'latency_ms' in self.names:
-            table = LatencyTable(
-                self.latency_table or folder.with_name(LATENCY_TABLE), device, shape, self.latency_seconds
-            )
+            path = self.latency_table or folder.with_name(LATENCY_TABLE)
+            if self.target is None:
+                table = LatencyTable(path, device, shape, self.latency_seconds)
+            else:
+                table = FittedTable(path, Target.read(self.target), shape)
         if 'memory_gb' in self.names and self.memory_input is not None:  # pricing it takes half a second
             batch, (height, width) = self.memory_input
             memory = int(batch), (int(height), int(width))
         costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device, self.trained(space))
-        if table is not None and table.overhead_ms is None:
+        if isinstance(table, FittedTable):
+            if not table.weights:
+                options: dict[str, Any] = dict(networks=self.latency_networks, enough=self.latency_error)
+                build_table(costs, space, table.target.place(device), say=_log, **options)
+            table.require(self.latency_error)
+        elif table is not None and table.overhead_ms is None:
             rng = np.random.default_rng(0)
             costs.fit_overhead([space.sample(rng) for _ in range(5)])
         return costs
 
 
-_NOTED = ('input_hw', 'latency_table', 'memory_input', 'memory_device', 'post_processing', 'handover')
+_NOTED = ('input_hw', 'latency_table', 'memory_input', 'memory_device', 'post_processing', 'target', 'handover')
+
+
+def _log(text: str) -> None:
+    print_log(text, 'current')
 
 
 def check_padding(model: nn.Module, input_hw: Sequence[int]) -> None:

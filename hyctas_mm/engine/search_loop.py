@@ -73,8 +73,9 @@ class SearchLoop(BaseLoop):
             where those leave doubt whether a known candidate is better at no more cost; see
             :class:`~hyctas_mm.search.screening.Screening`. None for all images.
         seed: Seed of the search.
-        **pricing: ``latency_table``, ``latency_seconds``, ``memory_input``, ``memory_device``, ``post_processing``,
-            ``handover``: see :class:`~hyctas_mm.engine.search_costs.Pricing`.
+        **pricing: ``latency_table``, ``latency_seconds``, ``target``, ``latency_networks``, ``latency_error``,
+            ``memory_input``, ``memory_device``, ``post_processing``, ``handover``: see
+            :class:`~hyctas_mm.engine.search_costs.Pricing`.
 
     Attributes:
         space: The search space, the supernet's.
@@ -270,7 +271,7 @@ class SearchLoop(BaseLoop):
         """Writes ``front.json``; returns the chosen candidates."""
         content = dict(
             dataset=self.runner.cfg.get('dataset_name') or type(self.runner.val_loop.dataloader.dataset).__name__,
-            device=self._device,
+            device=self.costs.measured_on or self._device,
             input_hw=list(self.pricing.input_hw),
             **describe_front(list(self.archive), self.demands, self.branches, self.num_chosen, self.screening),
             num_excluded_before_evaluation=dict(self._driver.excluded),

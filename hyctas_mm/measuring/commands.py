@@ -16,14 +16,16 @@ from rich.table import Column, Table
 from torch import nn
 
 from hyctas_mm.archs import Handover, SearchSpace, zoo_names
-from hyctas_mm.costs import LatencyTable, check_table, device_name
-from hyctas_mm.engine.candidate_costs import shipped_network
+from hyctas_mm.costs import FitCheck, FittedTable, LatencyTable, Target, check_table, device_name
+from hyctas_mm.engine.candidate_costs import CandidateCosts, shipped_network
 from hyctas_mm.engine.configs import use_scope
-from hyctas_mm.errors import BadValue, NoSuchFile
-from hyctas_mm.files import alone
+from hyctas_mm.engine.target_table import build_table as build_table_of_target
+from hyctas_mm.errors import BadValue, FileInTheWay, NoSuchFile
+from hyctas_mm.files import alone, read_json
 from hyctas_mm.measuring.network import Network, count, from_config, input_size, published
+from hyctas_mm.measuring.picture import draw_latency
 from hyctas_mm.measuring.printing import conditions, describe, report, show, write
-from hyctas_mm.measuring.timing import time_all, time_in_detail, training_memory
+from hyctas_mm.measuring.timing import read_targets, time_all, time_by_target, training_memory
 
 MEMORY_OF = {
     'cuda': 'weights, and the rise of torch.cuda.max_memory_allocated during one pass',
@@ -103,16 +105,23 @@ def count_networks(args: argparse.Namespace) -> None:
 
 
 def latency(args: argparse.Namespace) -> None:
-    """Latency by backend."""
-    here = conditions(args.device, args.threads, args.clock, args.backend)
-    networks = read_networks(args)
-    times = time_in_detail(networks, torch.device(args.device), args.backend, args.seconds, args.rounds, args.clock)
-    rows = [
-        dict(network=n.name, input=n.input_hw, input_from=n.size_from, **row)
-        for n, row in zip(networks, times, strict=True)
-    ]
+    """Latency by target, all in one interleaved run."""
+    here = conditions(args.device, args.threads, args.clock)
+    targets = read_targets(args.targets, args.precision)
+    here |= conditions(args.device, None, args.clock, targets)
+    rows, problems = time_by_target(
+        read_networks(args), targets, torch.device(args.device), args.seconds, args.rounds, args.clock
+    )
     table = Table(
-        Column('network', overflow='fold'), 'input', 'median ms', 'p10..p90', 'rounds', 'calls', 'FPS', 'memory MB'
+        Column('network', overflow='fold'),
+        'input',
+        'target',
+        'median ms',
+        'p10..p90',
+        'rounds',
+        'calls',
+        'FPS',
+        'memory MB',
     )
     for row in rows:
         size, memory, rounds = 'x'.join(map(str, row['input'])), row['memory_mb'], row['rounds_ms']
@@ -124,13 +133,20 @@ def latency(args: argparse.Namespace) -> None:
             f'{row["fps"]:.1f}',
             '-' if memory is None else f'{memory:.0f}',
         )
-        table.add_row(row['network'], size, *numbers)
+        table.add_row(row['network'], size, row['target'], *numbers)
     report(
         table,
         args.json,
-        here | dict(backend=args.backend, memory=MEMORY_OF.get(torch.device(args.device).type, 'not known')),
+        here | dict(memory=MEMORY_OF.get(torch.device(args.device).type, 'not known')),
         networks=rows,
+        problems=problems,
     )
+    for problem in problems:
+        print(problem)
+    if not rows:
+        raise BadValue(problems[0])
+    if args.picture:
+        draw_latency(rows, describe(here), args.picture)
 
 
 def memory(args: argparse.Namespace) -> None:
@@ -175,14 +191,28 @@ def build_table(args: argparse.Namespace) -> None:
     """The table of a space."""
     here = conditions(args.device, args.threads, args.clock)
     cfg, space, shape = read_space(args.config, args.shape)
+    if args.target:
+        build_target_table(args, cfg, space, shape)
+        return
     table = LatencyTable(args.out, torch.device(args.device), (1, 3, *shape), args.part_seconds, args.clock)
-    models, count = itertools.islice(random_networks(cfg, space, args.seed), args.samples), 0
+    models, count = itertools.islice(random_networks(cfg, space, args.seed), args.samples or 300), 0
     with alone():
-        for count, (total, new) in enumerate(table.fill(models, args.rounds), start=1):
+        for count, (total, new) in enumerate(table.fill(models, args.rounds or 5), start=1):
             print(f'network {count}: {total} parts, {new} new, {len(table.parts)} in the table', flush=True)
-        table.fit_overhead(list(itertools.islice(random_networks(cfg, space, args.seed), min(10, args.samples))))
+        table.fit_overhead(list(itertools.islice(random_networks(cfg, space, args.seed), min(10, args.samples or 300))))
     print(f'{args.out}: {len(table.parts)} parts of {count} networks, {table.overhead_ms:.3f} ms between two parts')
     print(describe(here))
+
+
+def build_target_table(args: argparse.Namespace, cfg: Config, space: SearchSpace, shape: tuple[int, int]) -> None:
+    """The table of a target."""
+    target = Target.read(args.target, args.precision, torch.get_num_threads())
+    if args.out.exists():
+        raise FileInTheWay(f'{args.out} is there already; the table of a target is made at once: name another file')
+    table = FittedTable(args.out, target, (1, 3, *shape))
+    costs = CandidateCosts(cfg.model.to_dict(), table.input_shape, table, handover=read_handover(cfg, space))
+    build_table_of_target(costs, space, target.place(torch.device(args.device)), args.samples or 80, args.rounds or 2)
+    print(f'{args.out}: {table.measured_on["device"]}, {table.measured_on["software"]}')
 
 
 def compare_table(args: argparse.Namespace) -> None:
@@ -191,6 +221,9 @@ def compare_table(args: argparse.Namespace) -> None:
     cfg, space, shape = read_space(args.config, args.shape)
     if not args.table.is_file():
         raise NoSuchFile(f'{args.table}: no such table; make it with build-table')
+    if check := read_json(args.table).get('check'):
+        print(f'{args.table}: the table of a target, which was checked when it was made: {FitCheck(**check)}')
+        return
     table = LatencyTable(args.table, torch.device(args.device), (1, 3, *shape), clock=args.clock)
     known = len(table.parts)
     models = list(itertools.islice(random_networks(cfg, space, args.seed), args.archs))
@@ -256,10 +289,15 @@ def read_space(path: str, shape: Sequence[int] | None) -> tuple[Config, SearchSp
     return cfg, SearchSpace.from_dict(space), (size[0], size[1])
 
 
+def read_handover(cfg: Config, space: SearchSpace) -> Handover:
+    """How the networks of a search's config will be trained."""
+    return Handover.read(cfg.get('train_cfg', {}).get('handover'), space.base_channels)
+
+
 def random_networks(cfg: Config, space: SearchSpace, seed: int) -> Iterator[nn.Module]:
     """Networks of random architectures as they ship, on the meta device, without end."""
     rng = np.random.default_rng(seed)
-    handover = Handover.read(cfg.get('train_cfg', {}).get('handover'), space.base_channels)
+    handover = read_handover(cfg, space)
     while True:
         arch = handover.arch(space.sample(rng))
         yield fuse_conv_bn(shipped_network(cfg.model.to_dict(), arch, handover.base_channels))

@@ -7,9 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
-from importlib.metadata import version
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,20 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from hyctas_mm.costs import device_name
+from hyctas_mm.costs import Target, device_name
 from hyctas_mm.errors import BadValue
 
 
-def conditions(device: str, threads: int | None = None, clock: str = 'wall', backend: str = 'eager') -> dict[str, Any]:
+def conditions(
+    device: str, threads: int | None = None, clock: str = 'wall', targets: Sequence[Target] = ()
+) -> dict[str, Any]:
     """Sets the threads and says what a measurement holds for.
 
     Args:
         device: Where networks run.
         threads: PyTorch's threads; as they are if None.
         clock: One of :data:`~hyctas_mm.costs.CLOCKS`.
-        backend: One of :data:`~hyctas_mm.costs.BACKENDS`.
+        targets: What the networks run in, whose versions are told.
 
     Raises:
         ValueError: For fewer threads than one.
@@ -38,8 +38,8 @@ def conditions(device: str, threads: int | None = None, clock: str = 'wall', bac
             raise BadValue(f'--threads {threads}; expected 1 or more')
         torch.set_num_threads(threads)
     software = dict(torch=torch.__version__, python=platform.python_version())
-    if backend == 'onnxruntime' and find_spec('onnxruntime'):
-        software['onnxruntime'] = version('onnxruntime')
+    for target in targets:
+        software |= target.software.versions()
     here = dict(
         device=device_name(torch.device(device)), threads=torch.get_num_threads(), clock=clock, software=software
     )

@@ -15,6 +15,7 @@ import torch
 from hyctas_mm.costs import (
     Latency,
     PeakMemory,
+    Target,
     in_fresh_process,
     measure_interleaved,
     measure_training_memory,
@@ -43,31 +44,66 @@ def time_all(networks: Sequence[Network], device: torch.device, seconds: float, 
     return [dict(latency_ms=statistics.median(found), rounds_ms=found) for found in medians]
 
 
-def prepare(network: Network, device: torch.device, backend: str) -> Prepared:
+def prepare(network: Network, device: torch.device, target: Target | str) -> Prepared:
     """The network as a call, and the memory of a pass in 1e6 bytes: its weights and the rise while it runs, None where
     that is not known.
     """
+    wanted = Target.read(target, threads=torch.get_num_threads())
     net = fuse_norms(network.build(torch.device('cpu'))).to(device)
     x = torch.rand(*network.input_shape, device=device)
     weights = sum(p.numel() * p.element_size() for p in net.parameters())
-    if backend == 'cudagraph':  # a recorded pass takes its memory while it is recorded, and none later
+    if wanted.mode == 'cudagraph':  # a recorded pass takes its memory while it is recorded, and none later
         with PeakMemory(device) as peak:
-            call = prepare_call(net, x, backend)
+            call = prepare_call(net, x, wanted)
     else:
-        call = prepare_call(net, x, backend)
+        call = prepare_call(net, x, wanted)
         # the first pass: ONNX Runtime keeps what it takes there
         with PeakMemory(device) as peak, torch.inference_mode():
             call()
-    if peak.bytes is None or (backend == 'onnxruntime' and device.type == 'cuda'):  # which PyTorch does not count
+    if peak.bytes is None or (wanted.runtime != 'pytorch' and device.type == 'cuda'):  # which PyTorch does not count
         return call, None
     return call, (weights + peak.bytes) / 1e6
 
 
-def time_in_detail(
-    networks: Sequence[Network], device: torch.device, backend: str, seconds: float, rounds: int, clock: str = 'wall'
-) -> list[dict[str, Any]]:
-    """Latency over all rounds, its percentiles, the median of each round, and the memory of each network."""
-    return measure([prepare(network, device, backend) for network in networks], device, seconds, rounds, clock)
+def read_targets(names: Sequence[str], precisions: Sequence[str] = ('fp32',)) -> list[Target]:
+    """Targets by name in each precision that they have, with as many threads as PyTorch has.
+
+    Raises:
+        ValueError: For an unknown name, or one that has none of the precisions.
+    """
+    targets = []
+    for name in names:
+        known = Target.read(name).software.precisions
+        has = [precision for precision in precisions if precision in known]
+        targets += [Target.read(name, precision, torch.get_num_threads()) for precision in has or precisions[:1]]
+    return targets
+
+
+def time_by_target(
+    networks: Sequence[Network],
+    targets: Sequence[Target],
+    device: torch.device,
+    seconds: float,
+    rounds: int,
+    clock: str = 'wall',
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Latency of each network in each target, measured in one interleaved run.
+
+    Returns:
+        A row for each pair, with the latency over all rounds, its percentiles, the median of each round and the memory;
+        and what did not work, in words.
+    """
+    prepared, rows, problems = [], [], []
+    for network, target in itertools.product(networks, targets):
+        try:
+            prepared.append(prepare(network, device, target))
+        except (RuntimeError, ValueError, ImportError) as error:
+            problems.append(f'{network.name}, {target}: {str(error).splitlines()[0]}')
+        else:
+            rows.append(dict(network=network.name, input=network.input_hw, input_from=network.size_from))
+            rows[-1]['target'] = str(target)
+    found = measure(prepared, device, seconds, rounds, clock)
+    return [row | numbers for row, numbers in zip(rows, found, strict=True)], problems
 
 
 def measure(

@@ -142,4 +142,4 @@ class ChannelFusion(nn.Module):
                 'normalises over the batch), got 1; '
                 "raise train_dataloader.batch_size, or with several processes set norm_cfg type to 'SyncBN'"
             )
-        return y + y * torch.sigmoid(self.gate(F.adaptive_avg_pool2d(y, 1)))
+        return y + y * torch.sigmoid(self.gate(y.mean((2, 3), keepdim=True)))

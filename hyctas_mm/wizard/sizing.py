@@ -17,7 +17,7 @@ from mmcv.cnn.utils import fuse_conv_bn
 
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.archs.extremes import largest, smallest
-from hyctas_mm.costs import measure_latency, predict_training_memory
+from hyctas_mm.costs import Target, measure_latency, predict_training_memory, prepare_call
 from hyctas_mm.costs.latency_table import materialise
 from hyctas_mm.engine.candidate_costs import shipped_network, training_loss, training_network
 from hyctas_mm.errors import BadValue
@@ -228,11 +228,18 @@ def supernet_model(base_model: Mapping[str, Any], data: Data, space: SearchSpace
     return model
 
 
-def time_network(model: Mapping[str, Any], arch: Architecture, geometry: Geometry, device: torch.device) -> float:
+def time_network(
+    model: Mapping[str, Any],
+    arch: Architecture,
+    geometry: Geometry,
+    device: torch.device,
+    target: Target | str = 'eager',
+) -> float:
     """Latency of an architecture as it ships, in milliseconds, from a third of a second."""
+    device = Target.read(target).place(device)
     net = materialise(fuse_conv_bn(shipped_network(model, arch)), device)
-    x = torch.rand(1, 3, *geometry.input_hw, device=device)
-    return float(measure_latency(partial(net, x), device, 0.2, 0.1).median_ms)
+    call = prepare_call(net, torch.rand(1, 3, *geometry.input_hw, device=device), target)
+    return float(measure_latency(call, device, 0.2, 0.1).median_ms)
 
 
 def _latencies(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hyctas_mm.archs import SearchSpace
+from hyctas_mm.costs import Target
 from hyctas_mm.wizard.data import PanopticData, PanopticFile, SemanticData, Split
 from hyctas_mm.wizard.lengths import Lengths
 from hyctas_mm.wizard.sizing import WIDE, Plan
@@ -215,10 +216,13 @@ train_dataloader = dict(dataset=dict({images}))
 {_schedule(data, text, steps)}"""
 
 
-def search(data: SemanticData | PanopticData, text: Text, latency_ms: float | None) -> str:
+def search(
+    data: SemanticData | PanopticData, text: Text, latency_ms: float | None, target: Target | None = None
+) -> str:
     """``search.py``."""
     lengths = text.lengths
     bounds = f'    bounds=dict(latency_ms=dict(max={latency_ms:g})),\n' if latency_ms else ''
+    ships = f'    target={target.to_dict()},\n' if target else ''
     pipeline = ', dataset=dict(pipeline={{_base_.calibration_pipeline}})' if isinstance(data, SemanticData) else ''
     if isinstance(data, SemanticData):
         scored = f"ann_file='{HERE}/lists/select.txt', data_prefix={{{{_base_.train_images}}}}"
@@ -238,7 +242,7 @@ train_cfg = dict(
     subnet_config='{HERE}/subnet.py',
     input_hw={text.plan.geometry.input_hw},
     objectives=['{data.score}', 'latency_ms'],
-{bounds}    branches=(1, 2, 3),
+{bounds}{ships}    branches=(1, 2, 3),
     population={lengths.population},
     generations={lengths.generations},
     calibration_batches={max(1, lengths.calibration_images // text.calibration_batch)},

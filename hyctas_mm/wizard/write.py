@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from hyctas_mm.costs import Target
 from hyctas_mm.errors import BadValue
 from hyctas_mm.files import write_json
 from hyctas_mm.wizard import texts
@@ -60,6 +61,7 @@ def write_configs(
     machine: Machine,
     bases: Path,
     latency_ms: float | None = None,
+    target: Target | None = None,
 ) -> Path:
     """Writes ``supernet.py``, ``search.py``, ``subnet.py``, ``data.py`` and what they need.
 
@@ -71,6 +73,7 @@ def write_configs(
         machine: Where it will run.
         bases: The project's ``configs``, of whose ``_base_`` copies are made, so that the folder needs nothing else.
         latency_ms: Bound on the latency of candidates.
+        target: What networks ship to; None for eager PyTorch on the machine of the search.
 
     Returns:
         The folder of the configs.
@@ -92,7 +95,7 @@ def write_configs(
     _write(folder / 'data.py', described)
     _write(folder / 'supernet.py', texts.supernet(data, text))
     _write(folder / 'subnet.py', texts.subnet(data, text))
-    _write(folder / 'search.py', texts.search(data, text, latency_ms))
+    _write(folder / 'search.py', texts.search(data, text, latency_ms, target))
     job = dict(device=machine.device.type, data_root=str(data.root), latency_ms=latency_ms, inherit=lengths.inherit)
     write_json(work_dir / JOB, job)
     return folder

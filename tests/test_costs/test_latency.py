@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from hyctas_mm.costs import LatencyTable, TableCheck, check_table, measure_interleaved, measure_latency, prepare_call
+from hyctas_mm.costs import LatencyTable, TableCheck, check_table, measure_interleaved, measure_latency
 from hyctas_mm.costs.latency import Latency, Stopwatch, warm_up
-from tests.conftest import compiles
 
 CPU = torch.device('cpu')
 
@@ -73,105 +69,6 @@ def test_the_processor_clock_is_for_one_thread() -> None:
         torch.set_num_threads(threads)
     with pytest.raises(ValueError, match="clock 'sun'; expected one of wall, cpu"):
         Stopwatch(CPU, 'sun')
-
-
-# Backends -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('backend', ['eager', 'channels_last', pytest.param('compile', marks=compiles)])
-def test_a_call_is_the_network(backend: str) -> None:
-    net, x = small_net(), torch.rand(1, 3, 8, 8)
-    torch.testing.assert_close(prepare_call(net, x, backend)(), net(x))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='records the kernels of a GPU')
-def test_a_recorded_call_is_the_network() -> None:
-    net, x = small_net().cuda(), torch.rand(1, 3, 8, 8, device='cuda')
-    torch.testing.assert_close(prepare_call(net, x, 'cudagraph')(), net(x))
-
-
-def test_the_ninth_network_of_a_class_is_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch.compile gives up after eight compilations of the same code, and runs it as it is without a word."""
-    compiled: list[bool] = []
-    whole = torch.compile
-
-    def backend(graph: Any, inputs: Any) -> Any:
-        compiled.append(any(isinstance(x, torch.SymInt) for x in inputs))
-        return graph.forward
-
-    monkeypatch.setattr(torch, 'compile', lambda function, **options: whole(function, backend=backend, **options))
-    torch._dynamo.reset()
-    for width in range(4, 14):
-        net, x = nn.Sequential(nn.Conv2d(3, width, 3)).eval(), torch.rand(1, 3, 8, width)
-        with torch.inference_mode():  # as when it is measured
-            torch.testing.assert_close(prepare_call(net, x, 'compile')(), net(x))
-    assert compiled == [False] * 10, 'each once, and for its own size of image'
-
-
-def test_graphs_are_recorded_on_the_device_of_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    current, recorded = [0], []
-
-    @contextmanager
-    def chosen(device: torch.device) -> Iterator[None]:
-        current.append(device.index)
-        yield
-        current.pop()
-
-    @contextmanager
-    def recording(graph: Any) -> Iterator[None]:
-        recorded.append(current[-1])
-        yield
-
-    stream = SimpleNamespace(wait_stream=lambda other: None)
-    monkeypatch.setattr(torch.cuda, 'device', chosen)
-    monkeypatch.setattr(torch.cuda, 'Stream', lambda *_: stream)
-    monkeypatch.setattr(torch.cuda, 'current_stream', lambda *_: stream)
-    monkeypatch.setattr(torch.cuda, 'stream', lambda _: nullcontext())
-    monkeypatch.setattr(torch.cuda, 'CUDAGraph', lambda: SimpleNamespace(replay=lambda: None))
-    monkeypatch.setattr(torch.cuda, 'graph', recording)
-    x = SimpleNamespace(device=torch.device('cuda', 1))
-    assert prepare_call(lambda given: given, x, 'cudagraph')() is x
-    assert recorded == [1]
-
-
-def test_onnxruntime_is_told_the_number_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def session(path: str, options: Any, providers: list[Any]) -> None:
-        raise InterruptedError(providers)
-
-    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['CUDAExecutionProvider'])
-    monkeypatch.setattr('onnxruntime.InferenceSession', session)
-    monkeypatch.setattr('hyctas_mm.costs.backends.export_to_onnx', lambda *_: None)
-    with pytest.raises(InterruptedError) as found:
-        prepare_call(small_net(), SimpleNamespace(device=torch.device('cuda', 1)), 'onnxruntime')
-    assert found.value.args == ([('CUDAExecutionProvider', dict(device_id=1))],)
-
-
-@pytest.mark.slow
-def test_onnxruntime_runs_the_network() -> None:
-    net, x = small_net(), torch.rand(1, 3, 8, 8)
-    (output,) = prepare_call(net, x, 'onnxruntime')()
-    torch.testing.assert_close(torch.from_numpy(output.numpy()), net(x))
-
-
-def test_backends_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, x = small_net(), torch.rand(1, 3, 8, 8)
-    with pytest.raises(
-        ValueError, match="backend 'tensorrt'; expected one of eager, channels_last, compile, cudagraph, onnxruntime"
-    ):
-        prepare_call(net, x, 'tensorrt')
-    with pytest.raises(ValueError, match="backend 'cudagraph' records the kernels of a GPU; here the device is cpu"):
-        prepare_call(net, x, 'cudagraph')
-
-    def refuse(*_: object) -> None:
-        raise RuntimeError('\n no working C++ compiler found')
-
-    monkeypatch.setattr(torch, 'compile', lambda net, dynamic: refuse)
-    with pytest.raises(ValueError, match="backend 'compile' does not work here:  no working C"):
-        prepare_call(net, x, 'compile')
-    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['AbacusExecutionProvider'])
-    with pytest.raises(ValueError, match=r'no CPUExecutionProvider here \(it has Abacus'):
-        prepare_call(net, x, 'onnxruntime')
 
 
 # Tables of a GPU ------------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pytest
 from mmengine.config import Config
 from onnx import TensorProto, helper
 
+from hyctas_mm.costs.onnx_int8 import last_nodes
 from hyctas_mm.deploy import OnnxNet, QuantizeOptions, quantize, score
 from hyctas_mm.deploy.export import ExportOptions, export_onnx
 from hyctas_mm.deploy.images import open_dataset, spread_images
-from hyctas_mm.deploy.quantize import last_nodes
 from hyctas_mm.engine.configs import use_scope
 from tests.conftest import run_script
 from tests.test_deploy.onnx_fixtures import save, semantic_config

@@ -20,6 +20,7 @@ from mmengine.dataset import pseudo_collate
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.archs.extremes import smallest
+from hyctas_mm.costs import Target
 from hyctas_mm.deploy import OnnxNet
 from hyctas_mm.deploy.export import ExportOptions, export_onnx
 from hyctas_mm.deploy.images import fit, image_of, open_dataset
@@ -74,6 +75,13 @@ def written(
     geometry = choose_geometry(data.sizes, 'cpu', like)
     plan = sizing.Plan(geometry, space or SearchSpace(layers=4, base_channels=4), 4, 0.1)
     return write_configs(work_dir, data, plan, TINY, CPU, BASES, **options)
+
+
+def test_the_target_is_in_the_config(tmp_path: Path, data: SemanticData) -> None:
+    target = dict(runtime='onnxruntime', precision='int8', threads=2)
+    configs = written(tmp_path, data, target=Target.read(target))
+    assert Config.fromfile(configs / 'search.py').train_cfg.target == target
+    assert 'target' not in Config.fromfile(written(tmp_path, data) / 'search.py').train_cfg
 
 
 @pytest.mark.parametrize(
@@ -356,6 +364,10 @@ def test_the_command(
         '--device',
         'cpu',
         '--quick',
+        '--target',
+        'onnxruntime',
+        '--precision',
+        'int8',
         '--work-dir',
         str(tmp_path / 'work'),
     ]
@@ -367,6 +379,8 @@ def test_the_command(
         and '8 of 19 classes occur in none' in said
     )
     assert 'run_all.py' in said and 'supernet' in said
+    target = Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.target
+    assert target == dict(runtime='onnxruntime', precision='int8', threads=1)
     assert new_search.main(argv) == 2
     assert (
         capsys.readouterr().err.startswith('error: ')
@@ -375,6 +389,7 @@ def test_the_command(
     for wrong, problem in (
         (['--device', 'tpu'], '--device tpu; expected'),
         (['--classes', 'a', 'b'], 'holds'),
+        (['--target', 'ncnn', '--precision', 'int8'], "precision 'int8' of ncnn; expected one of fp32"),
         (['--device', 'cuda:0'], 'no such CUDA'),
     ):
         assert new_search.main([*argv[:2], '--work-dir', str(tmp_path / 'other'), *wrong]) == 2
