@@ -60,6 +60,7 @@ def decode_always(cfg: Config) -> None:
 def augment_as_mmseg(cfg: Config) -> None:
     for step in cfg.train_dataloader.dataset.pipeline:
         step.type = step.type.removeprefix('Lean')
+    cfg.model.data_preprocessor.type = cfg.model.data_preprocessor.type.removeprefix('Lean')
 
 
 def upsample_then_loss(cfg: Config) -> None:
