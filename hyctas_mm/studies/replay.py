@@ -28,8 +28,8 @@ def replay(
 
     The steps are shared out over the bins after what a judge needs once. In a bin random candidates are judged, and the
     best one is picked. Its gain is its true score, by trainings that the judge did not see, less that of a random
-    network of the bin. Candidates are drawn with replacement, so that there may be more of them than landmarks, and
-    from a window of landmarks that overlaps with those of the next bins, as there are too few to leave any out; a line
+    network of the bin. Candidates are drawn with replacement, no more than there are landmarks in a bin, and from a
+    window of landmarks that overlaps with those of the next bins, as there are too few to leave any out; a line
     in log latency is taken out of scores and truth, so "slower is better" is no merit.
 
     Rule: an evaluator stays only if it beats training budget / 300 random networks fully, by two standard errors
@@ -69,7 +69,7 @@ def replay(
     for budget in budgets:
         for judge in (*judges, *surrogates_of(table, judges, budget)):
             row = rows.setdefault(judge.name, dict(judge=judge.name, gain={}, over={}, candidates={}))
-            candidates = _candidates(judge, budget, bins)
+            candidates = _candidates(judge, budget, bins, window)
             if candidates is None:
                 continue
             # all landmarks as they are, more than once where chance decides
@@ -98,12 +98,15 @@ def replay(
     )  # fmt: skip
 
 
-def _candidates(judge: Judge, budget: float, bins: int) -> int | None:
-    """How many a judge can look at in each bin; None if it cannot be had, 1000 if looking costs nothing."""
+def _candidates(judge: Judge, budget: float, bins: int, most: int) -> int | None:
+    """How many a judge can look at in each bin; None if it cannot be had.
+
+    No more than there are landmarks in a window: of more the pick is always the same one, of which nothing follows.
+    """
     left = budget - judge.before
     if left < 0:
         return None
-    return max(1, min(1000, int(left / bins / judge.steps))) if judge.steps else 1000
+    return max(1, min(most, int(left / bins / judge.steps))) if judge.steps else most
 
 
 def _gains(
