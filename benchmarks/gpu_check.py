@@ -53,7 +53,7 @@ def latency(backend: str) -> Stage:
     return Stage(
         f'latency-{backend}',
         f'latency of the published networks, {backend}',
-        ('tools/benchmark.py', 'latency', '--backend', backend),
+        ('tools/benchmark.py', 'latency', '--targets', backend),
         ('--shape', '1024', '2048', '--seconds', '2', '--rounds', '3', S, M, L),
         None if backend in ('cudagraph', 'compile') else toy,  # not to be had on a CPU, and minutes there
         seconds=180,

@@ -137,7 +137,7 @@ def test_augmentation_is_the_papers(path: Path) -> None:
         'RandomCrop',
         'RandomFlip',
         'RandomApply',
-        'PackSegInputs',
+        'LeanPackSegInputs',
     ]
     assert 'cat_max_ratio' not in pipeline[4] and pipeline[6].prob == 0
 

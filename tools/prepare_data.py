@@ -43,6 +43,8 @@ def main() -> None:
     use_scope(cfg)
     found = {}
     for part in ('train', 'val', 'test'):
+        if not cfg.get(f'{part}_dataloader'):
+            continue
         settings = cfg[f'{part}_dataloader'].dataset
         check_images(settings, f'{part}_dataloader')
         dataset = DATASETS.build({**settings, 'lazy_init': True, 'pipeline': []})
@@ -60,7 +62,7 @@ def main() -> None:
             progress.append(Progress('images', total))
         progress[0].update(done)
 
-    kept = [sample['img_path'] for part in ('val', 'test') for sample in found[part]]
+    kept = [sample['img_path'] for part in ('val', 'test') for sample in found.get(part, ())]
     steps = cfg.train_dataloader.dataset.pipeline
     count = write_half_size(found['train'], kept, steps, root, args.out, max(1, args.workers), watch)
     print(f'{count} of {len(found["train"])} training images at half their sides: --data-root {args.out}')

@@ -17,6 +17,7 @@ from pathlib import Path
 from hyctas_mm import register_all_modules
 from hyctas_mm.cli import tells_mistakes
 from hyctas_mm.errors import BadValue
+from hyctas_mm.files import read_json
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.command == 'fit':
         check = fit_kit(args.kit, args.measured, args.out)
-        print(f"{args.out}: {check}; use it by train_cfg.latency_table='{args.out}'")
+        target = read_json(args.out)['target']
+        print(f"{args.out}: {check}; use it by train_cfg.latency_table='{args.out}' and train_cfg.target={target}")
         return
     cfg, space, shape = read_space(args.config, args.shape)
     wanted = args.target or cfg.get('train_cfg', {}).get('target')

@@ -10,6 +10,7 @@ from typing import Any
 
 from hyctas_mm.archs.architecture import Architecture
 from hyctas_mm.archs.parts import LOW_LEVELS
+from hyctas_mm.archs.search_space import SearchSpace
 from hyctas_mm.errors import BadValue
 
 
@@ -47,6 +48,8 @@ class Handover:
         Raises:
             ValueError: For another key or a wrong value.
         """
+        if cfg is not None and not isinstance(cfg, Mapping):
+            raise BadValue(f"handover: {cfg!r}; expected dict(base_channels=12, low_level='s4')")
         unknown = sorted({*(cfg or {})} - {'base_channels', 'low_level'})
         if unknown:
             raise BadValue(f"handover: unknown {', '.join(unknown)}; expected dict(base_channels=12, low_level='s4')")
@@ -60,6 +63,10 @@ class Handover:
     def arch(self, arch: Architecture) -> Architecture:
         """The architecture that is trained where ``arch`` was found."""
         return arch if self.low_level is None else replace(arch, low_level=self.low_level)
+
+    def of(self, space: SearchSpace) -> dict[str, Any]:
+        """Which networks are trained where ``space`` is searched, as JSON has it."""
+        return dict(space=space.to_dict(), base_channels=self.base_channels, low_level=self.low_level)
 
     def keeps(self, arch: Architecture, base_channels: int) -> bool:
         """Whether ``arch`` is trained as it was found with ``base_channels``, so that weights found there fit."""

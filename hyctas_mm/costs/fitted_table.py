@@ -23,7 +23,7 @@ from hyctas_mm.costs.parts import Part, collect_parts
 from hyctas_mm.costs.targets import Target
 from hyctas_mm.costs.targets.on_device import quietest
 from hyctas_mm.errors import BadValue
-from hyctas_mm.files import read_json, write_json
+from hyctas_mm.files import differences, read_json, write_json
 
 FORMAT = 'hyctas_mm/fitted-table-1'
 ALWAYS = 'a network'
@@ -84,6 +84,7 @@ class FittedTable:
         path: JSON file, read if it exists.
         target: What networks run in.
         input_shape: Shape of the networks' input, (N, 3, H, W).
+        made_for: Which networks it is fitted to, as JSON has it, e.g. their search space; {} if that does not matter.
 
     Attributes:
         work: What each part does by its key, see :func:`~hyctas_mm.costs.part_work.work_of`.
@@ -93,11 +94,14 @@ class FittedTable:
         post_processing_ms: Always empty: what comes after the network is not known on a target.
 
     Raises:
-        ValueError: If the file is of another target or input.
+        ValueError: If the file is of another target, input or other networks.
     """
 
-    def __init__(self, path: str | Path, target: Target, input_shape: Sequence[int]) -> None:
+    def __init__(
+        self, path: str | Path, target: Target, input_shape: Sequence[int], made_for: Mapping[str, Any] = {}
+    ) -> None:
         self.path, self.target, self.input_shape = Path(path), target, tuple(input_shape)
+        self.made_for = dict(made_for)
         self.work: dict[str, dict[str, float]] = {}
         self.weights: dict[str, float] = {}
         self.samples: list[Sample] = []
@@ -198,6 +202,7 @@ class FittedTable:
         """Writes the file; it is whole at every instant."""
         content: dict[str, Any] = dict(format=FORMAT, date=datetime.date.today().isoformat())
         content |= dict(target=self.target.to_dict(), input_shape=list(self.input_shape), measured_on=self.measured_on)
+        content |= dict(made_for=self.made_for)
         content |= dict(check=self.check and asdict(self.check), weights_ms=self.weights)
         content |= dict(networks=[asdict(sample) for sample in self.samples], work=dict(sorted(self.work.items())))
         write_json(self.path, content)
@@ -219,6 +224,13 @@ class FittedTable:
                 f'{self.target.to_dict()} at {list(self.input_shape)} here; use another file or delete it to measure '
                 'again'
             )
+        made_for = content.get('made_for', {})
+        if differing := differences(made_for, self.made_for) if self.made_for else []:
+            raise BadValue(
+                f'{self.path}: of other networks: {"; ".join(differing)}; use another file, or make one of '
+                'the networks that this search is for'
+            )
+        self.made_for = made_for
         self.work, self.weights = dict(content['work']), dict(content['weights_ms'])
         self.check = FitCheck(**content['check']) if content['check'] else None
         self.measured_on = dict(content['measured_on'])

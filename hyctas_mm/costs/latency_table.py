@@ -199,6 +199,8 @@ class LatencyTable:
             content = json.loads(self.path.read_text(encoding='utf-8'))
         except json.JSONDecodeError as error:
             raise BadValue(f'{self.path}: not a JSON file ({error}); delete it to measure again') from None
+        if isinstance(content, Mapping) and content.get('target'):
+            raise BadValue(f'{self.path}: the table of a target; set train_cfg.target={content["target"]!r} too')
         if not isinstance(content, Mapping) or content.get('format') != FORMAT:
             raise BadValue(f'{self.path}: not a latency table of this version ({FORMAT}); delete it to measure again')
         there = content['conditions']

@@ -34,8 +34,7 @@ def is_enough(pipeline: Sequence[Step], sides: tuple[int, int]) -> bool:
             with ``keep_ratio``. Other scaling, and none, want the image as it is.
         sides: The long and the short side in pixels.
     """
-    steps = [part for step in pipeline for part in (step, *step.get('transforms', ()))]
-    for step in steps:
+    for step in _flat(pipeline):
         if step['type'] in ('RandomResize', 'Resize') and step.get('keep_ratio') and 'scale' in step:
             largest = max(step.get('ratio_range', (1.0,)))
             scale = step['scale']
@@ -44,6 +43,16 @@ def is_enough(pipeline: Sequence[Step], sides: tuple[int, int]) -> bool:
         if step['type'].endswith(('Resize', 'ResizeShortestEdge', 'Crop')):
             return False
     return False
+
+
+def _flat(steps: Sequence[Any]) -> Iterator[Step]:
+    """All steps, also those within others, e.g. in the lists of mmcv's ``RandomChoice``."""
+    for step in steps:
+        if isinstance(step, Mapping):
+            yield step
+            yield from _flat(step.get('transforms', ()))
+        else:
+            yield from _flat(step)
 
 
 def check_half_size(data_root: str | Path | None, pipeline: Sequence[Step], name: str) -> None:
@@ -116,6 +125,11 @@ def write_half_size(
         if path not in copied:
             target = out / path.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() and not target.is_symlink():
+                raise BadValue(
+                    f'{target} is a copy of half size, made for a config that trains on this image; this one does not: '
+                    'give another folder'
+                )
             if not target.is_symlink():
                 target.symlink_to(path)
 

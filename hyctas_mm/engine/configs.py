@@ -17,7 +17,8 @@ from hyctas_mm.datasets.checks import check_images
 from hyctas_mm.engine.export import set_data_root
 from hyctas_mm.engine.hooks.pause_hook import PauseHook
 from hyctas_mm.errors import BadValue, NoSuchFile
-from hyctas_mm.registry import LOOPS
+from hyctas_mm.models.data_preprocessor import LeanSegDataPreProcessor
+from hyctas_mm.registry import LOOPS, MODELS
 
 MPI_LOCAL_RANK = 'OMPI_COMM_WORLD_LOCAL_RANK'
 LOCAL_RANKS = dict(pytorch='LOCAL_RANK', slurm='SLURM_LOCALID', mpi=MPI_LOCAL_RANK)
@@ -104,9 +105,12 @@ def set_workers(cfg: Config, workers: int | None = None) -> None:
         workers: How many; None for this process's share of the machine's cores but one, 16 at most.
     """
     if workers is None:
-        processes = os.environ.get('LOCAL_WORLD_SIZE') or os.environ.get('OMPI_COMM_WORLD_LOCAL_SIZE') or 1
-        cores = int(os.environ.get('SLURM_CPUS_PER_TASK') or len(os.sched_getaffinity(0)) // int(processes))
-        workers = max(1, min(16, cores - 1))
+        processes = os.environ.get('LOCAL_WORLD_SIZE', '1')  # of torchrun, within a task of Slurm too
+        cores = os.environ.get('SLURM_CPUS_PER_TASK')
+        if cores is None:
+            processes = os.environ.get('OMPI_COMM_WORLD_LOCAL_SIZE', processes)
+            cores = str(len(os.sched_getaffinity(0)))
+        workers = max(1, min(16, int(cores) // int(processes) - 1))
     for part in ('train', 'val', 'test'):
         if loader := cfg.get(f'{part}_dataloader'):
             loader.update(num_workers=workers, persistent_workers=workers > 0)
@@ -167,6 +171,19 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def _check_labels(cfg: Config) -> None:
+    """Labels that travel as bytes want the preprocessor that makes them what mmseg's losses take."""
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset', {})
+    name = (cfg.model.get('data_preprocessor') or {}).get('type')
+    kind = name if isinstance(name, type) else MODELS.get(str(name))
+    lean = any(step.get('type') == 'LeanPackSegInputs' for step in dataset.get('pipeline', ()))
+    if lean and not (kind and issubclass(kind, LeanSegDataPreProcessor)):
+        raise BadValue(
+            f"model.data_preprocessor is {name!r}, but train_dataloader's pipeline ends with LeanPackSegInputs, whose "
+            "labels are bytes: take type='LeanSegDataPreProcessor', or 'PackSegInputs' at the end of the pipeline"
+        )
+
+
 def build_runner(cfg: Config, *parts: str) -> Runner:
     """A runner, after a look at the folders of its data: mmengine's own errors about an empty one name nothing.
 
@@ -179,8 +196,11 @@ def build_runner(cfg: Config, *parts: str) -> Runner:
 
     Raises:
         FileNotFoundError: Naming the folder without images and what to set.
+        ValueError: For labels as bytes and a preprocessor that takes none.
     """
     use_scope(cfg)
+    if 'train' in parts:
+        _check_labels(cfg)
     for part in parts:
         loader = cfg.get(f'{part}_dataloader')
         if loader:

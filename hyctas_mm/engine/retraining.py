@@ -99,8 +99,10 @@ def retrain(
     first, master = not done, is_main_process()
     network = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if first and master:
+        ours = (folder / 'arch.json').is_file()  # of a handed-over network the folder has another name
         meta = dict(
-            archid=arch_of(folder).archid, dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo)
+            archid=arch_of(folder).archid if ours else folder.name,
+            dataset_meta=plain_metainfo(runner.train_dataloader.dataset.metainfo),
         )
         torch.save(dict(meta=meta, state_dict=network.state_dict()), folder / 'retrained.pth')
     tested = ConstantPredictionHook()
@@ -183,6 +185,11 @@ def random_twin(
     Returns:
         The first within the tolerance, else the nearest of many.
     """
+    if cost not in costs(arch):
+        raise BadValue(
+            f'random networks of like {cost}: not known of networks with these channels, as the table of the target is '
+            'of others; leave --random out, or search with train_cfg.handover'
+        )
     wanted = costs(arch)[cost]
     nearest, distance = arch, np.inf
     for _ in range(RANDOM_TRIES):
@@ -263,8 +270,9 @@ def _add(
     target: Path, cfg: Config, handover: Handover, arch: Architecture, noted: Mapping[str, Any], costs: CandidateCosts
 ) -> None:
     if not (target / 'results.json').exists():
+        results = dict(noted, costs=costs(arch))  # takes long where latency is measured: the folder is made at once
         write_architecture(target, cfg, handover.arch(arch), handover.base_channels)
-        write_json(target / 'results.json', dict(noted, costs=costs(arch)))
+        write_json(target / 'results.json', results)
 
 
 def arch_of(folder: Path) -> Architecture:

@@ -199,10 +199,11 @@ class Scorer:
 
 
 def _with_small_labels(batch: Batch) -> Batch:
-    """Labels and segment ids come as int64; classes fit a byte, ids four."""
+    """Labels and segment ids come as int64; most classes fit a byte, ids four."""
     for sample in batch['data_samples']:
         if 'gt_sem_seg' in sample:
-            sample.gt_sem_seg.data = sample.gt_sem_seg.data.to(torch.uint8)
+            labels = sample.gt_sem_seg.data
+            sample.gt_sem_seg.data = labels.to(torch.uint8 if labels.max() <= 255 else torch.int32)
         if 'gt_panoptic_seg' in sample:
             sample.gt_panoptic_seg.sem_seg = sample.gt_panoptic_seg.sem_seg.int()
     return batch
@@ -267,6 +268,11 @@ def fixed_kernels() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.benchmark = before
+
+
+def training_threads(device: torch.device) -> int | None:
+    """What a training's last digits depend on beside its seed: on a CPU the threads of the process."""
+    return torch.get_num_threads() if device.type == 'cpu' else None
 
 
 @contextmanager

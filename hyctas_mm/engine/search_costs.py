@@ -19,7 +19,7 @@ from hyctas_mm.costs import FittedTable, LatencyTable, Target
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.scoring import evaluation_text, load_batches
 from hyctas_mm.engine.target_table import build_table
-from hyctas_mm.errors import BadValue
+from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.models.subnet import pad_divisor
 from hyctas_mm.search.evaluator import Evaluator
 from hyctas_mm.search.folder import POST_PROCESSING_MS, SearchFolder
@@ -112,7 +112,12 @@ class Pricing:
         return handover
 
     def costs(
-        self, space: SearchSpace, folder: Path, model_cfg: Mapping[str, Any], device: torch.device
+        self,
+        space: SearchSpace,
+        folder: Path,
+        model_cfg: Mapping[str, Any],
+        device: torch.device,
+        handover: Handover | None = None,
     ) -> CandidateCosts:
         """Prices architectures, less what comes after the network.
 
@@ -121,25 +126,30 @@ class Pricing:
             folder: Folder of the search; its latency table lies beside it unless another is named.
             model_cfg: Model config of its supernet, or of any of its networks.
             device: Where latency is measured.
+            handover: How networks are trained where that is not the search's own way. A target's table does not know
+                these, so they get no latency there.
 
         Raises:
-            ValueError: If the latency table was measured under other conditions.
+            ValueError: If the latency table was measured under other conditions, or of other networks.
         """
+        own = self.trained(space)
+        handover = handover or own
         shape = (1, 3, *self.input_hw)
         table: LatencyTable | FittedTable | None = None
         memory: tuple[int, tuple[int, int]] | None = None
-        if 'latency_ms' in self.names:
+        if 'latency_ms' in self.names and (self.target is None or handover == own):
             path = self.latency_table or folder.with_name(LATENCY_TABLE)
             if self.target is None:
                 table = LatencyTable(path, device, shape, self.latency_seconds)
             else:
-                table = FittedTable(path, Target.read(self.target), shape)
+                table = FittedTable(path, Target.read(self.target), shape, own.of(space))
         if 'memory_gb' in self.names and self.memory_input is not None:  # pricing it takes half a second
             batch, (height, width) = self.memory_input
             memory = int(batch), (int(height), int(width))
-        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device, self.trained(space))
+        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device, handover)
         if isinstance(table, FittedTable):
             if not table.weights:
+                _log(f'{table.path}: is not there, so {table.target} is measured on this machine')
                 options: dict[str, Any] = dict(networks=self.latency_networks, enough=self.latency_error)
                 build_table(costs, space, table.target.place(device), say=_log, **options)
             table.require(self.latency_error)
@@ -220,7 +230,9 @@ def finished_search_costs(
         ValueError: If the latency table was measured under other conditions.
     """
     pricing = Pricing.of(search.settings)
-    costs = pricing.costs(search.space, search.path, model_cfg, torch.device(get_device()))
-    costs.handover = handover or costs.handover
+    table = Path(pricing.latency_table or search.path.with_name(LATENCY_TABLE))
+    if pricing.target and not table.is_file():
+        raise NoSuchFile(f'{table}: the latency table of {search.path} is not there; put it back to compare costs')
+    costs = pricing.costs(search.space, search.path, model_cfg, torch.device(get_device()), handover)
     costs.post_processing_ms = search.settings[POST_PROCESSING_MS]
     return costs

@@ -7,7 +7,6 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +63,7 @@ def make_kit(
     if not isinstance(runtime, FileRuntime) or target.runtime not in on_device.OPENERS:
         raise BadValue(f'a kit for {target}; expected one of {", ".join(on_device.OPENERS)}, which read files')
     shape = (1, 3, *input_hw)
+    handover = handover or Handover(space.base_channels)
     table = FittedTable(out.with_suffix('.unwritten'), target, shape)
     costs = CandidateCosts(model_cfg, shape, table, handover=handover)
     chosen = choose_networks(costs, space, networks)
@@ -81,7 +81,8 @@ def make_kit(
             if number % 20 == 0:
                 say(f'{number} of {len(chosen)} networks written')
         content = dict(format=FORMAT, target=target.to_dict(), input_shape=list(shape), files=files)
-        asked = json.dumps([content, space.to_dict(), handover and asdict(handover)], sort_keys=True)
+        content |= dict(made_for=handover.of(space))
+        asked = json.dumps(content, sort_keys=True)
         content |= dict(identity=hashlib.sha1(asked.encode()).hexdigest()[:12], work=table.work)
         content |= dict(networks={n: dict(parts=costs.parts(a), left_out=out_) for n, (a, out_) in chosen.items()})
         kit.writestr('kit.json', json.dumps(content))
@@ -120,14 +121,16 @@ def fit_kit(kit: Path, measured: Path, out: Path, say: Say = print) -> FitCheck:
         )
     for told in on_device.warnings_about(rounds):
         say(f'warning: {told}')
-    out.unlink(missing_ok=True)
-    table = FittedTable(out, Target.read(made['target']), made['input_shape'])
+    # a file that is there is replaced by a table that could be fitted
+    fresh = out.with_suffix('.unwritten')
+    table = FittedTable(fresh, Target.read(made['target']), made['input_shape'], made['made_for'])
     table.work = dict(made['work'])
     samples = [
         Sample(name, tuple(network['parts']), tuple(rounds[name]), network['left_out'])
         for name, network in made['networks'].items()
     ]
     check = table.fit(samples, {key: found[key] for key in ('device', 'clock', 'software')})
+    table.path = out
     table.save()
     return check
 

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.engine.scoring import digest, fixed_kernels, load_batches, seeded
+from hyctas_mm.engine.scoring import digest, fixed_kernels, load_batches, seeded, training_threads
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.inherited_weights import InheritedWeights
 from hyctas_mm.models.subnet import cut_subnet
@@ -65,6 +65,7 @@ class FineTuned(InheritedWeights):
             self._batches = list(load_batches(loader, order[: steps * loader.batch_size]))
         self._settings |= dict(
             steps=steps,
+            threads=training_threads(self.scorer.device),
             optimizer=json.dumps(self._optimizer, sort_keys=True, default=str),
             trained_on_sha1=digest(self._batches),
         )

@@ -14,12 +14,12 @@ from torch import nn
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
-from hyctas_mm.engine.scoring import seeded
+from hyctas_mm.engine.scoring import seeded, training_threads
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.course import Course, Training
 from hyctas_mm.evaluators.inherited_weights import InheritedWeights
 from hyctas_mm.evaluators.trained_networks import check_trains_on_others, training_of
-from hyctas_mm.models.subnet import build_subnet, cut_subnet
+from hyctas_mm.models.subnet import build_subnet, copy_subnet_weights, set_arch
 from hyctas_mm.registry import EVALUATORS
 from hyctas_mm.search.archive import Candidate
 from hyctas_mm.search.evaluator import Job, Outcome
@@ -52,7 +52,7 @@ class ShortTraining(InheritedWeights):
         neighbours: Candidates of like cost that one is compared with.
         seed: Of weights, images and dropout.
         options: Overrides of the ``subnet_config``, e.g. those that leave the images out which the search scores on.
-        **scoring: ``calibration_batches`` and ``amp``: see :class:`InheritedWeights`.
+        **scoring: ``calibration_batches`` and ``amp``, of scores alone: see :class:`InheritedWeights`.
 
     Raises:
         ValueError: For a wrong argument, or if networks would be trained on images that they are scored on.
@@ -95,6 +95,7 @@ class ShortTraining(InheritedWeights):
             reduction=reduction,
             neighbours=neighbours,
             seed=seed,
+            threads=training_threads(self.scorer.device),
             training=json.dumps(training, sort_keys=True),
         )
 
@@ -126,13 +127,14 @@ class ShortTraining(InheritedWeights):
 
     def _open(self, arch: Architecture) -> tuple[Training, dict[str, dict[str, float]]]:
         """A network's training where it was left, and its scores by rung."""
-        if self._inherits:
-            network = cut_subnet(self._supernet, self._model_cfg, arch)
-        else:
-            with seeded(self._seed):
-                network = build_subnet(self._course.cfg.model, arch, self._base_channels)
+        with seeded(self._seed):
+            network = build_subnet(self._course.cfg.model, arch, self._base_channels)
+            if not self._inherits:
                 network.init_weights()
-            network = network.to(self.scorer.device)
+        if self._inherits:
+            set_arch(self._supernet, arch)
+            copy_subnet_weights(self._supernet, network)
+        network = network.to(self.scorer.device)
         training, path = Training(self._course, network), self._path(arch.archid)
         if path.is_file():
             state = torch.load(path, map_location=self.scorer.device, weights_only=True)
@@ -143,8 +145,7 @@ class ShortTraining(InheritedWeights):
 
     def _climb(self, training: Training, rung: int, scores: dict[str, dict[str, float]], archid: str) -> None:
         """Trains to a rung, scores there, and keeps both."""
-        with self.scorer.precision():
-            training.train(rung)
+        training.train(rung)
         scores[str(rung)] = self.scorer.score(self.scorer.recalibrated(training.network))
         path = self._path(archid)
         path.parent.mkdir(exist_ok=True)

@@ -209,8 +209,9 @@ def build_target_table(args: argparse.Namespace, cfg: Config, space: SearchSpace
     target = Target.read(args.target, args.precision, torch.get_num_threads())
     if args.out.exists():
         raise FileInTheWay(f'{args.out} is there already; the table of a target is made at once: name another file')
-    table = FittedTable(args.out, target, (1, 3, *shape))
-    costs = CandidateCosts(cfg.model.to_dict(), table.input_shape, table, handover=read_handover(cfg, space))
+    handover = read_handover(cfg, space)
+    table = FittedTable(args.out, target, (1, 3, *shape), handover.of(space))
+    costs = CandidateCosts(cfg.model.to_dict(), table.input_shape, table, handover=handover)
     build_table_of_target(costs, space, target.place(torch.device(args.device)), args.samples or 80, args.rounds or 2)
     print(f'{args.out}: {table.measured_on["device"]}, {table.measured_on["software"]}')
 

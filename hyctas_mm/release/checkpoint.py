@@ -74,7 +74,7 @@ def model_cfg(network: ReleaseNetwork, num_things: int | None = None, align_corn
         )
     return ConfigDict(
         type='EncoderDecoder',
-        data_preprocessor=dict(type='SegDataPreProcessor', pad_val=0, seg_pad_val=255, **pixels),
+        data_preprocessor=dict(type='LeanSegDataPreProcessor', pad_val=0, seg_pad_val=255, **pixels),
         backbone=backbone,
         decode_head=dict(type='HyCTASHead', num_classes=network.num_classes, loss_decode=loss, **head),
         train_cfg=dict(),

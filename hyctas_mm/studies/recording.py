@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def record(
         if arch.archid not in there['scores']:
             (outcome,) = evaluator.evaluate([Job(arch, costs)])
             there['scores'][arch.archid] = outcome.metrics[search.score]
-            write_json(path, table)
+            _keep(path, name, there)
         progress.update(done)
-    return table
+    return read_json(path)
+
+
+def _keep(path: Path, name: str, judge: Mapping[str, Any]) -> None:
+    """Writes one judge into the table as it is by now: another process may write another one."""
+    with path.with_suffix('.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        table = read_json(path)
+        table.setdefault(JUDGES, {})[name] = judge
+        write_json(path, table)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hyctas_mm.errors import BadValue
 from hyctas_mm.studies.ceiling import SCOPES, Ceiling, ceiling, complete, take_out, truth
 from hyctas_mm.studies.correlation import Array, correlate
 from hyctas_mm.studies.judges import Judge, judges_of, surrogates_of
@@ -49,9 +50,14 @@ def replay(
         the ceiling; ``stays``; and ``best``: by budget the judge of the largest gain among those that stay.
 
     Raises:
-        ValueError: With fewer than two seeds or ten networks.
+        ValueError: With fewer than two seeds or ten networks, or too small a budget.
     """
     judges = judges_of(table)
+    if min(budgets) < bins * judges[0].steps:
+        raise BadValue(
+            f'budgets {list(budgets)}; expected {bins * judges[0].steps:g} steps or more, one full training in each of '
+            f'the {bins} latency bins'
+        )
     latency = np.log([entry['costs']['latency_ms'] for entry in complete(table)])
     rng, number = np.random.default_rng(seed), len(latency)
     order, window = np.argsort(latency, kind='stable'), min(window, number)
@@ -106,7 +112,22 @@ def _candidates(judge: Judge, budget: float, bins: int, most: int) -> int | None
     left = budget - judge.before
     if left < 0:
         return None
-    return max(1, min(most, int(left / bins / judge.steps))) if judge.steps else most
+    if not judge.steps:
+        return most
+    found = min(most, int(left / bins / judge.steps))
+    while found and bins * _spent(judge, found) > left:  # who goes on is a whole number
+        found -= 1
+    return found or None
+
+
+def _spent(judge: Judge, candidates: int) -> float:
+    """Training steps for so many candidates, of which the best go on from stage to stage."""
+    more = np.diff(judge.each, prepend=0.0)
+    return float(sum(part * _going_on(judge, candidates, stage) for stage, part in enumerate(more)))
+
+
+def _going_on(judge: Judge, candidates: int, stage: int) -> int:
+    return max(1, round(candidates / judge.reduction**stage))
 
 
 def _gains(
@@ -157,7 +178,7 @@ def _halved(judge: Judge, scores: Array, true: Array, rows: Array, candidates: i
     shape = (len(rows), PLAYS, candidates)
     alive = np.take_along_axis(rows[:, None, :].repeat(PLAYS, axis=1), rng.integers(rows.shape[1], size=shape), axis=2)
     for number, stage in enumerate(scores, 1):
-        keep = max(1, round(candidates / judge.reduction**number)) if number < len(scores) else 1
+        keep = _going_on(judge, candidates, number) if number < len(scores) else 1
         best = np.argsort(-stage[alive], axis=2, kind='stable')[:, :, :keep]
         alive = np.take_along_axis(alive, best, axis=2)
     left: Array = true[alive[:, :, 0]].mean(axis=1)

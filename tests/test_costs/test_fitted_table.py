@@ -116,6 +116,13 @@ def test_tables_of_other_targets_are_refused(
         FittedTable(tmp_path / 't.json', target, shape)
 
 
+def test_a_table_of_other_networks_is_refused(tmp_path: Path) -> None:
+    FittedTable(tmp_path / 't.json', TARGET, SHAPE, dict(base_channels=8)).save()
+    assert FittedTable(tmp_path / 't.json', TARGET, SHAPE).made_for == dict(base_channels=8)
+    with pytest.raises(ValueError, match='of other networks: base_channels is 8 there, 16 here'):
+        FittedTable(tmp_path / 't.json', TARGET, SHAPE, dict(base_channels=16))
+
+
 def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     path = tmp_path / 't.json'
     for text, expected in (('{', 'not a JSON file'), (json.dumps(dict(format='x')), 'not a latency table of a target')):

@@ -25,7 +25,7 @@ def test_every_training_config_takes_them() -> None:
         cfg.merge_from_dict(dict(option.split('=') for option in OPTIONS))
         assert OPTIM_WRAPPERS.get(cfg.optim_wrapper.type) and 'optimizer' in cfg.optim_wrapper, path
         assert not {'loss_scale', 'dtype'} & set(cfg.optim_wrapper), f'{path}: of another wrapper'
-        assert {HOOKS.get(hook.type) for hook in cfg.default_hooks.values() if hook} and cfg.custom_imports, path
+        assert HOOKS.get(cfg.default_hooks.channels_last.type) and cfg.custom_imports, path
 
 
 @pytest.mark.slow
@@ -40,7 +40,13 @@ def test_a_training_with_all_of_them(fast_training: Path, tmp_path: Path, monkey
 
 @pytest.mark.parametrize(
     ('machine', 'expected'),
-    [({}, 15), (dict(LOCAL_WORLD_SIZE='4'), 3), (dict(SLURM_CPUS_PER_TASK='6'), 5), (dict(LOCAL_WORLD_SIZE='16'), 1)],
+    [
+        ({}, 15),
+        (dict(LOCAL_WORLD_SIZE='4'), 3),
+        (dict(SLURM_CPUS_PER_TASK='6'), 5),
+        (dict(SLURM_CPUS_PER_TASK='8', LOCAL_WORLD_SIZE='2'), 3),
+        (dict(LOCAL_WORLD_SIZE='16'), 1),
+    ],
 )
 def test_workers_by_cores(machine: dict[str, str], expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ('LOCAL_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_SIZE', 'SLURM_CPUS_PER_TASK'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,20 @@ def test_inherited_weights_are_where_it_begins(runner: Runner, arch: Architectur
     other = ShortTraining(runner, **OPTIONS)._open(arch)[0].network.state_dict()
     assert all(torch.equal(value, other[n]) for n, value in fresh.network.state_dict().items())
     assert inherits.identity()['supernet_sha1'] and inherits.identity() != ShortTraining(runner, **OPTIONS).identity()
+
+
+def test_each_step_computes_with_the_weights_of_the_step_before(runner: Runner, arch: Architecture) -> None:
+    """Autocast keeps converted weights while its context is open: one around all steps would train the first."""
+    changed = OPTIONS.get('options', {}) | {'optim_wrapper.type': 'Bfloat16OptimWrapper'}
+    options = OPTIONS | dict(amp='bfloat16', options=changed)
+    evaluator = ShortTraining(runner, **options)
+    training, _ = evaluator._open(arch)
+    batch = next(training._course.batches(0))
+    seen = []
+    step = training.network.train_step
+    training.network.train_step = lambda *args: seen.append(float(step(copy.deepcopy(batch), args[1])['loss']))
+    evaluator._climb(training, 4, {}, arch.archid)
+    assert len(set(seen)) == 4
 
 
 def test_wrong_arguments(runner: Runner) -> None:

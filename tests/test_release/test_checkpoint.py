@@ -131,7 +131,7 @@ def test_the_config_is_what_the_release_trains_with() -> None:
     network = small(base=3)
     pixels = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
     cfg = model_cfg(network)
-    assert cfg.data_preprocessor == dict(type='SegDataPreProcessor', pad_val=0, seg_pad_val=255, **pixels)
+    assert cfg.data_preprocessor == dict(type='LeanSegDataPreProcessor', pad_val=0, seg_pad_val=255, **pixels)
     shared = dict(arch=network.genotype.arch.to_dict(), base_channels=3, norm_cfg=dict(type='BN'))
     assert cfg.backbone == dict(type='HyCTASBackbone', outputs='branches', **shared)
     loss = dict(type='HardestPixelsCELoss', fraction=0.2)

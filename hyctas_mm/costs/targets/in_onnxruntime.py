@@ -17,6 +17,7 @@ class OnnxRuntime(FileRuntime):
 
     precisions = ('fp32', 'int8')
     packages = ('onnxruntime',)
+    on_cpu_unless_told = True
 
     def open(self, path: Path, x: Tensor) -> Call:
         import onnxruntime

@@ -32,6 +32,8 @@ class Target:
         precision: ``'fp32'``, ``'int8'``, or what else the runtime has.
         threads: Threads that it computes with on a CPU.
         mode: PyTorch's, one of :data:`MODES`; empty for other runtimes.
+        device: ``'cuda'`` for ONNX Runtime on a GPU, which is else on the CPU wherever a search runs; PyTorch's is the
+            search's.
 
     Raises:
         ValueError: For what no runtime has; the message lists what there is.
@@ -41,6 +43,7 @@ class Target:
     precision: str = 'fp32'
     threads: int = 1
     mode: str = ''
+    device: str = ''
 
     def __post_init__(self) -> None:
         if self.runtime not in _runtimes:
@@ -53,6 +56,8 @@ class Target:
         precisions = _runtimes[self.runtime].precisions
         if self.precision not in precisions:
             raise BadValue(f'precision {self.precision!r} of {self.runtime}; expected one of {", ".join(precisions)}')
+        if self.device not in (('', 'cuda') if self.software.on_cpu_unless_told else ('',)):
+            raise BadValue(f"device {self.device!r} of {self.runtime}; expected none, or 'cuda' of onnxruntime")
         if type(self.threads) is not int or self.threads < 1:
             raise BadValue(f'threads {self.threads!r} of {self.runtime}; expected 1 or more')
 
@@ -71,6 +76,8 @@ class Target:
                 raise BadValue(f'target {value!r}; expected one of {", ".join(target_names())}')
             mode = value if value in MODES else ''
             return cls('pytorch' if mode else value, precision, threads, mode)
+        if not isinstance(value, Mapping):
+            raise BadValue(f"target {value!r}; expected dict(runtime='openvino', precision='int8') or a word")
         unknown = set(value) - {field.name for field in fields(cls)}
         if unknown:
             expected = ', '.join(field.name for field in fields(cls))
@@ -88,7 +95,9 @@ class Target:
 
     def place(self, device: torch.device) -> torch.device:
         """Where it is measured on a machine whose networks are on ``device``."""
-        return torch.device('cpu') if self.software.cpu_only else device
+        if self.device:
+            return torch.device(self.device)
+        return torch.device('cpu') if self.software.cpu_only or self.software.on_cpu_unless_told else device
 
     def __str__(self) -> str:
         name = self.mode or self.runtime
@@ -112,6 +121,7 @@ class Runtime(ABC):
     writers: ClassVar[tuple[str, ...]] = ()
     """Those that its files cannot be written without."""
     cpu_only: ClassVar[bool] = False
+    on_cpu_unless_told: ClassVar[bool] = False
 
     def __init__(self, target: Target, elsewhere: bool = False) -> None:
         self.target = target
