@@ -53,7 +53,7 @@ def main() -> None:
     register_all_modules()
     from mmengine.logging import MMLogger
 
-    from hyctas_mm.deploy.handover import NOTES, HandoverOptions, hand_over
+    from hyctas_mm.deploy.folder import NOTES, FolderOptions, write_folder
     from hyctas_mm.engine.configs import read_config, set_data_root
     from hyctas_mm.files import read_json
     from hyctas_mm.measuring.network import input_size
@@ -63,12 +63,12 @@ def main() -> None:
     cfg = read_config(args.subnet / 'config.py')
     if args.data_root:
         set_data_root(cfg, args.data_root)
-    places = (args.subnet / 'deploy' / NOTES, args.subnet.resolve().parents[1] / 'search.json')
+    places = (args.subnet / 'deploy' / NOTES, args.subnet.resolve().parent.parent / 'search.json')
     noted = next((found for place in places if (found := read_json(place).get('input_hw'))), None)
     size = args.shape or noted or (input_size(cfg) or (None,))[0]
     if size is None:
         raise BadValue(f'{args.subnet}: neither its search nor its config says an input size; give --shape H W')
-    options = HandoverOptions(
+    options = FolderOptions(
         (size[0], size[1]),
         tuple(args.targets),
         tuple(args.precision),
@@ -77,7 +77,7 @@ def main() -> None:
         args.val_images,
         args.seconds,
     )
-    print(hand_over(args.subnet, options, cfg, lambda line: print(line, flush=True)))
+    print(write_folder(args.subnet, options, cfg, lambda line: print(line, flush=True)))
 
 
 if __name__ == '__main__':

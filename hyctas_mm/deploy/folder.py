@@ -41,7 +41,7 @@ RAW = ExportOptions()
 
 
 @dataclass(frozen=True)
-class HandoverOptions:
+class FolderOptions:
     """What to write.
 
     Attributes:
@@ -86,9 +86,9 @@ class HandoverOptions:
         return found
 
 
-def hand_over(
+def write_folder(
     subnet: str | Path,
-    options: HandoverOptions,
+    options: FolderOptions,
     cfg: Config | None = None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Path:
@@ -164,7 +164,7 @@ def net_of(folder: Path, entry: dict[str, Any]) -> RuntimeNet:
     return RuntimeNet(path, target.runtime, description, target.threads)
 
 
-def _begin(folder: Path, weights: str, options: HandoverOptions) -> dict[str, Any]:
+def _begin(folder: Path, weights: str, options: FolderOptions) -> dict[str, Any]:
     """The notes that are there, or, where these are of something else, a new beginning."""
     sha1 = hashlib.sha1((folder.parent / weights).read_bytes()).hexdigest()
     network = folder.parent.resolve().name
@@ -186,7 +186,7 @@ def _parts(path: Path) -> list[Path]:
     return [path] if path.suffix == '.onnx' else [path, path.with_suffix('.bin')]
 
 
-def _make(target: Target, path: Path, weights: Path, cfg: Config, options: HandoverOptions) -> NetDescription:
+def _make(target: Target, path: Path, weights: Path, cfg: Config, options: FolderOptions) -> NetDescription:
     """Writes a file; returns its interface."""
     source = path.with_suffix('.onnx')  # model.onnx or model.int8.onnx
     if target.runtime == 'ncnn':
@@ -205,7 +205,7 @@ def _make(target: Target, path: Path, weights: Path, cfg: Config, options: Hando
     return OnnxNet(source).description
 
 
-def _write_ncnn(target: Target, path: Path, weights: Path, cfg: Config, options: HandoverOptions) -> NetDescription:
+def _write_ncnn(target: Target, path: Path, weights: Path, cfg: Config, options: FolderOptions) -> NetDescription:
     with tempfile.TemporaryDirectory() as place:
         result = export_onnx(cfg, weights, Path(place, 'model.onnx'), options.input_hw, RAW)
         if result.description.task == 'panoptic':
@@ -232,7 +232,7 @@ def _score(folder: Path, notes: dict[str, Any], cfg: Config, images: int | None,
         tell(f'{folder / entry["file"]}: {name} {entry["metrics"][name]:.2f} in {key}')
 
 
-def _measure(folder: Path, notes: dict[str, Any], options: HandoverOptions, tell: Callable[[str], object]) -> None:
+def _measure(folder: Path, notes: dict[str, Any], options: FolderOptions, tell: Callable[[str], object]) -> None:
     """Times all files in one interleaved run, unless just these are timed."""
     there = notes['latency']
     settings = dict(threads=options.threads, rounds=options.rounds, files=sorted(notes['files']))

@@ -18,9 +18,9 @@ import torch
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.costs.targets import target
-from hyctas_mm.deploy import handover
+from hyctas_mm.deploy import folder
 from hyctas_mm.deploy.description import KEY, NetDescription
-from hyctas_mm.deploy.handover import HandoverOptions, hand_over
+from hyctas_mm.deploy.folder import FolderOptions, write_folder
 from hyctas_mm.models.subnet import subnet_model_cfg
 from tests.conftest import run_script, supernet_cfg
 from tests.test_deploy.onnx_fixtures import save, semantic_config
@@ -109,20 +109,20 @@ def test_what_is_there_is_kept_until_the_weights_change(
         made.append(path.name)
         return interface
 
-    monkeypatch.setattr(handover, '_make', make)
-    monkeypatch.setattr(handover, 'score', lambda *_: dict(mIoU=1.0))
-    monkeypatch.setattr(handover, 'net_of', lambda *_: None)
-    monkeypatch.setattr(handover, '_measure', lambda *_: None)
-    both = HandoverOptions((64, 128), precisions=('fp32', 'int8'), val_images=2)
+    monkeypatch.setattr(folder, '_make', make)
+    monkeypatch.setattr(folder, 'score', lambda *_: dict(mIoU=1.0))
+    monkeypatch.setattr(folder, 'net_of', lambda *_: None)
+    monkeypatch.setattr(folder, '_measure', lambda *_: None)
+    both = FolderOptions((64, 128), precisions=('fp32', 'int8'), val_images=2)
     readme = (copy / 'deploy' / 'README.md').read_text()
-    hand_over(copy, both)
+    write_folder(copy, both)
     assert made == [] and (copy / 'deploy' / 'README.md').read_text() == readme
     (copy / 'deploy' / 'model.int8.onnx').unlink()
-    hand_over(copy, both)
+    write_folder(copy, both)
     assert made == ['model.int8.onnx']
     content = torch.load(copy / 'weights.pth', weights_only=True)
     torch.save(content | dict(meta=dict(note='trained on')), copy / 'weights.pth')
-    hand_over(copy, HandoverOptions((64, 128), val_images=2))
+    write_folder(copy, FolderOptions((64, 128), val_images=2))
     assert made == ['model.int8.onnx', 'model.onnx']
     assert {path.name for path in (copy / 'deploy').iterdir()} == {'model.onnx', 'deploy.json', 'README.md'}
 
@@ -135,6 +135,8 @@ def test_mistakes_are_told_in_a_line(
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
+    assert run_script(monkeypatch, TOOL, '--help') == 0
+    assert f'--targets {{{",".join(folder.SUFFIXES)}}}' in ' '.join(capsys.readouterr().out.split())
     assert 'no config.py' in told(tmp_path)
     shutil.copy(subnet / 'config.py', tmp_path)
     assert 'neither retrained.pth nor weights.pth' in told(tmp_path, '--shape', 64, 128)
