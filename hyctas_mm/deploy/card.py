@@ -200,7 +200,7 @@ def _conditions(notes: Mapping[str, Any]) -> str:
     told, latency = [], notes['latency']
     counts = {entry.get('val_images') for entry in notes['files'].values() if entry.get('metrics')}
     if notes.get('why_no_score'):
-        told.append(f'Not scored: {notes["why_no_score"]}.')
+        told.append('Not scored: there were no validation images.')  # the reason has paths of a machine
     elif counts:
         images = ' or '.join('all' if count is None else str(count) for count in counts)
         told.append(
