@@ -18,7 +18,7 @@ from hyctas_mm.costs import measure_interleaved
 from hyctas_mm.costs.latency import Latency
 from hyctas_mm.deploy.description import NetDescription
 from hyctas_mm.deploy.images import fit, image_of, open_dataset
-from hyctas_mm.deploy.onnx_net import OnnxNet
+from hyctas_mm.deploy.onnx_net import FileNet, OnnxNet
 from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.engine.predictions import spread_indices
 from hyctas_mm.registry import MODELS
@@ -27,14 +27,14 @@ Maps = dict[str, Tensor]
 
 
 @torch.no_grad()
-def score(path: str | Path, cfg: Config, images: int | None = None) -> dict[str, float]:
+def score(file: str | Path | FileNet, cfg: Config, images: int | None = None) -> dict[str, float]:
     """The config's metrics of an exported file, on the validation images.
 
     Images are read by the config's pipeline. What comes after the file's outputs (resizing to the original image,
     grouping of instances) is the config's model.
 
     Args:
-        path: The file.
+        file: The file: an ONNX file's path, or one opened in another runtime.
         cfg: The config that it was exported from.
         images: How many validation images, spread over them; None for all.
 
@@ -42,7 +42,7 @@ def score(path: str | Path, cfg: Config, images: int | None = None) -> dict[str,
         ValueError: If there are no images.
     """
     use_scope(cfg)
-    net = OnnxNet(path, threads=torch.get_num_threads())
+    net = file if isinstance(file, FileNet) else OnnxNet(file, threads=torch.get_num_threads())
     dataset = open_dataset(cfg, 'val')
     evaluator = Evaluator(cfg.val_evaluator)
     evaluator.dataset_meta = dataset.metainfo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -25,21 +26,37 @@ class Ncnn(FileRuntime):
     cpu_only = True
 
     def write(self, net: nn.Module, x: Tensor, folder: Path, name: str) -> Path:
+        with tempfile.TemporaryDirectory() as place:
+            return self.convert(super().write(net, x, Path(place), 'model'), x.shape, folder / f'{name}.param')
+
+    def convert(self, source: Path, shape: Sequence[int], path: Path) -> Path:
+        """Writes an ONNX file as ncnn's two.
+
+        Args:
+            source: The ONNX file, which takes normalised float32.
+            shape: Of its input, (1, 3, H, W).
+            path: The .param file to write; the .bin goes beside it.
+
+        Returns:
+            ``path``.
+
+        Raises:
+            ValueError: If ncnn has no form of a layer, naming it.
+        """
         import pnnx
 
         with tempfile.TemporaryDirectory() as place:
-            source = super().write(net, x, Path(place), 'model')
-            sizes = ','.join(map(str, x.shape))
-            command = [pnnx.EXEC_PATH, str(source), f'inputshape=[{sizes}]f32', 'fp16=0']
+            model = Path(place, 'model.onnx')
+            model.write_bytes(source.read_bytes())
+            command = [pnnx.EXEC_PATH, str(model), f'inputshape=[{",".join(map(str, shape))}]f32', 'fp16=0']
             done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
             made = Path(place, 'model.ncnn.param')
             if done.returncode or not made.is_file():
                 last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ['no word']
-                raise self.refusal(source, RuntimeError(f'pnnx ended with {done.returncode}: {last[0]}'))
+                raise self.refusal(model, RuntimeError(f'pnnx ended with {done.returncode}: {last[0]}'))
             unknown = _unknown_layers(made)
             if unknown:
-                raise self.refusal(source, RuntimeError(f'pnnx has no form of {", ".join(unknown)} for ncnn'))
-            path = folder / f'{name}.param'
+                raise self.refusal(model, RuntimeError(f'pnnx has no form of {", ".join(unknown)} for ncnn'))
             path.write_bytes(made.read_bytes())
             path.with_suffix('.bin').write_bytes(made.with_suffix('.bin').read_bytes())
         return path
