@@ -1,12 +1,4 @@
-_base_ = [
-    '../default_runtime.py',
-    '../_base_/datasets/ade20k_512x512.py',
-    '../_base_/models/hrvit.py',
-    '../_base_/schedules/adamw_160k.py',
-]
+_base_ = './hrvit-b1_segformer_8xb2-160k_ade20k-512x512.py'
 model = dict(
-    data_preprocessor=dict(size=(512, 512)),
-    backbone=dict(arch='b3', drop_path_rate=0.3),
-    decode_head=dict(in_channels=[64, 128, 256, 512], channels=768, num_classes=150),
+    backbone=dict(arch='b3', drop_path_rate=0.3), decode_head=dict(in_channels=[64, 128, 256, 512], channels=768)
 )
-auto_scale_lr = dict(base_batch_size=16)

@@ -268,6 +268,8 @@ def _timed(folder: Path, entry: dict[str, Any], image: Any) -> on_device.Call:
 
 
 def _dataset_name(cfg: Config) -> str:
-    """The name of the data's folder: a data set's class is often lent by another one."""
+    """As reports call the data; without a name that of its folder, as a data set's class is often lent by another."""
+    if name := cfg.get('dataset_name'):
+        return str(name)
     settings: Mapping[str, Any] = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     return Path(str(settings.get('data_root') or settings.get('type') or 'unknown')).name
