@@ -6,7 +6,7 @@ Examples:
     python tools/evidence.py perturb WORK_DIR --arch ARCHID
     python tools/evidence.py hypervolume SEARCH_CONFIG --supernet plain.pth --seeds 0 1 2 --budget 96
     python tools/evidence.py spaces CONFIG --input-hw 227 320 --latencies 8=4 16=6 40=10
-    python tools/evidence.py landmarks CONFIG --input-hw 227 320 --latency-range 4 40 --seeds 0 1 2
+    python tools/evidence.py landmarks CONFIG --input-hw 227 320 --latency-range 4 30 6.5 40 10 40 --seeds 0 1 2
     python tools/evidence.py judges WORK_DIR/landmarks.json [--record SEARCH_CONFIG --steps-before 1500]
     python tools/evidence.py optimisers WORK_DIR/landmarks.json
     python tools/evidence.py hypervolume nsga2=WORK_DIR_1 nsga2=WORK_DIR_2 --out compared.png
@@ -68,7 +68,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     command = commands.add_parser('landmarks', help='networks of a space trained alike, to try ways of judging against')
     add_config_arguments(command)
     command.add_argument('--input-hw', type=int, nargs=2, required=True, help='size that latency is measured at')
-    command.add_argument('--latency-range', type=float, nargs=2, required=True, help='milliseconds')
+    command.add_argument(
+        '--latency-range',
+        type=float,
+        nargs='+',
+        required=True,
+        metavar='MS',
+        help='LOW HIGH for all networks, or for each number of branches',
+    )
     command.add_argument('--per-track', type=int, default=16, help='networks of each number of branches (default 16)')
     _add_queue_arguments(command)
 

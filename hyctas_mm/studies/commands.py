@@ -153,8 +153,12 @@ def run_landmarks(args: argparse.Namespace) -> None:
 
     cfg = load_config(args)
     space, folder = SearchSpace.from_dict(take(cfg, 'search_space')), Path(cfg.pop('work_dir'))
+    ends = args.latency_range
+    if len(ends) % 2:
+        raise BadValue(f'--latency-range: {len(ends)} numbers; expected pairs, LOW HIGH')
+    ranges = [*zip(ends[::2], ends[1::2], strict=True)]
     landmarks = Landmarks(
-        *(cfg, space, tuple(args.input_hw), tuple(args.latency_range), args.per_track, args.seeds, folder),
+        *(cfg, space, tuple(args.input_hw), ranges, args.per_track, args.seeds, folder),
         device(get_device()),
     )
     path, table = folder / 'landmarks.json', landmarks.train(args.metric, *args.shard)

@@ -32,20 +32,21 @@ class Landmarks:
             :class:`~hyctas_mm.engine.hooks.learning_curve_hook.LearningCurveHook`.
         space: The search space.
         input_hw: Height and width that latency is measured at.
-        latency_range: Of the fastest and the slowest network, in milliseconds.
+        latency_ranges: Fastest and slowest network in milliseconds, for all or for each number of branches: networks
+            of more branches do not get as fast.
         per_track: Networks of each number of branches.
         seeds: Of the trainings.
         folder: Where networks are kept, and all that is known of them in ``networks.json``.
         device: Where latency is measured.
 
     Raises:
-        ValueError: If the recipe keeps no learning curve.
+        ValueError: If the recipe keeps no learning curve, or there are not as many ranges as numbers of branches.
     """
 
     recipe: Config
     space: SearchSpace
     input_hw: tuple[int, int]
-    latency_range: tuple[float, float]
+    latency_ranges: Sequence[tuple[float, float]]
     per_track: int
     seeds: Sequence[int]
     folder: Path
@@ -54,6 +55,11 @@ class Landmarks:
     def __post_init__(self) -> None:
         if not any(hook['type'] == 'LearningCurveHook' for hook in self.recipe.get('custom_hooks') or ()):
             raise BadValue(f'{self.recipe.filename}: no LearningCurveHook in custom_hooks; landmarks need its scores')
+        if len(self.latency_ranges) not in (1, len(self.space.tracks)):
+            raise BadValue(
+                f'{len(self.latency_ranges)} ranges of latency; expected one, or one for each of '
+                f'{", ".join(map(str, self.space.tracks))} branches'
+            )
         use_scope(self.recipe)
 
     def draw(self) -> dict[str, dict[str, Any]]:
@@ -62,12 +68,14 @@ class Landmarks:
         known = read_json(path)
         places = np.random.default_rng(0).permutation(self.per_track)  # so that a part of them is even too
         groups = [(int(place), track) for place in places for track in self.space.tracks]
+        every = [*self.latency_ranges] * (len(self.space.tracks) if len(self.latency_ranges) == 1 else 1)
+        ranges = dict(zip(self.space.tracks, every, strict=True))
         progress = Progress('landmarks drawn', len(groups))
         networks = RandomNetworks(self.recipe, self.space.base_channels, self.input_hw, self.device)
         for done, (place, track) in enumerate(groups, 1):
             key = f'{track} {place}'
             if key not in known:
-                low, high = map(math.log, self.latency_range)
+                low, high = map(math.log, ranges[track])
                 latency = math.exp(low + (high - low) * (place + 0.5) / self.per_track)
                 rng = np.random.default_rng([place, track])
                 arch, costs = networks.draw(self.space, latency, rng, track)

@@ -66,6 +66,8 @@ def _training_step(cfg: Config, model: nn.Module, space: SearchSpace, device: to
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     rng = np.random.default_rng(0)
     model.train()
+    layout = torch.channels_last if 'channels_last' in cfg.default_hooks else torch.contiguous_format
+    model.to(memory_format=layout)
 
     def step() -> None:
         set_arch(model, space.sample(rng))
@@ -76,6 +78,7 @@ def _training_step(cfg: Config, model: nn.Module, space: SearchSpace, device: to
     _seconds(step)  # loads kernels
     computing = float(np.mean([_seconds(step) for _ in range(_STEPS)]))
     loading /= max(1, cfg.train_dataloader.num_workers)
+    model.to(memory_format=torch.contiguous_format)
     return max(computing, loading) if device.type == 'cuda' else computing + loading
 
 

@@ -263,7 +263,7 @@ def _bases(data: SemanticData | PanopticData, text: Text, kind: str) -> list[str
         f'./_base_/{prefix or "default_"}runtime.py',
         './data.py',
         f'./_base_/{model}.py',
-        './_base_/cheap_steps.py' if text.on_cpu and not prefix else f'./_base_/{prefix}sgd_poly.py',
+        f'./_base_/{prefix}sgd_poly.py',
     ]
 
 
@@ -273,7 +273,8 @@ def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int)
         area = height * width // 100 if len(data.stuff) > 1 else 0
         kernel = min(41, max(5, int(data.thing_side / 4) * 2 + 1))
         mined = steps >= MINING_STEPS
-        loss = f'anneal_steps={steps // 2}' if mined else 'fraction=1.0'
+        of_all = "_delete_=True, type='UpsampledCELoss'" if text.on_cpu else 'fraction=1.0'
+        loss = f'anneal_steps={steps // 2}' if mined else of_all
         said = 'starts with all pixels, then the hardest ones more and more' if mined else 'all pixels'
         return f"""model = dict(
     backbone=dict({part}),
@@ -300,13 +301,17 @@ def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int)
 def _schedule(data: SemanticData | PanopticData, text: Text, steps: int) -> str:
     warm_up = max(1, min(100, steps // 10))
     # the centre loss of panoptic networks has weight 200 and clips nearly every step of SGD: docs/results/nuclei.md
+    wrapper, hooks = 'OptimWrapper', ''
+    if text.on_cpu:
+        wrapper, hooks = 'Bfloat16OptimWrapper', ", channels_last=dict(type='ChannelsLastHook')"
     if isinstance(data, PanopticData):
         optimizer = (
-            "optim_wrapper = dict(\n    _delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-3), "
+            f"optim_wrapper = dict(\n    _delete_=True, type='{wrapper}', optimizer=dict(type='Adam', lr=2e-3), "
             'clip_grad=dict(max_norm=5.0)\n)\n'
         )
     else:
-        optimizer = f'optim_wrapper = dict(optimizer=dict(lr={min(0.02, 0.02 * text.plan.batch / 8):g}))\n'
+        rate = min(0.02, 0.02 * text.plan.batch / 8)
+        optimizer = f"optim_wrapper = dict(type='{wrapper}', optimizer=dict(lr={rate:g}))\n"
     return f"""max_iters = {steps}
 {optimizer}param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end={warm_up}),
@@ -314,7 +319,7 @@ def _schedule(data: SemanticData | PanopticData, text: Text, steps: int) -> str:
 ]
 train_cfg = dict(max_iters=max_iters)
 auto_scale_lr = dict(base_batch_size={text.plan.batch})  # images of a step that the learning rate belongs to
-default_hooks = dict(checkpoint=dict(interval={max(1, min(500, steps // 10))}))
+default_hooks = dict(checkpoint=dict(interval={max(1, min(500, steps // 10))}){hooks})
 """
 
 

@@ -20,7 +20,6 @@ SEMANTIC_BASES = (
     '_base_/models/segmentor',
     '_base_/models/hyctas_supernet',
     '_base_/models/hyctas',
-    '_base_/schedules/cheap_steps',
     *SCHEDULES,
 )
 PANOPTIC_BASES = (

@@ -21,19 +21,21 @@ def labels_with_void(*shape: int) -> Tensor:
     return torch.randint(0, 5, shape).masked_fill(torch.rand(shape) < 0.2, 255)
 
 
+@pytest.mark.parametrize('weighted', [False, True])
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize('align_corners', [False, True])
 @pytest.mark.parametrize('size', [(24, 40), (21, 37), (6, 10)])
 def test_value_and_gradient_are_those_of_mmseg(
-    size: tuple[int, int], align_corners: bool, layout: torch.memory_format
+    size: tuple[int, int], align_corners: bool, layout: torch.memory_format, weighted: bool
 ) -> None:
     torch.manual_seed(0)
     logits = (torch.randn(3, 5, 6, 10) * 4).to(memory_format=layout)
     logits[0, 2, 0, 0] = 300.0  # exp would overflow
     labels, found = labels_with_void(3, *size), []
+    weight = torch.randint(0, 4, labels.shape).float() if weighted else None
     for loss in (
-        lambda x: UpsampledCELoss(0.4)(x, labels, align_corners),
-        lambda x: CrossEntropyLoss(loss_weight=0.4)(resize(x, size, align_corners), labels, ignore_index=255),
+        lambda x: UpsampledCELoss(0.4)(x, labels, align_corners, weight=weight),
+        lambda x: CrossEntropyLoss(loss_weight=0.4)(resize(x, size, align_corners), labels, weight, ignore_index=255),
     ):
         x = logits.clone().requires_grad_()
         value = 3 * loss(x)

@@ -249,15 +249,21 @@ def test_options_reach_every_place(tmp_path: Path) -> None:
     assert sorted(labels.unique().tolist()) == [0, 1, 2, 255]
 
 
+def check_steps(configs: Path, head: str, cheap: bool) -> None:
+    for name in ('supernet', 'subnet'):
+        cfg = Config.fromfile(configs / f'{name}.py')
+        assert ('channels_last' in cfg.default_hooks) is cheap
+        assert (cfg.optim_wrapper.type == 'Bfloat16OptimWrapper') is cheap
+        loss = 'loss_decode' if head == 'decode_head' else 'loss_semantic'
+        assert (cfg.model[head][loss].type == 'UpsampledCELoss') is cheap
+
+
 @pytest.mark.parametrize(('device', 'cheap'), [('cpu', True), ('cuda', False)])
 def test_steps_are_made_cheaper_on_a_cpu(device: str, cheap: bool, tmp_path: Path, data: SemanticData) -> None:
     plan = sizing.Plan(choose_geometry(data.sizes, device), SearchSpace(layers=4, base_channels=4), 4, 0.1)
     machine = replace(CPU, device=torch.device(device))
     configs = write_configs(tmp_path / device, data, plan, TINY, machine, BASES)
-    for name in ('supernet', 'subnet'):
-        cfg = Config.fromfile(configs / f'{name}.py')
-        assert ('channels_last' in cfg.default_hooks) is cheap
-        assert (cfg.model.decode_head.loss_decode.type == 'UpsampledCELoss') is cheap
+    check_steps(configs, 'decode_head', cheap)
 
 
 @pytest.mark.slow
@@ -305,11 +311,14 @@ def test_panoptic_configs_run(tmp_path: Path) -> None:
     )
     assert cfgs['search'].train_cfg.objectives == ['PQ', 'latency_ms']
     assert measure_speed(configs, torch.device('cpu')).image > 0
-    losses = {name: cfg.model.panoptic_head.loss_semantic for name, cfg in cfgs.items()}
-    assert all(loss.fraction == 1.0 and 'anneal_steps' not in loss for loss in losses.values()), 'short: all pixels'
+    check_steps(configs, 'panoptic_head', cheap=True)
     plan = sizing.Plan(
         choose_geometry(data.sizes, 'cpu', 'coco-panoptic'), SearchSpace(layers=4, base_channels=4), 4, 0.1
     )
+    gpu = write_configs(tmp_path / 'gpu', data, plan, TINY, replace(CPU, device=torch.device('cuda')), BASES)
+    check_steps(gpu, 'panoptic_head', cheap=False)
+    losses = [Config.fromfile(gpu / f'{name}.py').model.panoptic_head.loss_semantic for name in cfgs]
+    assert all(loss.fraction == 1.0 and 'anneal_steps' not in loss for loss in losses), 'short: all pixels'
     long = write_configs(tmp_path / 'long', data, plan, replace(TINY, steps=40_000), CPU, BASES)
     loss = Config.fromfile(long / 'supernet.py').model.panoptic_head.loss_semantic
     assert loss.anneal_steps == 20_000 and loss.get('fraction', 0.2) == 0.2

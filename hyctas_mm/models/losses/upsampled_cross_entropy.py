@@ -17,8 +17,8 @@ class UpsampledCELoss(nn.Module):
 
     Mean over all pixels; ignored ones count as zeros, as in mmseg's default. Loss and gradient are computed together,
     image by image, while the image's full-size logits are in the cache. Nothing of full size is kept, so
-    :class:`~hyctas_mm.models.decode_heads.HyCTASHead` tells no accuracy of the training images with it. No other head
-    knows it.
+    :class:`~hyctas_mm.models.decode_heads.HyCTASHead` tells no accuracy of the training images with it. Of other heads
+    only :class:`~hyctas_mm.models.panoptic.HyCTASPanopticHead` knows it.
 
     Args:
         loss_weight: Factor of the loss.
@@ -32,7 +32,14 @@ class UpsampledCELoss(nn.Module):
         super().__init__()
         self.loss_weight, self.loss_name = loss_weight, loss_name
 
-    def forward(self, logits: Tensor, labels: Tensor, align_corners: bool = False, ignore_index: int = 255) -> Tensor:
+    def forward(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        align_corners: bool = False,
+        ignore_index: int = 255,
+        weight: Tensor | None = None,
+    ) -> Tensor:
         """Computes the loss.
 
         Args:
@@ -40,8 +47,11 @@ class UpsampledCELoss(nn.Module):
             labels: Classes, (B, H, W).
             align_corners: Of the upsampling.
             ignore_index: Label whose pixels cost nothing.
+            weight: Factor of each pixel's cross entropy, (B, H, W).
         """
-        loss = _UpsampledCE.apply(logits.float(), labels, align_corners, ignore_index)
+        known = (labels != ignore_index).float()
+        factors = known if weight is None else known * weight
+        loss = _UpsampledCE.apply(logits.float(), labels, factors, align_corners, weight is not None)
         return self.loss_weight * loss / labels.numel()
 
 
@@ -54,7 +64,9 @@ class _UpsampledCE(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, align_corners: bool, ignore_index: int) -> Tensor:
+    def forward(
+        ctx: Any, logits: Tensor, labels: Tensor, factors: Tensor, align_corners: bool, weighted: bool
+    ) -> Tensor:
         batch, classes, small_height, small_width = logits.shape
         _, height, width = labels.shape
         small, large = [1, classes * width, small_height, 1], [height, 1]
@@ -64,19 +76,21 @@ class _UpsampledCE(torch.autograd.Function):
         rows = logits.permute(0, 2, 1, 3).reshape(batch, small_height * classes, small_width)
         of_labels, loss = logits.new_empty(height, classes, width), logits.new_zeros(())
         wide, grad = logits.new_empty(small_height * classes, width), torch.empty_like(rows)
-        for row, label, out in zip(rows, labels.unsqueeze(2).to(logits.dtype), grad, strict=True):  # one image each
+        labels = labels.where(factors > 0, -1)[:, :, None].to(logits.dtype)  # (B, H, 1, W)
+        for row, label, factor, out in zip(rows, labels, factors[:, :, None], grad, strict=True):  # one image each
             torch.mm(row, across, out=wide)
             full = wide.view(1, small_height, 1, -1).permute(0, 3, 1, 2)  # (1, C*W, h, 1)
             full = torch.ops.aten.upsample_bilinear2d(full, large, align_corners)
             full = full.permute(0, 2, 3, 1).view(height, classes, width)
             torch.eq(label, index, out=of_labels)
+            if weighted:
+                of_labels *= factor
             loss -= torch.dot(full.flatten(), of_labels.flatten())
             top = full.amax(1, keepdim=True)
             exp = full.sub_(top).exp_()
             norm = exp.sum(1, keepdim=True)
-            known = label != ignore_index
-            loss += torch.where(known, norm.log() + top, 0.0).sum()
-            exp.mul_(known / norm).sub_(of_labels)  # the gradient at full size
+            loss += torch.dot((norm.log() + top).flatten(), factor.flatten())
+            exp.mul_(factor / norm).sub_(of_labels)  # the gradient at full size
             exp = exp.view(1, height, 1, -1).permute(0, 3, 1, 2)
             less = torch.ops.aten.upsample_bilinear2d_backward(exp, large, small, align_corners)
             torch.mm(less.permute(0, 2, 3, 1).reshape(-1, width), across.t(), out=out)
@@ -86,4 +100,4 @@ class _UpsampledCE(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = ctx.saved_tensors
-        return grad * grads[0], None, None, None
+        return grad * grads[0], None, None, None, None

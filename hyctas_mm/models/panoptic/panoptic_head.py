@@ -15,6 +15,7 @@ from hyctas_mm.errors import BadValue
 from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
 from hyctas_mm.models.layers import MakeBlock, resize
+from hyctas_mm.models.losses import UpsampledCELoss
 from hyctas_mm.models.panoptic.losses import center_loss, offset_loss
 from hyctas_mm.models.post_processing import PanopticMaps
 from hyctas_mm.registry import MODELS
@@ -37,7 +38,7 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         num_things_classes: Number of classes with instances; they come first.
         num_stuff_classes: Number of classes without.
         aux_weight: Weight of each auxiliary loss; 0 builds no auxiliary trunks.
-        loss_semantic: A loss with mmseg's interface that takes a weight for each pixel.
+        loss_semantic: A loss with mmseg's interface that takes a weight for each pixel, or ``UpsampledCELoss``.
         center_weight: Weight of the centre loss.
         offset_weight: Weight of the offset loss.
         offset_scale: How offsets change with the size of their map: ``'exact'`` by the ratio of the sizes;
@@ -122,14 +123,20 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
             size: Height and width to bring them to.
             input_hw: Those of the image that the maps were computed from, if it was a scaled one.
         """
-        input_hw = input_hw or size
+        semantic = resize(maps['semantic'], size, self.align_corners)
+        return PanopticMaps(semantic, *self._upsample_instances(maps, size, input_hw or size))
+
+    def _upsample_instances(
+        self, maps: Mapping[str, Tensor], size: tuple[int, int], input_hw: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         scale = [
             new / old * factor
             for new, old, factor in zip(size, input_hw, self._offset_factors(maps['offset'], input_hw), strict=True)
         ]
-        whole = dict(maps) | {name: _at_least_single(maps[name]) for name in ('center', 'offset')}
-        semantic, center, offset = (resize(whole[name], size, self.align_corners) for name in PanopticMaps._fields)
-        return PanopticMaps(semantic, center, torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1))
+        center, offset = (
+            resize(_at_least_single(maps[name]), size, self.align_corners) for name in ('center', 'offset')
+        )
+        return center, torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1)
 
     def _offset_factors(self, offset: Tensor, input_hw: tuple[int, int]) -> tuple[float, float]:
         """Pixels of the input per unit of the raw offsets, down and to the right."""
@@ -153,17 +160,27 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
             name: torch.stack([sample.gt_panoptic_maps.get(name) for sample in batch_data_samples]).float()
             for name in ('center', 'offset', 'center_weight', 'offset_weight', 'semantic_weight')
         }
+        size = (labels.shape[1], labels.shape[2])
         losses = {}
         for name, raw in self.predict_maps(inputs).items():
             weight, prefix = (1.0, '') if name == 'main' else (self.aux_weight, f'{name}.')
-            maps = self.upsample(raw, (labels.shape[1], labels.shape[2]))
-            semantic = self.loss_semantic(maps.semantic, labels, weight=targets['semantic_weight'].squeeze(1))
-            center = center_loss(maps.center, targets['center'], targets['center_weight'])
-            offset = offset_loss(maps.offset, targets['offset'], targets['offset_weight'])
+            semantic = self._semantic_loss(raw['semantic'], labels, targets['semantic_weight'].squeeze(1))
+            center, offset = self._upsample_instances(raw, size, size)
+            of_centers = center_loss(center, targets['center'], targets['center_weight'])
+            of_offsets = offset_loss(offset, targets['offset'], targets['offset_weight'])
             losses[f'{prefix}loss_semantic'] = weight * semantic
-            losses[f'{prefix}loss_center'] = weight * self.center_weight * center
-            losses[f'{prefix}loss_offset'] = weight * self.offset_weight * offset
+            losses[f'{prefix}loss_center'] = weight * self.center_weight * of_centers
+            losses[f'{prefix}loss_offset'] = weight * self.offset_weight * of_offsets
         return losses
+
+    def _semantic_loss(self, logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+        """Of logits (B, classes, h, w) for labels and weights (B, H, W)."""
+        loss: Tensor
+        if isinstance(self.loss_semantic, UpsampledCELoss):
+            loss = self.loss_semantic(logits, labels, self.align_corners, weight=weight)
+        else:
+            loss = self.loss_semantic(resize(logits, labels.shape[1:], self.align_corners), labels, weight=weight)
+        return loss
 
 
 def _at_least_single(x: Tensor) -> Tensor:
