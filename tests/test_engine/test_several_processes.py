@@ -48,7 +48,7 @@ difference of 1e-14 in the first step one of 1e-1 in the sixth, in a single proc
 """
 
 
-KINDS = {True: ('supernet', 'subnet', 'hyctas-s'), False: ('supernet', 'subnet')}
+KINDS = {True: ('supernet', 'hyctas-s'), False: ('supernet', 'subnet')}
 """What is trained in double precision, and in single."""
 
 
