@@ -205,7 +205,7 @@ def new_search(args: argparse.Namespace) -> None:
         if not args.hours or args.quick:
             break
         try:
-            lengths = timing.fit_hours(lengths, args.hours, speed, len(data.split.fit), *counts)
+            lengths = timing.fit_hours(lengths, args.hours, speed, len(data.split.fit), *counts, len(data.classes))
         except timing.TooShort as error:
             size = None if args.size else sizing.smaller(geometry, error.excess)
             if size is None:

@@ -11,7 +11,8 @@ TRACKS = 3
 """Numbers of branches, each searched by itself."""
 _SHARES = dict(supernet=0.4, search=0.25, retraining=0.35)
 _MIN_STEPS, _MIN_POPULATION, _MIN_GENERATIONS = 200, 6, 3
-_LEAST_SUBNET_STEPS, _LEAST_SUBNET_EPOCHS, _MOST_OF_LEAST = 300, 3, 600
+_LEAST_SUBNET_STEPS, _MOST_OF_LEAST = 300, 600
+_LEAST_SUBNET_EPOCHS, _LEAST_STEPS_OF_A_CLASS = 3, 20
 _MAX_EPOCHS, _MAX_SUBNET_EPOCHS = 600, 200  # 600 as in our Cityscapes supernet
 _PART_SECONDS = 0.05
 
@@ -131,6 +132,7 @@ def fit_hours(
     num_val: int,
     batch: int,
     space: SearchSpace,
+    num_classes: int,
 ) -> Lengths:
     """Lengths that fill the hours: 40 % supernet, 25 % search, 35 % retraining.
 
@@ -141,7 +143,7 @@ def fit_hours(
     """
     seconds, epoch = 3600 * hours, num_fit / batch
     test = 2 * num_val * speed.image
-    least_steps = least_subnet_steps(epoch)
+    least_steps = least_subnet_steps(epoch, num_classes)
     steps = _within(_SHARES['supernet'] * seconds / speed.step, _MIN_STEPS, max(_MIN_STEPS, _MAX_EPOCHS * epoch))
     for_search = _SHARES['search'] * seconds - table_seconds(space, lengths)
     each = max(0.0, for_search / speed.candidate(lengths, num_select) / TRACKS)
@@ -173,13 +175,16 @@ def fit_hours(
     return fitted
 
 
-def least_subnet_steps(epoch: float) -> int:
-    """Steps below which a network is not worth retraining: three passes over the images, from 300 to 600 steps.
+def least_subnet_steps(epoch: float, num_classes: int) -> int:
+    """Steps below which a network is not worth retraining: three passes over the images and 20 steps for each class,
+    from 300 to 600 steps.
 
     Args:
         epoch: Steps of one pass.
+        num_classes: Number of classes.
     """
-    return _within(_LEAST_SUBNET_EPOCHS * epoch, _LEAST_SUBNET_STEPS, _MOST_OF_LEAST)
+    least = max(_LEAST_SUBNET_EPOCHS * epoch, _LEAST_STEPS_OF_A_CLASS * num_classes)
+    return _within(least, _LEAST_SUBNET_STEPS, _MOST_OF_LEAST)
 
 
 def estimate(

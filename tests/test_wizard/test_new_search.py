@@ -182,17 +182,18 @@ def test_hours_decide_the_lengths() -> None:
     usual = timing.usual_lengths(1260, 8, 'cpu')
     assert usual.steps == 3780 and usual.candidates == 180
     for hours in (1.0, 4.0):
-        fitted = timing.fit_hours(usual, hours, speed, 1260, 140, 100, 8, space)
+        fitted = timing.fit_hours(usual, hours, speed, 1260, 140, 100, 8, space, 8)
         total = sum(e.seconds for e in timing.estimate(fitted, speed, 140, 100, 8, space))
         assert 0.6 * 3600 * hours < total < 1.1 * 3600 * hours
     # rather fewer networks than too few steps for each, down to one
-    assert [timing.least_subnet_steps(epoch) for epoch in (10, 150, 1000)] == [300, 450, 600]
+    assert [timing.least_subnet_steps(epoch, 8) for epoch in (10, 150, 1000)] == [300, 450, 600]
+    assert [timing.least_subnet_steps(10, classes) for classes in (15, 27, 150)] == [300, 540, 600]
     slow = Speed(step=1.1, calibration_image=0.01, image=0.02)
     for hours, chosen in ((0.95, 3), (0.65, 2), (0.4, 1)):
-        fitted = timing.fit_hours(usual, hours, slow, 400, 40, 100, 8, space)
+        fitted = timing.fit_hours(usual, hours, slow, 400, 40, 100, 8, space, 8)
         assert fitted.num_chosen == chosen and fitted.subnet_steps >= 300, fitted
     with pytest.raises(TooShort, match=r'--hours 0.01 is not enough.*give at least --hours') as raised:
-        timing.fit_hours(usual, 0.01, speed, 1260, 140, 100, 8, space)
+        timing.fit_hours(usual, 0.01, speed, 1260, 140, 100, 8, space, 8)
     assert raised.value.excess > 1.3
     assert [timing.duration(s) for s in (0.2, 40, 600, 3900, 7500)] == ['1 s', '40 s', '10 min', '65 min', '2 h 5 min']
 
