@@ -102,6 +102,7 @@ def rehearse(folder: Path) -> list[str]:
 @pytest.mark.slow
 def test_the_paper_at_toy_size(tmp_path: Path) -> None:
     """Every command of docs/reproduce.md, and tables in which nothing is missing but what cannot be."""
+    pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
     assert rehearse(tmp_path) == ['done'] * len(read_lines(ROOT / 'docs' / 'reproduce.md'))
     text = (tmp_path / 'work_dirs' / 'paper.md').read_text()
     tables = {title: body for title, body in re.findall(r'^## (\w+ \d?).*?\n(.*?)(?=^## |\Z)', text, re.M | re.S)}
@@ -112,7 +113,8 @@ def test_the_paper_at_toy_size(tmp_path: Path) -> None:
     }
     # of networks of the search nothing was measured, of some no distortion is to be had, and one test has no FPS
     bare = [row for title, found in rows.items() for row in found if '–' in ' '.join(row)]
-    assert all(row[0].startswith(('searched, ', 'shift SA', 'SA -> conv', 'HyCTAS-L, several')) for row in bare), bare
+    may_be = ('searched, ', 'shift SA', 'SA -> ', 'conv -> ', 'HyCTAS-L, several')
+    assert all(row[0].startswith(may_be) for row in bare), bare
     assert [row[0] for row in rows['Table 3']][:3] == ['HyCTAS-S', 'HyCTAS-M', 'HyCTAS-L']
     assert sum(row[0].startswith('searched') for row in rows['Table 3']) >= 2
     assert len(rows['Table 7']) in (2, 4, 6) and len(rows['Table 9']) == 4

@@ -61,7 +61,7 @@ def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1
 def _child(arguments: Sequence[str], folder: Path, log: Path, environment: dict[str, str]) -> int:
     """The exit status of one process."""
     signal.alarm(PATIENCE_S)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
         os.dup2(output, number)
     sys.stdout = sys.stderr = os.fdopen(output, 'w', buffering=1, encoding='utf-8', errors='replace')
