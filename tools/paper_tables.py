@@ -71,6 +71,8 @@ class Results:
         return [[str(len(found.get('archs', []))), cell(rho, 0.79), cell(tau, 0.58)]]
 
     def table_3(self) -> Rows:
+        from hyctas_mm.search.folder import RANDOM
+
         rows = []
         for size, paper in (
             ('s_4xb8', (72.3, 13.0, 1.5, 159.2)),
@@ -81,7 +83,7 @@ class Results:
             rows.append([f'HyCTAS-{size[0].upper()}', *map(cell, values, paper)])
         for path in sorted((self.root / SEARCHES['Speed vs. mIoU'] / 'search' / 'subnets').glob('*/results.json')):
             found = read_json(path)
-            if 'retrained' in found:
+            if 'retrained' in found and found.get('role') != RANDOM:
                 rows.append([f'searched, {path.parent.name}', cell(found['retrained']['mIoU']), *['–'] * 3])
         return rows
 
