@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,20 @@ from mmengine.runner import Runner
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.datasets.panoptic import CityscapesPanoptic, PanopticInstances, toy_streets_panoptic
-from hyctas_mm.datasets.panoptic.segment_ids import rgb_from_ids, seg_map_from_ids
-from hyctas_mm.datasets.toy.streets import generate_toy_streets
+from hyctas_mm.datasets.panoptic.segment_ids import seg_map_from_ids
+from hyctas_mm.datasets.panoptic.toy_layouts import toy_cityscapes_panoptic, toy_coco_panoptic, write_panoptic
 from hyctas_mm.engine.configs import set_data_root
 from hyctas_mm.evaluation.cityscapes_submission import LABEL_IDS
 from hyctas_mm.models.backbones.hyctas import HyCTASBackbone
+from hyctas_mm.rehearsal.shrinking import shrink
 from tests.conftest import ROOT, run_script
-from tests.test_datasets.panoptic_fixtures import segment, write_cityscapes
+from tests.test_datasets.panoptic_fixtures import segment
 from tests.test_drop_in import differences
 
 FOLDER = ROOT / 'configs' / 'panoptic'
 CONFIGS = sorted(FOLDER.rglob('*.py'))
 FPN = next(p for p in CONFIGS if p.parent.name == 'panoptic_fpn')
 OURS = [p for p in CONFIGS if p != FPN]
-CROP_WH = (64, 64)
 TOY_NAMES = (
     'person',
     'rider',
@@ -229,58 +228,6 @@ def test_readme(folder: Path) -> None:
 
 # Tiny data in the real layouts ----------------------------------------------------------------------------------------
 
-SHAPES = ((64, 96), (96, 80), (48, 144))
-Names = Sequence[str]
-
-
-def write_panoptic(
-    root: Path, images: str, pngs: str, target: str, things: Names, stuff: Names, count: int, prefix: str = ''
-) -> None:
-    """Images of 16x16 blocks in a COCO-panoptic data set: things of one block each, stuff of many, one block void."""
-    rng = np.random.default_rng(0)
-    names = (*things, *stuff)
-    categories = [
-        dict(id=3 * n + 1, name=name, isthing=int(n < len(things)), color=[n, 255 - n, 99])
-        for n, name in enumerate(names)
-    ]
-    content: dict[str, Any] = dict(images=[], annotations=[], categories=categories)
-    for number in range(count):
-        stem, (height, width) = f'{prefix}{number + 9:012d}', SHAPES[number % 3]
-        shape = (height // 16, width // 16)
-        labels = rng.choice(len(stuff), size=shape[0] * shape[1]) % min(4, len(stuff)) + len(things)
-        labels[:5] = rng.choice(len(things), size=5)
-        ids = np.where(labels < len(things), 300 + np.arange(len(labels)), 70000 + labels)
-        ids[-1] = 0
-        infos = [
-            dict(id=int(i), category_id=categories[labels[ids == i][0]]['id'], iscrowd=int(i == 304))
-            for i in np.unique(ids)
-            if i
-        ]
-        infos = [dict(info, bbox=[0, 0, 16, 16], area=256) for info in infos]
-        block = np.ones((16, 16))
-        picture = np.kron(rng.integers(0, 256, (*shape, 3)), block[..., None]).astype(np.uint8)
-        mmcv.imwrite(picture, str(root / images / f'{stem}.jpg'))
-        mmcv.imwrite(
-            rgb_from_ids(np.kron(ids.reshape(shape), block).astype(np.int32))[..., ::-1],
-            str(root / pngs / f'{stem}.png'),
-        )
-        content['images'].append(dict(id=stem, file_name=f'{stem}.jpg', height=height, width=width))
-        content['annotations'].append(dict(image_id=stem, file_name=f'{stem}.png', segments_info=infos))
-    (root / target).write_text(json.dumps(content))
-
-
-def cityscapes(root: Path) -> None:
-    generate_toy_streets(root, num_train=6, num_val=2, height=64, width=128)
-    for split in ('train', 'val'):
-        write_cityscapes(root, split)
-
-
-def coco(root: Path) -> None:
-    meta = CocoPanopticDataset.METAINFO
-    for split, count in (('train2017', 6), ('val2017', 2)):
-        name = f'annotations/panoptic_{split}'
-        write_panoptic(root, split, name, f'{name}.json', meta['thing_classes'], meta['stuff_classes'], count)
-
 
 def ade20k(root: Path) -> None:
     meta = ADE20KPanopticDataset.METAINFO
@@ -326,7 +273,7 @@ def toy(root: Path) -> None:
 
 
 LAYOUTS: dict[str, Callable[[Path], None]] = dict(
-    cityscapes=cityscapes, coco=coco, ade20k=ade20k, coco200=coco200, nuclei=nuclei, toy=toy
+    cityscapes=toy_cityscapes_panoptic, coco=toy_coco_panoptic, ade20k=ade20k, coco200=coco200, nuclei=nuclei, toy=toy
 )
 
 
@@ -344,36 +291,15 @@ def read(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
     """A config on the tiny data and for a CPU: narrow, small crops, two steps; the schedule stays as long as it is."""
     cfg = Config.fromfile(path)
     set_data_root(cfg, str(roots['coco' if path == FPN else path.parent.name]))
-    for block in (cfg.model.backbone, cfg.model.get('panoptic_head', {})):
-        if 'search_space' in block:
-            block.search_space = dict(block.search_space, layers=4, base_channels=2)
-        elif block:
-            block.base_channels = 2
-        if 'norm_cfg' in block:
-            block.norm_cfg.type = 'BN'  # SyncBN trains on GPUs only
+    shrink(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        cfg[name].update(num_workers=0, persistent_workers=False, batch_size=2 if name == 'train_dataloader' else 1)
         if cfg[name].dataset.get('indices'):
             cfg[name].dataset.indices = [0, 1, 2, 3] if name == 'train_dataloader' else [4, 5]
         for step in cfg[name].dataset.pipeline:
-            shrink_step(step)
-    if 'max_iters' in cfg.train_cfg:
-        cfg.train_cfg.update(max_iters=2, val_interval=2, val_begin=1)
+            if step.type == 'RandomChoice':  # nuclei
+                step.transforms = [[dict(type='Resize', scale_factor=1.0, keep_ratio=True)]]
     cfg.work_dir, cfg.experiment_name, cfg.log_level = str(work_dir), f'panoptic-{time.monotonic_ns()}', 'ERROR'
     return cfg
-
-
-def shrink_step(step: Any) -> None:
-    if step.type == 'RandomCrop':
-        step.crop_size = CROP_WH
-    elif step.type == 'Pad':
-        step.size = CROP_WH
-    elif step.type in ('RandomResize', 'Resize'):
-        step.scale = (step.scale[0] // 10, 64)
-    elif step.type == 'RandomChoiceResize':
-        step.update(scales=[scale // 8 for scale in step.scales], max_size=step.max_size // 8)
-    elif step.type == 'RandomChoice':  # nuclei
-        step.transforms = [[dict(type='Resize', scale_factor=1.0, keep_ratio=True)]]
 
 
 class Losses(Hook):
@@ -441,9 +367,7 @@ def test_what_is_sent_to_the_test_server(roots: dict[str, Path], tmp_path: Path)
     path = next(p for p in OURS if '_test-split_' in p.name)
     cfg = read(path, roots, tmp_path)
     folder = roots['cityscapes'] / 'leftImg8bit'
-    shutil.copytree(folder / 'val', folder / 'test')
     cfg.test_evaluator.out_dir = str(tmp_path / 'out')
-    cfg.model.test_cfg.stuff_area = 16
     assert cfg.test_dataloader.dataset.metainfo.classes == list(CityscapesPanoptic.METAINFO['classes'])
     runner = Runner.from_cfg(cfg)
     assert runner.test() == dict(images=2)

@@ -1,6 +1,4 @@
-"""Small panoptic data made on the spot: scenes of rectangles, and data sets in the file formats of COCO and
-Cityscapes.
-"""
+"""Small panoptic data made on the spot: scenes of rectangles, and data sets in the file format of COCO."""
 
 from __future__ import annotations
 
@@ -16,7 +14,6 @@ from numpy.typing import NDArray
 
 from hyctas_mm.datasets.panoptic.segment_ids import rgb_from_ids
 from hyctas_mm.datasets.panoptic.targets import TargetMaps
-from hyctas_mm.datasets.panoptic.toy_streets_panoptic import describe_segments
 
 Segment = dict[str, Any]
 
@@ -28,28 +25,6 @@ CATEGORIES = [
     dict(id=3, name='dog', isthing=1, color=[10, 11, 12]),
 ]
 CLASSES = ('cat', 'dog', 'sky', 'grass')
-
-TRAIN_ID_NAMES = (
-    'road',
-    'sidewalk',
-    'building',
-    'wall',
-    'fence',
-    'pole',
-    'traffic light',
-    'traffic sign',
-    'vegetation',
-    'terrain',
-    'sky',
-    'person',
-    'rider',
-    'car',
-    'truck',
-    'bus',
-    'train',
-    'motorcycle',
-    'bicycle',
-)
 
 
 def segment(ident: int, category: int, is_thing: bool = True, iscrowd: bool = False) -> Segment:
@@ -100,30 +75,6 @@ def write_coco(
     content = dict(images=images, annotations=annotations, categories=CATEGORIES)
     (root / f'panoptic_{split}.json').write_text(json.dumps(content))
     return content
-
-
-def write_cityscapes(root: Path, split: str = 'val') -> None:
-    """Adds to toy streets what cityscapesscripts' ``createPanopticImgs.py --use-train-id`` writes."""
-    categories = [
-        dict(id=train_id, name=name, isthing=int(train_id >= 11), color=[train_id] * 3, supercategory='any')
-        for train_id, name in enumerate(TRAIN_ID_NAMES)
-    ]
-    train_id_of = {7: 0, 8: 1, 11: 2, 17: 5, 20: 7, 21: 8, 23: 10, 24: 11, 25: 12, 26: 13, 33: 18}
-    name = f'cityscapes_panoptic_{split}_trainId'
-    (root / 'gtFine' / name).mkdir()
-    images, annotations = [], []
-    for path in sorted((root / 'gtFine' / split).glob('*/*_instanceIds.png')):
-        ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.int32)
-        ids[ids == 1] = 0  # the ego vehicle is not evaluated
-        segments = [dict(raw, category_id=train_id_of[raw['category_id']]) for raw in describe_segments(ids)]
-        png, image = (path.name.replace('instanceIds.png', suffix) for suffix in ('panoptic.png', 'leftImg8bit.png'))
-        stem = path.name.removesuffix('_gtFine_instanceIds.png')
-        images.append(dict(id=stem, width=ids.shape[1], height=ids.shape[0], file_name=image))
-        annotations.append(dict(image_id=stem, file_name=png, segments_info=segments))
-        cv2.imwrite(str(root / 'gtFine' / name / png), rgb_from_ids(ids)[..., ::-1])
-    (root / 'gtFine' / f'{name}.json').write_text(
-        json.dumps(dict(images=images, annotations=annotations, categories=categories))
-    )
 
 
 def perfect_logits(maps: TargetMaps, num_classes: int) -> torch.Tensor:

@@ -11,6 +11,7 @@ from mmdet.datasets import ADE20KPanopticDataset, CocoPanopticDataset
 from mmengine.registry import DATASETS
 
 from hyctas_mm.datasets.panoptic import ADE20KPanoptic, CityscapesPanoptic, PanopticDataset, toy_streets_panoptic
+from hyctas_mm.datasets.panoptic.toy_layouts import add_panoptic
 from hyctas_mm.datasets.panoptic.toy_streets_panoptic import CATEGORIES as TOY_CATEGORIES
 from hyctas_mm.datasets.panoptic.toy_streets_panoptic import describe_segments
 from tests.test_datasets.panoptic_fixtures import (
@@ -18,7 +19,6 @@ from tests.test_datasets.panoptic_fixtures import (
     CLASSES,
     random_scene,
     segment,
-    write_cityscapes,
     write_coco,
 )
 
@@ -199,7 +199,7 @@ def described(dataset: PanopticDataset) -> list[list[tuple[int, str, bool]]]:
 
 def test_cityscapes_layout(tmp_path: Path) -> None:
     root = toy_streets_panoptic(tmp_path, num_train=0, num_val=2, height=48, width=96)
-    write_cityscapes(root)
+    add_panoptic(root)
     name = 'gtFine/cityscapes_panoptic_val_trainId'
     dataset = load(
         root, cls=CityscapesPanoptic, ann_file=f'{name}.json', data_prefix=dict(img='leftImg8bit/val', seg=name)

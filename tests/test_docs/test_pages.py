@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hyctas_mm.rehearsal.page import read_lines
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 SHARED = (ROOT / 'hyctas_mm' / 'cli' / 'arguments.py').read_text()
@@ -47,20 +49,23 @@ def test_a_shell_can_read_the_scripts(page: str) -> None:
 
 
 def test_the_reproduction_names_what_there_is() -> None:
-    """In its tables too: configs, tools and their options."""
-    text = (ROOT / 'docs' / 'reproduce.md').read_text()
-    values = {'$C': 'configs/hyctas/cityscapes', '$P': 'configs/panoptic', '${NAME}': 'sml-params'}
-    for name, value in values.items():
-        text = text.replace(name, value)
-    configs = re.findall(r'(?<![\w/])configs/[\w/.-]+\.py', text)
+    """Configs, tools and their options, with all variables filled in."""
+    lines = read_lines(ROOT / 'docs' / 'reproduce.md')
+    commands = [line.arguments(['s', 'm', 'l']) for line in lines]
+    configs = {word for words in commands for word in words if word.startswith('configs/')}
     assert len(configs) >= 15 and not [path for path in configs if not (ROOT / path).is_file()]
-    commands = own_commands('\n'.join(re.findall(r'`([^`\n]+)`', text)))
-    assert len(commands) > 15
-    for program, options in commands:
+    for words in commands:
+        program = next(word for word in words if word in ('-m', 'tools/train.py') or word.startswith('tools/'))
+        if program == '-m':
+            continue
         source = (
             ''.join(p.read_text() for p in (ROOT / program, ROOT / 'hyctas_mm' / 'measuring' / 'commands.py')) + SHARED
         )
+        options = {word for word in words[words.index(program) :] if word.startswith('--')}
         assert not [option for option in options if f"'{option}'" not in source], (program, options)
+    assert ['python', 'tools/evidence.py', 'perturb'] in [words[:3] for words in commands]
+    told = ' '.join(line.result for line in lines)
+    assert not [n for n in range(1, 10) if f'Table {n}' not in told] and 'Figure 5' in told
 
 
 def test_a_wrong_option_is_found() -> None:

@@ -66,7 +66,7 @@ def test_twelve_kills_change_nothing(processes: Processes, toy_root: Path, super
         assert lines(work_dir) == lines(whole) and fronts(work_dir) == fronts(whole)
 
 
-@pytest.mark.parametrize('size', [2, 4])
+@pytest.mark.parametrize('size', [2, 4, 8])
 def test_any_number_of_processes_gives_the_archive_of_one(
     processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, size: int
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
@@ -24,11 +25,13 @@ from hyctas_mm.engine.configs import use_launcher
 from hyctas_mm.engine.export import write_architecture
 from hyctas_mm.engine.retraining import retrain
 from hyctas_mm.engine.scoring import recalibrate_bn
+from hyctas_mm.evaluation import PanopticQuality
 from hyctas_mm.models import cut_subnet, set_arch
 from hyctas_mm.models.synced_norm import SyncedBatchNorm2d
 from hyctas_mm.registry import HOOKS, MODELS
 from tests.conftest import supernet_cfg
 from tests.ranks import in_ranks
+from tests.test_evaluation.test_panoptic_quality import META, random_sample
 from tests.tiny_jobs import config, run
 
 pytestmark = pytest.mark.slow
@@ -144,6 +147,29 @@ def test_losses_are_those_of_one_process(toy_root: Path, tmp_path: Path, sizes: 
             others = torch.tensor([rank[kind] for rank in found[size]], dtype=torch.float64)
             print(kind, size, float((others - one).abs().max()))
             assert (others == others[0]).all() and (others - one).abs().max() < tolerance, f'{kind}, {size} processes'
+
+
+def two_steps_and_quality(folder: Path, root: str) -> dict[str, Any]:
+    """The losses of two steps of a supernet with eight images each, and panoptic quality of five images."""
+    torch.set_default_dtype(torch.float64)
+    train(tiny('supernet', root, folder, 8, **{'train_cfg.max_iters': 2}))
+    torch.set_default_dtype(torch.float32)
+    samples = [random_sample(seed) for seed in range(5)]
+    metric = PanopticQuality(['PQ', 'mIoU', 'AP'], classwise=True)
+    metric.dataset_meta = META
+    for index in DefaultSampler(samples, shuffle=False):
+        metric.process(None, [samples[index]])
+    return dict(losses=list(RecordLoss.losses), quality=metric.evaluate(len(samples)))
+
+
+def test_eight_processes(toy_root: Path, tmp_path: Path) -> None:
+    """Images that do not divide among the processes are counted once."""
+    found = in_ranks(f'{__name__}:two_steps_and_quality', [1, 2, 8], tmp_path, root=str(toy_root))
+    one = found[1][0]
+    assert len(set(one['losses'])) == 2 and 0 < one['quality']['PQ'] < 100
+    for size in (2, 8):
+        for rank in found[size]:
+            assert rank['losses'] == pytest.approx(one['losses'], abs=1e-6) and rank['quality'] == one['quality']
 
 
 def plain_norms(folder: Path, root: str) -> dict[str, Any]:

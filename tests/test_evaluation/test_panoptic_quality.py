@@ -311,26 +311,6 @@ def test_sums_of_two_halves_equal_those_of_all() -> None:
     np.testing.assert_allclose(as_table(halves), as_table(reduce(add, parts, PanopticSums.zero(4))), rtol=0, atol=1e-12)
 
 
-def test_two_ranks_equal_one_and_count_a_padded_image_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The ranks run one after the other, rank 0 last as it gathers; what they send and how it is put together is
-    mmengine's.
-    """
-    samples = [random_sample(seed) for seed in range(5)]
-    options: dict[str, Any] = dict(metric=['PQ', 'mIoU', 'AP'], classwise=True)
-    alone = evaluate(samples, **options)
-    monkeypatch.setattr('mmengine.dist.dist.barrier', lambda: None)
-    monkeypatch.setattr('mmengine.evaluator.metric.broadcast_object_list', lambda metrics: None)
-    padded = [*samples, samples[0]]
-    for rank in (1, 0):
-        monkeypatch.setattr('mmengine.dist.dist.get_dist_info', lambda group=None, rank=rank: (rank, 2))
-        monkeypatch.setattr('mmengine.evaluator.metric.is_main_process', lambda rank=rank: rank == 0)
-        metric = PanopticQuality(collect_dir=str(tmp_path / 'ranks'), **options)
-        metric.dataset_meta = META
-        metric.process(None, padded[rank::2])
-        together = metric.evaluate(len(samples))
-    assert together == alone
-
-
 def test_what_is_gathered_is_small() -> None:
     one = sample(np.full((512, 512), ROAD), np.full((512, 512), 3), [info(3, ROAD)])
     metric = PanopticQuality(metric=['PQ', 'mIoU'])
