@@ -251,8 +251,9 @@ def _measure(folder: Path, notes: dict[str, Any], options: FolderOptions, tell: 
                 tell(line)
     warnings = on_device.warnings_about(found)
     software: dict[str, str] = dict(python=platform.python_version())
-    for entry in notes['files'].values():
+    for key, entry in notes['files'].items():
         software |= Target.read(entry['target']).software.versions()
+        entry['latency_ms'] = on_device.quietest(found[key])
     notes['latency'] = settings | dict(
         clock=clock, device=on_device.device_name(), software=software, rounds_ms=found, warnings=warnings
     )
