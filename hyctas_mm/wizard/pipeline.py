@@ -163,9 +163,10 @@ def ship_options(job: Job, search: SearchFolder) -> FolderOptions:
     target = Target.read(search.settings.get('target') or 'onnxruntime')
     runtimes = job.deploy or ('onnxruntime', *([target.runtime] if target.runtime in SUFFIXES else []))
     own = target.precision if target.precision in ('fp32', 'int8') and target.runtime in SUFFIXES else 'fp32'
+    scored = (search.settings.get('evaluator') or {}).get('precision', 'fp32')
     height, width = search.settings['input_hw']
     options = FolderOptions(
-        (height, width), tuple(dict.fromkeys(runtimes)), job.precision or tuple(dict.fromkeys(('fp32', own))),
+        (height, width), tuple(dict.fromkeys(runtimes)), job.precision or tuple(dict.fromkeys(('fp32', own, scored))),
         target.threads,
     )  # fmt: skip
     try:
