@@ -24,18 +24,14 @@ from mmengine.logging import MMLogger
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from hyctas_mm.costs.fake_int8 import FakeInt8, plan_int8
 from hyctas_mm.datasets.checks import check_not_empty
+from hyctas_mm.engine.int8 import INT8_IMAGES, calibrated_int8
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
 from hyctas_mm.search.screening import PART, Limit
 
 Batch = dict[str, Any]
 PRECISIONS = ('bfloat16', 'float16')
-FLOAT_LAYERS = ('panoptic_head.trunk.instance.towers.center',)
-"""Layers that stay float32 in an INT8 file; in 8 bits the centres' tower lost 3.6 points of PQ on nuclei."""
-INT8_IMAGES = 64
-"""Training images that the ranges of 8 bits are found on."""
 
 
 @torch.no_grad()
@@ -96,15 +92,14 @@ class Scorer:
             for none.
         amp: Whether networks compute in half precision where PyTorch thinks it safe: ``'bfloat16'``, ``'float16'``, or
             True for float16 on a GPU and bfloat16 on a CPU.
-        ships_in: ``'fp32'``, or ``'int8'`` to score networks as their INT8 files would, with the ranges of at most
-            :data:`INT8_IMAGES` of the calibration images, see :class:`~hyctas_mm.costs.fake_int8.FakeInt8`.
+        ships_in: ``'int8'`` scores networks as their INT8 files would, ``'fp32'`` as they are.
 
     Attributes:
         images_sha1: Identifies the images used, as the pipelines give them.
 
     Raises:
-        ValueError: If a loader has no image, an image is in both, a calibration batch has a single image, or
-            ``first_images`` are all images; if there is no such ``amp`` or ``ships_in``, or there are both.
+        ValueError: If a loader has no image, an image is in both, a calibration batch has a single image,
+            ``first_images`` are all images, or there is no such ``amp`` or ``ships_in``.
     """
 
     def __init__(
@@ -181,23 +176,12 @@ class Scorer:
                 if self.ships_in == 'fp32':
                     return self._score(network, limit)
                 network = fuse_conv_bn(copy.deepcopy(network))
-                with self.as_int8(network):
+                count = -(-INT8_IMAGES // len(self._calibration[0]['inputs']))
+                with calibrated_int8(network, self._calibration[:count]):
                     return self._score(network, limit)
         finally:
             for metric in self.evaluator.metrics:
                 metric.results.clear()
-
-    def as_int8(self, network: nn.Module) -> FakeInt8:
-        """A network's INT8, calibrated; in force while it is entered.
-
-        Args:
-            network: In eval mode.
-
-        Raises:
-            ValueError: If it computes an image in windows.
-        """
-        count = -(-INT8_IMAGES // max(1, len(self._calibration[0]['inputs'])))
-        return calibrated_int8(network, self._calibration[:count])
 
     def _score(self, network: nn.Module, limit: Limit | None) -> dict[str, float]:
         self._process(network, self._validation[: self._num_first])
@@ -224,26 +208,6 @@ class Scorer:
             for metric in self.evaluator.metrics:
                 found |= metric.compute_metrics(metric.results)
         return {name.split('/')[-1]: float(value) for name, value in found.items()}
-
-
-def calibrated_int8(network: nn.Module, batches: Sequence[Batch]) -> FakeInt8:
-    """What a network's INT8 file computes, with the ranges that its maps have on images.
-
-    Args:
-        network: A segmentor or detector in eval mode.
-        batches: Batches of training images.
-
-    Raises:
-        ValueError: If it computes an image in windows, or there are no images.
-    """
-    if (getattr(network, 'test_cfg', None) or {}).get('mode') == 'slide':
-        raise BadValue("int8 with test_cfg mode='slide': files take whole images; give mode='whole'")
-    if not batches:
-        raise BadValue('no calibration images for int8; give training images, 32 to 256 of them')
-    inputs = [network.data_preprocessor(batch, False)['inputs'] for batch in batches]
-    int8 = FakeInt8(network, plan_int8(network, (1, *inputs[0].shape[1:]), FLOAT_LAYERS))
-    int8.calibrate(lambda: [network(x, mode='tensor') for x in inputs])
-    return int8
 
 
 def _with_small_labels(batch: Batch) -> Batch:
