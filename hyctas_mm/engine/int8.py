@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
 from hyctas_mm.costs.fake_int8 import FakeInt8, plan_int8
 from hyctas_mm.engine.predictions import spread_indices
@@ -24,21 +24,25 @@ RANGES = 'int8_ranges'
 """Under this name a checkpoint of a training in 8 bits has the ranges."""
 
 
-def calibrated_int8(network: nn.Module, batches: Sequence[Mapping[str, Any]]) -> FakeInt8:
+def calibrated_int8(network: nn.Module, batches: Iterable[Mapping[str, Any]], images: int = INT8_IMAGES) -> FakeInt8:
     """What a network's INT8 file computes, with the ranges that its maps have on images.
 
     Args:
         network: A segmentor or detector in eval mode.
         batches: Batches of training images.
+        images: How many of them are enough.
 
     Raises:
         ValueError: If it computes an image in windows, or there are no images.
     """
     if (getattr(network, 'test_cfg', None) or {}).get('mode') == 'slide':
         raise BadValue("int8 with test_cfg mode='slide': files take whole images; give mode='whole'")
-    if not batches:
+    inputs: list[Tensor] = []
+    for batch in batches:
+        if sum(map(len, inputs)) < images:
+            inputs.append(network.data_preprocessor(batch, False)['inputs'])
+    if not inputs:
         raise BadValue('no calibration images for int8; give training images, 32 to 256 of them')
-    inputs = [network.data_preprocessor(batch, False)['inputs'] for batch in batches]
     int8 = FakeInt8(network, plan_int8(network, (1, *inputs[0].shape[1:]), FLOAT_LAYERS))
     int8.calibrate(lambda: [network(x, mode='tensor') for x in inputs])
     return int8
@@ -78,7 +82,7 @@ class Int8Hook(Hook):
         if self._int8 is None:
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             model.eval()
-            self._int8 = calibrated_int8(model, list(calibration_images(runner.cfg, self.images)))
+            self._int8 = calibrated_int8(model, calibration_images(runner.cfg, self.images), self.images)
             if self._kept is not None:
                 self._int8.ranges = {int(number): (low, high) for number, (low, high) in self._kept.items()}
 

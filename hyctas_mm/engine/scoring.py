@@ -25,7 +25,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from hyctas_mm.datasets.checks import check_not_empty
-from hyctas_mm.engine.int8 import INT8_IMAGES, calibrated_int8
+from hyctas_mm.engine.int8 import calibrated_int8
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
 from hyctas_mm.search.screening import PART, Limit
@@ -176,8 +176,7 @@ class Scorer:
                 if self.ships_in == 'fp32':
                     return self._score(network, limit)
                 network = fuse_conv_bn(copy.deepcopy(network))
-                count = -(-INT8_IMAGES // len(self._calibration[0]['inputs']))
-                with calibrated_int8(network, self._calibration[:count]):
+                with calibrated_int8(network, self._calibration):
                     return self._score(network, limit)
         finally:
             for metric in self.evaluator.metrics:
