@@ -184,7 +184,7 @@ class _Trace(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         name = getattr(func, '__name__', '')
         made = [args[0]] if name == '__setitem__' else [x for x in tree_leaves(out) if _is_map(x)]
-        if name in VIEWS and len(made) == 1 and inputs:
+        if name in VIEWS and len(made) == 1 and 0 in inputs:
             self._name(made[0], self._numbers[id(_maps(args)[0])])
         elif made:
             for x in made:
