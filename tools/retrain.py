@@ -6,6 +6,7 @@ Networks that are done are left alone, so an interrupted run goes on with the ne
 
 Example:
     python tools/retrain.py work_dirs/my_search
+    python tools/retrain.py work_dirs/my_search --qat 200
     python tools/retrain.py work_dirs/my_search --networks 1f3a5c7e9b0d --base-channels 16 --low-level s4
 """
 
@@ -54,6 +55,13 @@ def parse_args() -> argparse.Namespace:
         '--inherit', action='store_true', help="start from the supernet's weights instead of from scratch"
     )
     parser.add_argument(
+        '--qat',
+        type=int,
+        metavar='STEPS',
+        help='then train each network on in 8 bits, so that its INT8 file loses little: int8.pth, of which '
+        'tools/deploy.py makes INT8 files',
+    )
+    parser.add_argument(
         '--cfg-options', nargs='+', action=ConfigOptions, default={}, help="overrides of every network's config"
     )
     return parser.parse_args()
@@ -66,6 +74,7 @@ def main() -> None:
     from mmengine.dist import barrier, is_main_process
 
     from hyctas_mm.engine.configs import start_processes
+    from hyctas_mm.engine.int8_training import train_int8
     from hyctas_mm.engine.progress import Progress
     from hyctas_mm.engine.retraining import add_random, hand_over, metric, networks_to_train, retrain
     from hyctas_mm.report.html import write_report
@@ -75,6 +84,8 @@ def main() -> None:
     search = SearchFolder.find(args.search)
     if not 0 <= args.shard[0] < args.shard[1]:
         raise BadValue(f'--shard {args.shard[0]} {args.shard[1]}; expected I N with I from 0 to N - 1')
+    if args.qat is not None and args.launcher != 'none':
+        raise BadValue(f'--qat with --launcher {args.launcher}: it trains in one process; start it without')
     chosen = search.chosen()  # there is one, or an error
     if unknown := sorted({*(args.networks or ())} - {folder.name for folder in chosen}):
         raise BadValue(
@@ -99,6 +110,11 @@ def main() -> None:
             launcher=args.launcher,
         )  # fmt: skip
         progress.update(number + 1, f'{subnet.name} seed {seed} {search.score} {metric(metrics, search.score):.2f} %')
+    if args.qat is not None:
+        for subnet in folders:
+            found = train_int8(subnet, args.qat, args.cfg_options)
+            scores = (metric(found[when], search.score) for when in ('before', 'after'))
+            print('{} in 8 bits: {} {:.2f} %, trained on {:.2f} %'.format(subnet.name, search.score, *scores))
     if not is_main_process():
         return
     if warning := doubts_of(search):

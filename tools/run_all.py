@@ -1,4 +1,4 @@
-"""Runs a whole job: supernet, search, retraining, test, ONNX and report.
+"""Runs a whole job: supernet, search, retraining, test, files that ship, report.
 
 Started again after an interruption, it goes on where it was.
 
@@ -44,6 +44,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="start retraining from the supernet's weights, or from scratch (default: what new_search.py chose, else "
         'from scratch)',
+    )
+    parser.add_argument(
+        '--deploy',
+        nargs='+',
+        choices=['onnxruntime', 'openvino', 'ncnn', 'none'],
+        help='runtimes that each chosen network gets files for (default: onnxruntime and the target of the search)',
+    )
+    parser.add_argument(
+        '--precision',
+        nargs='+',
+        choices=['fp32', 'int8'],
+        help="precisions of these files (default: fp32 and that of the search's target)",
     )
     args = parser.parse_args(argv)
     for name in ('supernet', 'search'):
@@ -97,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
         str(args.supernet), str(args.search), args.work_dir, seeds=tuple(args.seeds), inherit=args.inherit,
         accumulate=args.accumulate, auto_scale_lr=args.auto_scale_lr,
         add_networks=add_networks if args.random else None,
+        deploy=args.deploy and tuple(name for name in args.deploy if name != 'none'),
+        precision=args.precision and tuple(args.precision),
     )  # fmt: skip
     view, start = make_view(), time.monotonic()
     try:

@@ -27,8 +27,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     make = commands.add_parser('make', help='write the kit')
     make.add_argument('config', help='config of a search')
     make.add_argument('--out', type=Path, required=True, help='the kit, a zip file')
-    make.add_argument('--target', help='onnxruntime, openvino or ncnn; default: train_cfg.target of the config')
-    make.add_argument('--precision', default='fp32', help='with --target: fp32 or int8 (default: fp32)')
+    make.add_argument(
+        '--target', help='onnxruntime, openvino, ncnn or tensorrt; default: train_cfg.target of the config'
+    )
+    make.add_argument(
+        '--precision', default='fp32', help='with --target: fp32, fp16 (tensorrt) or int8 (default: fp32)'
+    )
     make.add_argument('--threads', type=int, default=1, help='with --target: threads on the device (default: 1)')
     make.add_argument('--networks', type=int, default=80, help='networks to measure (default: 80)')
     make.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), help='input size; default: train_cfg.input_hw')
@@ -57,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg, space, shape = read_space(args.config, args.shape)
     wanted = args.target or cfg.get('train_cfg', {}).get('target')
     if not wanted:
-        raise BadValue(f'{args.config}: train_cfg.target is not set; give --target onnxruntime, openvino or ncnn')
+        raise BadValue(
+            f'{args.config}: train_cfg.target is not set; give --target onnxruntime, openvino, ncnn or tensorrt'
+        )
     target = Target.read(wanted, args.precision, args.threads)
     make_kit(cfg.model.to_dict(), space, target, shape, args.out, args.networks, read_handover(cfg, space))
     print(

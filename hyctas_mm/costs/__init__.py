@@ -8,6 +8,7 @@ from hyctas_mm.costs.macs import Macs, count_macs
 from hyctas_mm.costs.memory import TrainingMemory, measure_training_memory, predict_training_memory
 from hyctas_mm.costs.params import count_params
 from hyctas_mm.costs.peak_memory import PeakMemory, in_fresh_process
+from hyctas_mm.costs.shipped_size import ShippedSize, shipped_size
 from hyctas_mm.costs.table_check import TableCheck, check_table
 from hyctas_mm.costs.targets import Target, prepare_call, target_names
 
@@ -22,6 +23,7 @@ __all__ = [
     'Macs',
     'PeakMemory',
     'Sample',
+    'ShippedSize',
     'TableCheck',
     'Target',
     'TrainingMemory',
@@ -37,5 +39,6 @@ __all__ = [
     'measure_training_memory',
     'predict_training_memory',
     'prepare_call',
+    'shipped_size',
     'target_names',
 ]

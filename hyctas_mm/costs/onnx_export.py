@@ -55,6 +55,20 @@ def export_to_onnx(
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise BadValue(_untranslated(program, error)) from error
+    _shorten(path)
+
+
+def _shorten(path: str | Path) -> None:
+    """Drops what the exporter notes for its own developers, two thirds of the graph, with paths of this machine."""
+    import onnx
+
+    model = onnx.load(str(path))
+    for item in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        kept = [(note.key, note.value) for note in item.metadata_props if note.key in (SCOPES, CLASSES)]
+        del item.metadata_props[:]
+        for key, value in kept:
+            item.metadata_props.add(key=key, value=value)
+    onnx.save(model, str(path))
 
 
 def _trace(net: nn.Module, image: Tensor, dynamic: Sizes | None) -> Any:

@@ -206,6 +206,8 @@ def _conditions(notes: Mapping[str, Any]) -> str:
         told.append(
             f'Scored in its runtime on {images} validation images, resized to the size above where theirs differs.'
         )
+    if notes.get('int8_weights_sha1'):
+        told.append('Files in 8 bits are made from `int8.pth`, weights that were trained on in 8 bits.')
     if latency:
         clock = 'processor time' if latency['clock'] == 'cpu' else 'time that passes'
         software = ', '.join(f'{name} {version}' for name, version in latency['software'].items())

@@ -24,6 +24,7 @@ from hyctas_mm.deploy.onnx_net import OnnxNet, RuntimeNet
 from hyctas_mm.deploy.quantize import quantize
 from hyctas_mm.deploy.scoring import score
 from hyctas_mm.engine.configs import read_config, use_scope
+from hyctas_mm.engine.int8_training import TRAINED_ON
 from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.files import alone, read_json, write_json
 from hyctas_mm.report.doubts import better_weights
@@ -170,6 +171,8 @@ def _begin(folder: Path, weights: str, options: FolderOptions) -> dict[str, Any]
     network = folder.parent.resolve().name
     identity: dict[str, Any] = dict(format=FORMAT, network=network, weights=weights, weights_sha1=sha1)
     identity['input_hw'] = list(options.input_hw)
+    own = folder.parent / TRAINED_ON  # of what 8-bit files are made where it is there
+    identity['int8_weights_sha1'] = hashlib.sha1(own.read_bytes()).hexdigest() if own.is_file() else None
     notes = read_json(folder / NOTES)
     if any(notes.get(key) != value for key, value in identity.items()):
         for entry in notes.get('files', {}).values():
@@ -199,7 +202,11 @@ def _make(target: Target, path: Path, weights: Path, cfg: Config, options: Folde
         float_file = path.with_name('model.onnx')
         description = OnnxNet(float_file).description
         images = spread_images(open_dataset(cfg, 'train', pipeline_of='val'), options.calibration, description)
-        quantize(float_file, path, images)
+        if (own := weights.with_name(TRAINED_ON)).is_file():
+            with tempfile.TemporaryDirectory() as place:
+                quantize(export_onnx(cfg, own, Path(place, 'model.onnx'), options.input_hw, FILE).path, path, images)
+        else:
+            quantize(float_file, path, images)
     else:
         return export_onnx(cfg, weights, path, options.input_hw, FILE).description
     return OnnxNet(source).description
@@ -251,8 +258,9 @@ def _measure(folder: Path, notes: dict[str, Any], options: FolderOptions, tell: 
                 tell(line)
     warnings = on_device.warnings_about(found)
     software: dict[str, str] = dict(python=platform.python_version())
-    for entry in notes['files'].values():
+    for key, entry in notes['files'].items():
         software |= Target.read(entry['target']).software.versions()
+        entry['latency_ms'] = on_device.quietest(found[key])
     notes['latency'] = settings | dict(
         clock=clock, device=on_device.device_name(), software=software, rounds_ms=found, warnings=warnings
     )

@@ -13,9 +13,10 @@ from hyctas_mm.costs.onnx_export import SCOPES
 from hyctas_mm.costs.onnx_int8 import write_int8
 from hyctas_mm.deploy.images import Image
 from hyctas_mm.deploy.onnx_net import Array, OnnxNet
+from hyctas_mm.engine.int8 import FLOAT_LAYERS
 from hyctas_mm.errors import BadValue
 
-KEPT = {'semantic': (), 'panoptic': ('panoptic_head.trunk.instance.towers.center',)}
+KEPT = {'semantic': (), 'panoptic': FLOAT_LAYERS}
 """Layers that stay float32 unless told otherwise, by the task."""
 
 

@@ -20,7 +20,16 @@ from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
 from hyctas_mm.archs import Architecture, Handover
-from hyctas_mm.costs import Blocks, Counts, FittedTable, LatencyTable, count, measure_latency, predict_training_memory
+from hyctas_mm.costs import (
+    Blocks,
+    Counts,
+    FittedTable,
+    LatencyTable,
+    count,
+    measure_latency,
+    predict_training_memory,
+    shipped_size,
+)
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
@@ -113,12 +122,12 @@ def training_loss(model: nn.Module, batch: int, crop_hw: tuple[int, int]) -> Ten
 
 
 class CandidateCosts:
-    """Params and MACs of architectures, and where asked for latency and training memory; each architecture is priced
-    once.
+    """Params and MACs of architectures, and where asked for latency, training memory and sizes as shipped; each
+    architecture is priced once.
 
     The first network is built, the others are counted from their blocks, see :class:`~hyctas_mm.costs.Blocks`. Built
-    all the same are networks with a part that the latency table lacks, those that the training memory or a cost of
-    :func:`register_cost` is asked of, and all of them where a backbone or head does not say what its blocks are.
+    all the same are networks with a part that the latency table lacks, those that the training memory, sizes or a cost
+    of :func:`register_cost` are asked of, and all of them where a backbone or head does not say what its blocks are.
 
     Args:
         model_cfg: The supernet's model config.
@@ -127,6 +136,8 @@ class CandidateCosts:
         memory_input: Images of a training step and their height and width, ``(batch, (H, W))``, or None to leave the
             memory out.
         memory_device: Where the networks will be trained, ``'cuda'`` or ``'cpu'``.
+        ships_in: Precision of the file that ships, see :func:`~hyctas_mm.costs.shipped_size`, or None to leave its
+            sizes out.
         handover: How they will be trained: what is priced is that; None for networks as they are found.
 
     Attributes:
@@ -142,17 +153,18 @@ class CandidateCosts:
         memory_input: tuple[int, tuple[int, int]] | None = None,
         memory_device: str = 'cuda',
         handover: Handover | None = None,
+        ships_in: str | None = None,
     ) -> None:
         self.model_cfg, self.input_shape, self.table = model_cfg, tuple(input_shape), table
         self.memory_input, self.memory_device = memory_input, memory_device
-        self.handover = handover
+        self.handover, self.ships_in = handover, ships_in
         self._known: dict[str, dict[str, float]] = {}
         self.post_processing_ms = 0.0
         self.blocks: Blocks | None = None
 
     def __call__(self, arch: Architecture) -> dict[str, float]:
         """``params_m``, ``macs_g``, all of :func:`register_cost`, with a table ``latency_ms``, with a ``memory_input``
-        ``memory_gb`` (1e9 bytes).
+        ``memory_gb`` (1e9 bytes), with ``ships_in`` ``file_mb`` and ``run_mb`` (1e6 bytes).
         """
         if arch.archid not in self._known:
             self._known[arch.archid] = self._price(self._trained(arch))
@@ -178,6 +190,8 @@ class CandidateCosts:
             latency = self.table.look_up(counts.parts)
             latency = self.table.predict(fuse_conv_bn(network())) if latency is None else latency
             costs['latency_ms'] = latency + self.post_processing_ms
+        if self.ships_in is not None:
+            costs |= vars(shipped_size(fuse_conv_bn(network()), self.input_shape, self.ships_in))
         if self.memory_input is not None:
             batch, crop_hw = self.memory_input
             with torch.device('meta'):

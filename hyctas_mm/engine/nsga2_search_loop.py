@@ -17,10 +17,11 @@ class NSGA2SearchLoop(SearchLoop):
     Args:
         runner: The runner.
         dataloader: Loader of calibration images.
-        supernet: Checkpoint of the trained supernet; with ``calibration_batches`` and ``amp`` the arguments of
+        supernet: Checkpoint of the trained supernet; with ``calibration_batches``, ``amp`` and ``precision`` those of
             :class:`~hyctas_mm.evaluators.InheritedWeights`.
         calibration_batches: Batches that the batch norm is recalibrated on.
         amp: Whether candidates are scored in half precision, e.g. ``'bfloat16'``.
+        precision: What candidates are scored in, ``'fp32'`` or ``'int8'``.
         crossover_prob: See :class:`~hyctas_mm.search.algorithms.NSGA2`.
         mutation_prob: See :class:`~hyctas_mm.search.algorithms.NSGA2`.
         **options: The other arguments of :class:`SearchLoop`.
@@ -38,10 +39,12 @@ class NSGA2SearchLoop(SearchLoop):
         supernet: str,
         calibration_batches: int = 16,
         amp: bool | str = False,
+        precision: str = 'fp32',
         crossover_prob: float = 0.9,
         mutation_prob: float = 0.02,
         **options: Any,
     ) -> None:
         evaluator = dict(type='InheritedWeights', supernet=supernet, calibration_batches=calibration_batches, amp=amp)
+        evaluator['precision'] = precision
         algorithm = dict(type='NSGA2', crossover_prob=crossover_prob, mutation_prob=mutation_prob)
         super().__init__(runner, dataloader, evaluator=evaluator, algorithm=algorithm, **options)

@@ -91,10 +91,10 @@ def retrain(
             'channels than its own; leave --inherit out'
         )
     if weights.exists() and 'inherited' not in results:
-        results['inherited'] = _test(_run(cfg, folder / 'inherited', load_from=str(weights)))
+        results['inherited'] = test_metrics(start_runner(cfg, folder / 'inherited', load_from=str(weights)))
         if is_main_process():
             write_json(folder / 'results.json', results)
-    runner = _run(cfg, folder / f'train{seed}', load_from=str(weights) if inherit else None)
+    runner = start_runner(cfg, folder / f'train{seed}', load_from=str(weights) if inherit else None)
     runner.train()
     first, master = not done, is_main_process()
     network = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -107,7 +107,7 @@ def retrain(
         torch.save(dict(meta=meta, state_dict=network.state_dict()), folder / 'retrained.pth')
     tested = ConstantPredictionHook()
     runner.register_hook(tested)
-    done[str(seed)] = _test(runner) | dict(iters=runner.max_iters)
+    done[str(seed)] = test_metrics(runner) | dict(iters=runner.max_iters)
     if first:
         results |= dict(constant=tested.found.scores(), never_predicted=tested.found.never_predicted())
     results['retrained'] = {
@@ -130,7 +130,8 @@ def _draw(network: nn.Module, cfg: Config, folder: Path, num_pictures: int) -> N
     write_json(folder.parents[1] / 'palette.json', palette)
 
 
-def _run(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
+def start_runner(cfg: Config, work_dir: Path, load_from: str | None) -> Runner:
+    """A runner of a network's config in a folder of its own, with the weights of a file that must fit."""
     cfg = cfg.copy()
     cfg.work_dir, cfg.load_from = str(work_dir), load_from
     cfg.experiment_name = (
@@ -155,7 +156,8 @@ def _check_weights(model: nn.Module, path: str) -> None:
         )
 
 
-def _test(runner: Runner) -> dict[str, float]:
+def test_metrics(runner: Runner) -> dict[str, float]:
+    """Metrics on the test images."""
     return {name: float(value) for name, value in runner.test().items()}
 
 

@@ -4,6 +4,7 @@ once for all networks.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
@@ -23,6 +25,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from hyctas_mm.datasets.checks import check_not_empty
+from hyctas_mm.engine.int8 import calibrated_int8
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluation.iou_on_device import IoUOnDevice
 from hyctas_mm.search.screening import PART, Limit
@@ -89,13 +92,14 @@ class Scorer:
             for none.
         amp: Whether networks compute in half precision where PyTorch thinks it safe: ``'bfloat16'``, ``'float16'``, or
             True for float16 on a GPU and bfloat16 on a CPU.
+        ships_in: ``'int8'`` scores networks as their INT8 files would, ``'fp32'`` as they are.
 
     Attributes:
         images_sha1: Identifies the images used, as the pipelines give them.
 
     Raises:
-        ValueError: If a loader has no image, an image is in both, a calibration batch has a single image, or
-            ``first_images`` are all images; if there is no such ``amp``.
+        ValueError: If a loader has no image, an image is in both, a calibration batch has a single image,
+            ``first_images`` are all images, or there is no such ``amp`` or ``ships_in``.
     """
 
     def __init__(
@@ -108,9 +112,12 @@ class Scorer:
         seed: int = 0,
         first_images: int = 0,
         amp: bool | str = False,
+        ships_in: str = 'fp32',
     ) -> None:
         if amp not in (*PRECISIONS, False, True):
             raise BadValue(f'amp={amp!r}; expected True, False, or one of {", ".join(PRECISIONS)}')
+        if ships_in not in ('fp32', 'int8') or (ships_in == 'int8' and amp):
+            raise BadValue(f"precision={ships_in!r} with amp={amp!r}; expected 'fp32', or 'int8' without amp")
         check_disjoint(calibration, validation)
         if first_images >= len(validation.dataset):
             raise BadValue(
@@ -118,7 +125,7 @@ class Scorer:
                 'expected fewer than all: '
                 'lower images, or leave screening out'
             )
-        self.device, self.amp = device, amp
+        self.device, self.amp, self.ships_in = device, amp, ships_in
         self.evaluator = Evaluator([IoUOnDevice.like(metric) for metric in evaluator.metrics])
         self.evaluator.dataset_meta = validation.dataset.metainfo
         count = calibration_batches * calibration.batch_size
@@ -166,7 +173,11 @@ class Scorer:
         """
         try:
             with fixed_kernels():
-                return self._score(network, limit)
+                if self.ships_in == 'fp32':
+                    return self._score(network, limit)
+                network = fuse_conv_bn(copy.deepcopy(network))
+                with calibrated_int8(network, self._calibration):
+                    return self._score(network, limit)
         finally:
             for metric in self.evaluator.metrics:
                 metric.results.clear()

@@ -146,7 +146,10 @@ class Pricing:
         if 'memory_gb' in self.names and self.memory_input is not None:  # pricing it takes half a second
             batch, (height, width) = self.memory_input
             memory = int(batch), (int(height), int(width))
-        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device, handover)
+        ships_in = None
+        if {'file_mb', 'run_mb'} & set(self.names):  # takes a tenth of a second
+            ships_in = Target.read(self.target).precision if self.target else 'fp32'
+        costs = CandidateCosts(model_cfg, shape, table, memory, self.memory_device, handover, ships_in)
         if isinstance(table, FittedTable):
             if not table.weights:
                 _log(f'{table.path}: is not there, so {table.target} is measured on this machine')

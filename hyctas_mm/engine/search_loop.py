@@ -59,7 +59,7 @@ class SearchLoop(BaseLoop):
         algorithm: Config of what proposes candidates: ``dict(type='NSGA2')``, ``'RegularisedEvolution'``,
             ``'RandomSearch'``, or one of your own, with its options; see :mod:`hyctas_mm.search.algorithms`.
         objectives: Two or more of the evaluator's metrics and the costs ``latency_ms``, ``macs_g``, ``params_m``,
-            ``memory_gb``; see :func:`~hyctas_mm.search.read_objectives`.
+            ``memory_gb``, ``file_mb``, ``run_mb``; see :func:`~hyctas_mm.search.read_objectives`.
         bounds: Demands, e.g. ``dict(latency_ms=dict(max=20), mIoU=dict(min=30))``. Those on costs are checked before
             evaluation. NOTE(paper): below the mIoU floor a candidate counts as evaluated and ranks after all feasible
             ones; the paper evaluates on until enough are above it, which need not end.

@@ -17,6 +17,7 @@ from hyctas_mm.costs import FitCheck, FittedTable, Sample, Target
 from hyctas_mm.costs.latency_table import materialise
 from hyctas_mm.costs.targets import FileRuntime, on_device
 from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.kit_script import script_of
 from hyctas_mm.engine.target_table import Say, choose_networks, shipped
 from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.files import read_json
@@ -27,6 +28,15 @@ README = """On the device, in a folder of its own:
     pip install numpy {packages}
     python -m zipfile -e kit.zip kit      # or unzip
     python kit/measure.py                 # writes measured.json; started again, it goes on
+
+Nothing else should run meanwhile. Bring measured.json back, and there:
+
+    python tools/target_kit.py fit kit.zip measured.json --out table.json
+"""
+README_SHELL = """Without Python, with ncnn's benchncnn or TensorRT's trtexec on PATH:
+
+    unzip kit.zip -d kit
+    sh kit/run.sh                         # writes kit/measured.json; started again, it goes on
 
 Nothing else should run meanwhile. Bring measured.json back, and there:
 
@@ -60,8 +70,9 @@ def make_kit(
         ValueError: For a target that reads no files, or a layer that cannot be written, named.
     """
     runtime = target.software(target, elsewhere=True)
-    if not isinstance(runtime, FileRuntime) or target.runtime not in on_device.OPENERS:
-        raise BadValue(f'a kit for {target}; expected one of {", ".join(on_device.OPENERS)}, which read files')
+    if not isinstance(runtime, FileRuntime):
+        known = ', '.join([*on_device.OPENERS, 'tensorrt'])
+        raise BadValue(f'a kit for {target}; expected one of {known}, which read files')
     shape = (1, 3, *input_hw)
     handover = handover or Handover(space.base_channels)
     table = FittedTable(out.with_suffix('.unwritten'), target, shape)
@@ -86,8 +97,14 @@ def make_kit(
         content |= dict(identity=hashlib.sha1(asked.encode()).hexdigest()[:12], work=table.work)
         content |= dict(networks={n: dict(parts=costs.parts(a), left_out=out_) for n, (a, out_) in chosen.items()})
         kit.writestr('kit.json', json.dumps(content))
-        kit.write(on_device.__file__, 'measure.py')
-        kit.writestr('README.txt', README.format(packages=runtime.packages[0]))
+        ways = []
+        if target.runtime in on_device.OPENERS:
+            kit.write(on_device.__file__, 'measure.py')
+            ways.append(README.format(packages=runtime.packages[0]))
+        if script := script_of(content):
+            kit.writestr('run.sh', script)
+            ways.append(README_SHELL)
+        kit.writestr('README.txt', '\n\n'.join(ways))
     temporary.replace(out)
 
 

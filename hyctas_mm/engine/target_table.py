@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import tempfile
+import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +21,10 @@ from hyctas_mm.archs.extremes import largest, smallest
 from hyctas_mm.costs import FitCheck, FittedTable, Sample, Target, choose, device_name
 from hyctas_mm.costs.latency_table import materialise
 from hyctas_mm.costs.targets import FileRuntime
-from hyctas_mm.costs.targets.on_device import Call, Rounds, clock_for, measure, warnings_about
+from hyctas_mm.costs.targets.on_device import Call, clock_for, measure, warnings_about
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.errors import BadValue
-from hyctas_mm.files import alone
+from hyctas_mm.files import alone, lock_folder, read_json, write_json
 
 LEFT_OUT = 0.25
 """Share of the networks that a table is checked on. They are random; the others are chosen to tell much."""
@@ -30,6 +32,8 @@ POOL = 3
 """Networks to choose from, as a multiple of those chosen."""
 LEAST = 24
 """Networks that a table takes at least."""
+BUILDING = 'measured.json'
+"""What of a table that is being built is known, in a folder beside the table."""
 Say = Callable[[str], None]
 
 
@@ -77,7 +81,8 @@ def build_table(
 ) -> FitCheck:
     """Measures networks of a space on the target of the table, here, fits the table and writes it.
 
-    A table whose error is larger than ``enough`` is measured once more before it is given up.
+    A table whose error is larger than ``enough`` is measured once more before it is given up. Networks written and
+    rounds measured are kept in a folder beside the table until it is there: an interrupted measurement goes on.
 
     Args:
         costs: Prices architectures by the table, a :class:`~hyctas_mm.costs.FittedTable`.
@@ -92,24 +97,32 @@ def build_table(
     Raises:
         ValueError: If the runtime cannot run a network (the layer is named), or for too few networks.
         ImportError: If it is not installed here.
+        BlockingIOError: If another process builds the same table.
     """
     table = costs.table
     assert isinstance(table, FittedTable)
     runtime = table.target.software(table.target)  # refuses at once where it is not installed
     chosen = choose_networks(costs, space, networks)
     say(f'latency table of {table.target}: {len(chosen)} networks are written and measured')
-    found: Rounds = {}
     clock = clock_for(table.target.threads, device.type)
-    with tempfile.TemporaryDirectory() as folder, _threads(table.target.threads):
-        opens = {
-            name: _opener(table.target, shipped(costs, arch), costs.input_shape, device, Path(folder), name)
-            for name, (arch, _) in chosen.items()
-        }
+    here = dict(device=device_name(device), clock=clock, software=runtime.versions())
+    asked = dict(here, target=table.target.to_dict(), input_shape=list(costs.input_shape), made_for=table.made_for)
+    folder = table.path.with_suffix('.building')
+    with contextlib.closing(lock_folder(folder)), _threads(table.target.threads):
+        known = _begin(folder, asked | dict(networks=list(chosen), seconds=seconds))
+        found, opens = known['rounds_ms'], {}
+        if found:
+            say(f'goes on with {sum(map(len, found.values()))} measurements of before')
+        for name, (arch, _) in chosen.items():
+            net, written = shipped(costs, arch), known['written']
+            opens[name] = _opener(table.target, net, costs.input_shape, device, folder, name, written)
+            write_json(folder / BUILDING, known)
         for repeated in (1, 2):
             with alone():
-                for told in filter(None, measure(opens, found, clock, repeated * rounds, seconds)):
-                    say(told)
-            here = dict(device=device_name(device), clock=clock, software=runtime.versions())
+                for told in measure(opens, found, clock, repeated * rounds, seconds):
+                    write_json(folder / BUILDING, known)
+                    if told:
+                        say(told)
             check = table.fit(samples_of(costs, chosen, found), here)
             for told in warnings_about(found):
                 say(f'warning: {told}')
@@ -118,8 +131,20 @@ def build_table(
                 break
             if repeated == 1:
                 say(f'that is above {enough:.0%}: measured again')
-    table.save()
+        table.save()
+        shutil.rmtree(folder)
     return check
+
+
+def _begin(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known from before of the same measurement, else a beginning in an empty folder."""
+    asked = json.loads(json.dumps(asked))
+    known: dict[str, Any] = read_json(folder / BUILDING)
+    if known.get('asked') != asked:
+        for path in (path for path in folder.iterdir() if path.name != '.lock'):
+            path.unlink()
+        known = dict(asked=asked, written={}, rounds_ms={})
+    return known
 
 
 def samples_of(
@@ -135,14 +160,24 @@ def shipped(costs: CandidateCosts, arch: Architecture) -> nn.Module:
 
 
 def _opener(
-    target: Target, net: nn.Module, shape: Sequence[int], device: torch.device, folder: Path, name: str
+    target: Target,
+    net: nn.Module,
+    shape: Sequence[int],
+    device: torch.device,
+    folder: Path,
+    name: str,
+    written: dict[str, str],
 ) -> Callable[[], Call]:
-    """What makes a network a call. Files are written once; PyTorch's networks are made each time, to save memory."""
+    """What makes a network a call. Files are written once and noted; PyTorch's networks are made each time, to save
+    memory.
+    """
     runtime = target.software(target)
     x = torch.rand(*shape, device=device)
     if not isinstance(runtime, FileRuntime):
         return lambda: _whole(runtime.prepare(materialise(net, device), x), device)
-    path = runtime.write(materialise(net, device), x, folder, name)
+    if name not in written:
+        written[name] = runtime.write(materialise(net, device), x, folder, name).name
+    path = folder / written[name]
     return lambda: _whole(runtime.open(path, x), device)
 
 

@@ -38,6 +38,8 @@ class InheritedWeights:
         amp: Whether candidates are scored in half precision, ``'bfloat16'``, ``'float16'`` or True, see
             :class:`~hyctas_mm.engine.scoring.Scorer`: faster on a GPU, and the scores differ a little from those in
             float32.
+        precision: ``'int8'`` scores candidates as their INT8 files would, calibrated on images of the batch norm's, see
+            :class:`~hyctas_mm.engine.scoring.Scorer`.
 
     Attributes:
         scorer: Scores networks.
@@ -51,7 +53,12 @@ class InheritedWeights:
     """
 
     def __init__(
-        self, runner: Runner, supernet: str | Path | None, calibration_batches: int = 16, amp: bool | str = False
+        self,
+        runner: Runner,
+        supernet: str | Path | None,
+        calibration_batches: int = 16,
+        amp: bool | str = False,
+        precision: str = 'fp32',
     ) -> None:
         if type(calibration_batches) is not int or calibration_batches < 1:
             raise BadValue(f'train_cfg: calibration_batches={calibration_batches!r}; expected a whole number from 1 up')
@@ -64,8 +71,10 @@ class InheritedWeights:
         device = next(self._supernet.parameters()).device
         first = loop.screening.images if loop.screening else 0
         images = (loop.dataloader, validation.dataloader, validation.evaluator)
-        self.scorer = Scorer(*images, calibration_batches, device, first_images=first, amp=amp)
+        self.scorer = Scorer(*images, calibration_batches, device, first_images=first, amp=amp, ships_in=precision)
         self._settings = dict(evaluation=evaluation_text(runner.cfg), calibration_batches=calibration_batches, amp=amp)
+        if precision != 'fp32':  # left out, so that searches of before it was there go on
+            self._settings['precision'] = precision
 
     def load(self, supernet: str | Path) -> None:
         """Takes the weights of another supernet of the same space."""

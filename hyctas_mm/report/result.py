@@ -84,7 +84,7 @@ class SearchResult:
 
 def cost_order(name: str) -> tuple[int, str]:
     """Key that sorts costs: sizes first, then times, then others by name."""
-    order = ['params_m', 'macs_g', 'memory_gb', 'latency_ms']
+    order = ['params_m', 'macs_g', 'file_mb', 'run_mb', 'memory_gb', 'latency_ms']
     return (order.index(name) if name in order else len(order), name)
 
 

@@ -16,7 +16,8 @@ from hyctas_mm.report.result import SearchResult
 from hyctas_mm.search.archive import Candidate, SearchFileError, read_arch
 from hyctas_mm.search.folder import CHOSEN, HANDED_OVER, RANDOM, read_object
 
-_FILES = ('config.py', 'weights.pth', 'arch.json', 'arch.svg', 'model.onnx', 'results.json')
+DEPLOY = 'deploy/'
+_FILES = ('config.py', 'weights.pth', 'arch.json', 'arch.svg', 'model.onnx', 'results.json', DEPLOY + 'README.md')
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Subnet:
         by_seed: Scores of each of those trainings.
         results: All of its ``results.json``.
         files: Names of the files that exist in its folder.
+        deployed: The files in its ``deploy`` by their target: ``file``, ``megabytes``, ``metrics``, ``latency_ms``.
     """
 
     folder: str
@@ -46,6 +48,7 @@ class Subnet:
     by_seed: tuple[Mapping[str, float], ...]
     results: Mapping[str, Any]
     files: tuple[str, ...]
+    deployed: Mapping[str, Mapping[str, Any]]
 
     def deviation(self, name: str) -> float | None:
         """Standard deviation of a score over several trainings."""
@@ -83,7 +86,9 @@ def _read_subnet(result: SearchResult, archid: str, folder: Path) -> Subnet:
         )
     by_seed = tuple(_numbers(scores, f'by_seed.{seed}', path) for seed, scores in seeds.items())
     known = record.costs if record else costs
-    return Subnet(archid, arch, record, role, known, inherited, retrained, by_seed, data, files)
+    path = folder / DEPLOY / 'deploy.json'
+    deployed = read_object(path).get('files', {}) if path.is_file() else {}
+    return Subnet(archid, arch, record, role, known, inherited, retrained, by_seed, data, files, deployed)
 
 
 def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ from hyctas_mm.errors import BadValue
 METRICS = dict.fromkeys(('mIoU', 'aAcc', 'mAcc', 'PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_st', 'AP', 'AP50'), '%')
 """Scores, larger is better, and their units; known after a candidate was evaluated."""
 
-COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M', 'memory_gb': 'GB'}
+COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M', 'memory_gb': 'GB', 'run_mb': 'MB', 'file_mb': 'MB'}
 """Costs, smaller is better, and their units; known before a candidate is evaluated."""
 
 
@@ -30,7 +30,14 @@ def declare_cost(name: str, unit: str = '') -> None:
     COSTS[name] = unit
 
 
-_LABELS = {'params_m': 'Parameters', 'macs_g': 'MACs', 'latency_ms': 'Latency', 'memory_gb': 'Training memory'}
+_LABELS = {
+    'params_m': 'Parameters',
+    'macs_g': 'MACs',
+    'latency_ms': 'Latency',
+    'memory_gb': 'Training memory',
+    'run_mb': 'Memory to run',
+    'file_mb': 'File size',
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The whole way in one job: supernet, search, retraining, test, ONNX, report.
+"""The whole way in one job: supernet, search, retraining, test, files that ship, report.
 
 A step that is done is skipped, one that was interrupted goes on.
 """
@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from hyctas_mm.deploy.export import export_onnx
+from hyctas_mm.costs.targets import Target
+from hyctas_mm.deploy.folder import SUFFIXES, FolderOptions, write_folder
 from hyctas_mm.engine.batches import fit_batch
 from hyctas_mm.engine.configs import build_runner, read_config, set_data_root, set_supernet
 from hyctas_mm.engine.progress import quiet_runners
-from hyctas_mm.engine.retraining import metric, retrain
+from hyctas_mm.engine.retraining import retrain
+from hyctas_mm.errors import MissingPackage
 from hyctas_mm.files import lock_folder, read_json
-from hyctas_mm.report.doubts import better_weights, doubts
+from hyctas_mm.report.doubts import doubts
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.wizard.progress_view import View, make_view, with_view_hook
-
-ONNX = 'model.onnx'
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class Job:
             :func:`~hyctas_mm.engine.batches.fit_batch`; retraining's always is, unless ``auto_scale_lr``.
         auto_scale_lr: Whether learning rates are scaled to the batches instead.
         add_networks: Called before retraining, to put networks beside the chosen ones.
+        deploy: Runtimes that the chosen networks get files for, see :data:`~hyctas_mm.deploy.folder.SUFFIXES`; () for
+            none, None for ONNX Runtime and the search's target.
+        precision: Precisions of these files; None for float32 and that of the target.
     """
 
     supernet: str
@@ -58,6 +61,8 @@ class Job:
     accumulate: bool = False
     auto_scale_lr: bool = False
     add_networks: Callable[[SearchFolder], None] | None = None
+    deploy: tuple[str, ...] | None = None
+    precision: tuple[str, ...] | None = None
 
     def config(self, path: str, **options: Any) -> Config:
         """A config with the job's data and overrides."""
@@ -73,7 +78,11 @@ def run_pipeline(job: Job, view: View | None = None) -> Path:
 
     Raises:
         BlockingIOError: If another process runs a job in the same folder.
+        ValueError: If no files are written for a runtime or precision of ``job.deploy``.
+        MissingPackage: If such a runtime is not installed.
     """
+    if job.deploy:
+        FolderOptions((1, 1), job.deploy, job.precision or ('fp32',)).wanted()  # not found out after hours of training
     with contextlib.closing(lock_folder(job.work_dir)), view or make_view() as shown:
         shown.begin('supernet')
         checkpoint = train_supernet(job)
@@ -84,8 +93,8 @@ def run_pipeline(job: Job, view: View | None = None) -> Path:
         shown.begin('retraining')
         retrain_networks(job, search)
         shown.end()
-        shown.begin('export')
-        shown.end(export_best(search))
+        shown.begin('deploy')
+        shown.end(deploy_networks(job, search, shown))
         shown.begin('report')
         report = write_report(search.path)
         shown.end(str(report))
@@ -129,27 +138,44 @@ def retrain_networks(job: Job, search: SearchFolder) -> None:
             retrain(folder, seed, inherit=job.inherit, options=options, auto_scale_lr=job.auto_scale_lr)
 
 
-def export_best(search: SearchFolder) -> str:
-    """Exports the most accurate of the chosen networks with its better weights to ONNX, unless that is done; returns
-    what to tell.
+def deploy_networks(job: Job, search: SearchFolder, shown: View) -> str:
+    """Writes ``deploy/`` beside each chosen network, see :func:`~hyctas_mm.deploy.folder.write_folder`; what is there
+    stays. Returns what to tell.
     """
-    score = search.score
-    results = {folder: read_json(folder / 'results.json') for folder in search.chosen()}
+    if job.deploy == ():
+        return 'not asked for'
+    options, chosen = ship_options(job, search), search.chosen()
+    for number, folder in enumerate(chosen):
+        try:
+            with quiet_runners():
+                cfg = read_config(folder / 'config.py')
+                cfg.merge_from_dict(dict(job.subnet_options or {}))
+                write_folder(folder, options, cfg)
+        except Exception as error:  # exporters raise whatever they meet; the job's networks are there without files
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            return f'{folder.name} has no files: {reason}'
+        shown.update(number + 1, len(chosen), folder.name)
+    return f'{", ".join(map(str, options.wanted()))}: {search.path / "subnets" / "NETWORK" / "deploy"}'
 
-    def value(folder: Path) -> float:
-        return max(metric(results[folder][key], score) for key in ('retrained', 'inherited') if key in results[folder])
 
-    best = max(results, key=value)
-    weights = better_weights(results[best], score)
-    if (best / ONNX).exists():
-        return str(best / ONNX)
+def ship_options(job: Job, search: SearchFolder) -> FolderOptions:
+    """What to write of each chosen network. A target that is on another machine, so not installed here, is left out."""
+    target = Target.read(search.settings.get('target') or 'onnxruntime')
+    runtimes = job.deploy or ('onnxruntime', *([target.runtime] if target.runtime in SUFFIXES else []))
+    own = target.precision if target.precision in ('fp32', 'int8') and target.runtime in SUFFIXES else 'fp32'
+    scored = (search.settings.get('evaluator') or {}).get('precision', 'fp32')
+    height, width = search.settings['input_hw']
+    options = FolderOptions(
+        (height, width), tuple(dict.fromkeys(runtimes)), job.precision or tuple(dict.fromkeys(('fp32', own, scored))),
+        target.threads,
+    )  # fmt: skip
     try:
-        with quiet_runners():
-            result = export_onnx(best / 'config.py', best / weights, best / ONNX, search.settings['input_hw'])
-    except Exception as error:  # the exporter raises whatever it meets; the job's networks are there without it
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return f'not exported: {reason}'
-    return f'{result.path} of {weights}; largest difference to PyTorch {result.max_difference:.1e}'
+        options.wanted()
+    except MissingPackage:
+        if job.deploy:
+            raise
+        return replace(options, targets=('onnxruntime',))
+    return options
 
 
 def doubts_of(search: SearchFolder) -> str:

@@ -20,7 +20,11 @@ from hyctas_mm.engine.progress import Progress
 from hyctas_mm.registry import HOOKS
 
 STEPS = dict(
-    supernet='supernet steps', search='search candidates', retraining='retraining steps', export='ONNX', report='report'
+    supernet='supernet steps',
+    search='search candidates',
+    retraining='retraining steps',
+    deploy='networks with files',
+    report='report',
 )
 """The steps of a job in order, each with what is counted in it."""
 _RECENT_SECONDS, _BETWEEN_SECONDS = 600.0, 0.2

@@ -14,7 +14,7 @@ from hyctas_mm.report.result import load_search
 from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.search.objectives import format_value, score_of
 
-_HEADERS = dict(params_m='params M', macs_g='GMACs', latency_ms='latency ms')
+_HEADERS = dict(params_m='params M', macs_g='GMACs', file_mb='file MB', run_mb='run MB', latency_ms='latency ms')
 
 
 def results_table(search_dir: Path) -> Table:

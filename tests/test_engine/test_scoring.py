@@ -14,12 +14,36 @@ from mmengine.runner import ValLoop
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.scoring import Scorer, keep_on_device, recalibrate_bn
 from hyctas_mm.evaluators import Job
+from hyctas_mm.models.subnet import cut_subnet
+from hyctas_mm.registry import MODELS
 from hyctas_mm.studies.open_search import OpenSearch
+from tests.emulated.test_scored import MODEL, SPACE, scorer
 from tests.tiny_jobs import config
 
 GPU = torch.device('cuda', 0)
+
+
+def test_scores_in_8_bits() -> None:
+    """Near those in floats and not the same, the same again, with the network left as it was."""
+    torch.manual_seed(0)
+    supernet = MODELS.build(MODEL)
+    arch = SearchSpace.from_dict(SPACE).sample(np.random.default_rng(1))
+    in_float, in_int8 = scorer('cpu'), scorer('cpu', ships_in='int8')
+    network = in_float.recalibrated(cut_subnet(supernet, MODEL, arch))
+    before = copy.deepcopy(network.state_dict())
+    found = in_int8.score(network)
+    assert found != in_float.score(network) and found == in_int8.score(network)
+    assert found['aAcc'] == pytest.approx(in_float.score(network)['aAcc'], abs=3)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    network.test_cfg = dict(mode='slide')
+    with pytest.raises(ValueError, match="mode='slide'"):
+        in_int8.score(network)
+    for wrong in (dict(ships_in='int4'), dict(ships_in='int8', amp=True)):
+        with pytest.raises(ValueError, match="expected 'fp32', or 'int8' without amp"):
+            scorer('cpu', **wrong)
 
 
 class Image(torch.Tensor):

@@ -20,7 +20,7 @@ from tests.tiny_jobs import config, run
 
 PRICES = {
     'train_cfg.objectives': ['mIoU', 'latency_ms'],
-    'train_cfg.bounds': dict(memory_gb=dict(max=9)),
+    'train_cfg.bounds': dict(memory_gb=dict(max=9), file_mb=dict(max=9)),
     'train_cfg.memory_input': (2, (64, 64)),
     'train_cfg.post_processing': True,
     'train_cfg.latency_seconds': 0.001,
@@ -47,7 +47,7 @@ def archived(work_dir: Path) -> tuple[Architecture, dict[str, float]]:
 
 def test_evidence_prices_as_the_search(priced: Path) -> None:
     arch, costs = archived(priced)
-    assert costs.keys() == {'params_m', 'macs_g', 'latency_ms', 'memory_gb'}
+    assert costs.keys() == {'params_m', 'macs_g', 'latency_ms', 'memory_gb', 'file_mb', 'run_mb'}
     assert FinishedSearch(priced).costs()(arch) == pytest.approx(costs)
 
 

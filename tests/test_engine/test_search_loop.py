@@ -228,6 +228,24 @@ def test_latency_is_resumed_from_the_table(toy_root: Path, supernet: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_a_search_for_accuracy_in_8_bits_goes_on(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+    options = {'train_cfg.branches': (1,), 'train_cfg.generations': 1, 'train_cfg.num_chosen': 1}
+    search(toy_root, supernet, tmp_path / 'float', **options)
+    options['train_cfg.precision'] = 'int8'
+    search(toy_root, supernet, tmp_path, **options)
+    whole = lines(tmp_path)
+    assert [line['archid'] for line in whole] == [line['archid'] for line in lines(tmp_path / 'float')]
+    assert [line['metrics'] for line in whole] != [line['metrics'] for line in lines(tmp_path / 'float')]
+    archive = tmp_path / 'search' / 'archive.jsonl'
+    archive.write_bytes(b''.join(archive.read_bytes().splitlines(keepends=True)[:1]))
+    search(toy_root, supernet, tmp_path, **options, resume=True)
+    assert lines(tmp_path) == whole
+    options['train_cfg.precision'] = 'fp32'
+    with pytest.raises(SearchError, match='holds another search'):
+        search(toy_root, supernet, tmp_path, **options, resume=True)
+
+
+@pytest.mark.slow
 def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     options = {
         'train_cfg.branches': (1,),

@@ -15,9 +15,10 @@ import pytest
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.costs import FittedTable, Target, fitted_table
-from hyctas_mm.costs.targets import OnnxRuntime
+from hyctas_mm.costs.targets import OnnxRuntime, on_device
 from hyctas_mm.engine import target_kit, target_table
 from hyctas_mm.engine.candidate_costs import CandidateCosts
+from hyctas_mm.engine.kit_script import script_of
 from tests.conftest import supernet_cfg
 
 SHAPE = (1, 3, 32, 64)
@@ -89,6 +90,56 @@ def refused(monkeypatch: pytest.MonkeyPatch, kit: Path, measured: Path, found: d
     assert not out.exists()
 
 
+TOOLS = {
+    'ncnn': (
+        'benchncnn',
+        'echo "$@" >>calls.txt; echo "  a.param  min =    1.10  max =    9.90  avg =    2.50" >&2',
+        '10 2 0 -1 0 param={} shape=[64,32,3]',
+    ),
+    'tensorrt': (
+        'trtexec',
+        'echo "$@" >>calls.txt; case "$1" in --onnx=*) touch "${3#--saveEngine=}";; esac\n'
+        'echo "[I] Latency: min = 3 ms, median = 4 ms"\n'
+        'echo "[I] GPU Compute Time: min = 1 ms, max = 3 ms, mean = 2.6 ms, median = 2.50 ms, percentile(90%) = 3 ms"',
+        '--loadEngine={}.engine',
+    ),
+}
+
+
+@pytest.mark.parametrize('runtime', TOOLS)
+def test_a_kit_runs_where_there_is_only_a_shell(runtime: str, tmp_path: Path) -> None:
+    """By a program that says what the runtime's own says; what an interruption left is kept."""
+    program, body, called = TOOLS[runtime]
+    (tmp_path / 'bin').mkdir()
+    for name, text in ((program, body), ('nvidia-smi', 'echo GPU')):
+        (tmp_path / 'bin' / name).write_text(f'#!/bin/sh\n{text.replace(chr(92) + "n", chr(10))}\n')
+        (tmp_path / 'bin' / name).chmod(0o755)
+    files = dict(a1='a1.param', b2='b2.param') if runtime == 'ncnn' else dict(a1='a1.onnx', b2='b2.onnx')
+    target = Target(runtime, 'fp32' if runtime == 'ncnn' else 'fp16', threads=2).to_dict()
+    kit = dict(target=target, input_shape=list(SHAPE), files=files, identity='1f')
+    script = script_of(kit)
+    assert script is not None and script_of(kit | dict(target=TARGET.to_dict())) is None
+    place = tmp_path / 'kit'
+    place.mkdir()
+    (place / 'run.sh').write_text(script)
+    command = ['sh', str(place / 'run.sh')]
+    missing = subprocess.run(command, env=dict(PATH='/usr/bin:/bin'), capture_output=True, text=True, check=False)
+    assert missing.returncode == 2 and f'no {program} on PATH' in missing.stderr
+    (place / 'measured.txt').write_text('a1 1.25\n')
+    path = f'{tmp_path / "bin"}:/usr/bin:/bin'
+    for _ in range(2):
+        done = subprocess.run(command, env=dict(PATH=path), capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and 'measured.json: 2 networks' in done.stdout, done.stderr
+    calls = (place / 'calls.txt').read_text().splitlines()
+    assert calls.count(called.format(files['b2'] if runtime == 'ncnn' else 'b2')) == 2
+    assert len(calls) == (3 if runtime == 'ncnn' else 5)  # each engine is built once
+    found = json.loads((place / 'measured.json').read_text())
+    assert found['rounds_ms'] == dict(a1=[1.25, 2.5], b2=[2.5, 2.5]) and found['device']
+    assert (found['kit'], found['format'], found['target']) == ('1f', on_device.FORMAT, target)
+    if runtime == 'tensorrt':
+        assert '--onnx=b2.onnx --fp16 --saveEngine=b2.engine' in calls
+
+
 def test_a_kit_for_what_reads_no_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='a kit for eager; expected one of onnxruntime, openvino, ncnn'):
+    with pytest.raises(ValueError, match='a kit for eager; expected one of onnxruntime, openvino, ncnn, tensorrt'):
         target_kit.make_kit(supernet_cfg(), SPACE, Target(), (32, 64), tmp_path / 'kit.zip')

@@ -14,6 +14,7 @@ import torch
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.archs.extremes import largest, smallest
 from hyctas_mm.costs import FittedTable, Target
+from hyctas_mm.costs.targets import OnnxRuntime
 from hyctas_mm.engine import target_table
 from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.search_costs import Pricing
@@ -71,6 +72,50 @@ def test_a_table_is_built_and_prices_architectures(costs: CandidateCosts, preten
     pretended['noise'] = 1.0
     target_table.build_table(costs, SPACE, CPU, networks=24, enough=0.01, say=told.append)
     assert 'that is above 1%: measured again' in told
+
+
+def test_an_interrupted_measurement_goes_on(
+    costs: CandidateCosts, pretended: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, seen = target_table.measure, []
+
+    def stops(opens: dict[str, float], found: dict[str, list[float]], *args: Any) -> Iterator[str]:
+        left = {name: ms for name, ms in opens.items() if name not in found}
+        seen.append(len(left))
+        for number, told in enumerate(whole(left, found, *args)):
+            yield told
+            if number == 9 and len(seen) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(target_table, 'measure', stops)
+    place = costs.table.path.with_suffix('.building')
+    with pytest.raises(KeyboardInterrupt):
+        target_table.build_table(costs, SPACE, CPU, networks=24)
+    assert len(json.loads((place / target_table.BUILDING).read_text())['rounds_ms']) == 10
+    told: list[str] = []
+    target_table.build_table(costs, SPACE, CPU, networks=24, say=told.append)
+    assert seen == [24, 14] and 'goes on with 20 measurements of before' in told
+    assert not place.exists() and costs.table.path.exists()
+
+
+def test_of_another_measurement_nothing_is_taken_and_files_are_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = target_table._begin(tmp_path, dict(seconds=1)) | dict(rounds_ms=dict(a=[1.0]))
+    (tmp_path / target_table.BUILDING).write_text(json.dumps(known))
+    assert target_table._begin(tmp_path, dict(seconds=1)) == known
+    assert target_table._begin(tmp_path, dict(seconds=2))['rounds_ms'] == {} and not list(tmp_path.iterdir())
+    made: list[str] = []
+
+    def write(self: OnnxRuntime, net: Any, x: Any, folder: Path, name: str) -> Path:
+        made.append(name)
+        return folder / f'{name}.onnx'
+
+    monkeypatch.setattr(OnnxRuntime, 'write', write)
+    written: dict[str, str] = {}
+    for _ in range(2):
+        target_table._opener(TARGET, torch.nn.Identity(), SHAPE, CPU, tmp_path, 'a', written)
+    assert made == ['a'] and written == dict(a='a.onnx')
 
 
 def test_a_search_measures_its_table_and_refuses_a_bad_one(tmp_path: Path, pretended: dict[str, float]) -> None:

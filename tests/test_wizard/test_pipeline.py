@@ -50,12 +50,17 @@ def test_everything_in_one_call_and_once_only(
     toy_root: Path, configs: Path, tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:
     work = tmp_path / 'work'
-    job = Job(str(configs / 'supernet.py'), str(configs / 'search.py'), work, str(toy_root), subnet_options=FAST)
+    job = Job(
+        str(configs / 'supernet.py'), str(configs / 'search.py'), work, str(toy_root), subnet_options=FAST,
+        precision=('int8',),
+    )  # fmt: skip
     report = run_pipeline(job)
     printed = capfd.readouterr().out
     assert 'supernet steps 4/4' in printed and 'search candidates 12/12' in printed and 'mmengine - INFO' not in printed
     assert 'retrained (' in report.read_text() or 'etrained' in report.read_text()
-    assert len(list(work.glob('search/subnets/*/model.onnx'))) == 1
+    notes = [json.loads(path.read_text()) for path in work.glob('search/subnets/*/deploy/deploy.json')]
+    assert len(notes) == 2 and all(set(found['files']) == {'onnxruntime', 'onnxruntime int8'} for found in notes)
+    assert report.read_text().count('>model.int8.onnx</a>') == 2
     archive = (work / 'search' / 'archive.jsonl').read_bytes()
     assert run_pipeline(job) == report
     assert (work / 'search' / 'archive.jsonl').read_bytes() == archive

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from hyctas_mm.costs.targets import target as targets
 from hyctas_mm.engine import retraining
+from hyctas_mm.errors import MissingPackage
 from hyctas_mm.files import lock_folder, read_json
 from hyctas_mm.search.archive import read_archive
+from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.wizard import pipeline
 from hyctas_mm.wizard.progress_view import STEPS, BarsView, View, ViewHook
 from tests.test_wizard.test_new_search import ROOT, tool
@@ -65,7 +68,7 @@ def test_an_interrupted_job_goes_on(
     kept = [work / 'supernet' / 'iter_4.pth', first / 'retrained.pth', first / 'results.json']
     before, archive = [path.stat().st_mtime_ns for path in kept], (work / 'search' / 'archive.jsonl').read_bytes()
     monkeypatch.setattr(pipeline, 'retrain', retrain)
-    assert run_all.main([str(work), '--device', 'cpu']) == 0
+    assert run_all.main([str(work), '--device', 'cpu', '--deploy', 'onnxruntime']) == 0
     caught = capsys.readouterr()
     assert [path.stat().st_mtime_ns for path in kept] == before and (
         work / 'search' / 'archive.jsonl'
@@ -73,7 +76,7 @@ def test_an_interrupted_job_goes_on(
     assert 'supernet steps' not in caught.out and 'retraining steps 8/8' in caught.out
     assert all(name in caught.out for name in seen) and 'mIoU' in caught.out and 'report.html' in caught.out
     assert len(read_archive(work / 'search' / 'archive.jsonl')) == 12
-    assert len(list((work / 'search' / 'subnets').glob('*/model.onnx'))) == 1
+    assert len(list((work / 'search' / 'subnets').glob('*/deploy/model.onnx'))) == 2
     results = read_json(first / 'results.json')
     assert 0 < results['constant']['mIoU'] < 30 and isinstance(results['never_predicted'], list)
     assert 'warning: These networks may be of little worth' in caught.out
@@ -84,12 +87,34 @@ def test_seeds_and_random_networks(
     work: Path, run_all: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(retraining, 'RANDOM_TRIES', 5)
-    assert run_all.main([str(work), '--device', 'cpu', '--seeds', '0', '1', '--random', '1']) == 0
+    assert run_all.main([str(work), '--device', 'cpu', '--seeds', '0', '1', '--random', '1', '--deploy', 'none']) == 0
     results = [read_json(path) for path in (work / 'search' / 'subnets').glob('*/results.json')]
     assert sorted(r.get('role', 'chosen') for r in results) == ['chosen', 'chosen', 'random']
     assert all(set(r['by_seed']) == {'0', '1'} for r in results)
     printed = capsys.readouterr().out
     assert 'random' in printed and 'retraining steps 24/24' in printed
+
+
+@pytest.mark.parametrize(
+    ('target', 'runtimes', 'precisions'),
+    [
+        (None, ('onnxruntime',), ('fp32',)),
+        (dict(runtime='onnxruntime', precision='int8', threads=2), ('onnxruntime',), ('fp32', 'int8')),
+        (dict(runtime='ncnn'), ('onnxruntime',), ('fp32',)),  # not installed: it is on another machine
+        (dict(runtime='tensorrt', precision='int8'), ('onnxruntime',), ('fp32',)),
+    ],
+)
+def test_files_are_those_of_the_target(
+    target: Any, runtimes: Any, precisions: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, 'find_spec', lambda name: None if name == 'ncnn' else object())
+    search = SearchFolder(tmp_path)
+    search.__dict__['settings'] = dict(target=target, input_hw=[64, 128])
+    options = pipeline.ship_options(pipeline.Job('', '', tmp_path), search)
+    assert (options.targets, options.precisions) == (runtimes, precisions)
+    assert options.threads == (target or {}).get('threads', 1)
+    with pytest.raises(MissingPackage, match='pip install ncnn'):
+        pipeline.run_pipeline(pipeline.Job('', '', tmp_path, deploy=('ncnn',)))
 
 
 def test_errors_are_one_line(work: Path, run_all: Any, capsys: pytest.CaptureFixture) -> None:
