@@ -85,8 +85,10 @@ def group(labels: np.ndarray, maps: dict, rule: dict, void: int) -> tuple:
         peaks = maps['peaks'][0]
     else:
         heat = maps['center'][0]
+        share = rule.get('of_highest')
+        least = rule['threshold'] if share is None else min(rule['threshold'], share * heat.max())
         peaks = np.where(
-            (heat > rule['threshold']) & (heat >= cv2.dilate(heat, np.ones((rule['nms_kernel'],) * 2, np.uint8))),
+            (heat > least) & (heat >= cv2.dilate(heat, np.ones((rule['nms_kernel'],) * 2, np.uint8))),
             heat,
             0,
         )

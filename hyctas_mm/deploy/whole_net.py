@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hyctas_mm.deploy.description import NetDescription
 from hyctas_mm.errors import BadValue
+from hyctas_mm.models.post_processing import lower_threshold
 from hyctas_mm.models.subnet import pad_divisor
 
 Maps = dict[str, Tensor]
@@ -87,9 +88,11 @@ def derive(maps: Maps, description: NetDescription) -> Maps:
         labels = logits.argmax(1) if binary is None else (logits.sigmoid() > binary).squeeze(1)
         out['classes'] = labels.to(torch.int32)
         if description.grouping is not None:
-            kernel, center = description.grouping['nms_kernel'], maps['center']
-            highest = F.max_pool2d(center, kernel, 1, kernel // 2)
-            is_peak = (center > description.grouping['threshold']) & (center >= highest)
+            rule, center = description.grouping, maps['center']
+            highest = F.max_pool2d(center, rule['nms_kernel'], 1, rule['nms_kernel'] // 2)
+            share = rule.get('of_highest')
+            least = rule['threshold'] if share is None else lower_threshold(center, rule['threshold'], share)
+            is_peak = (center > least) & (center >= highest)
             out['peaks'] = torch.where(is_peak, center, torch.zeros_like(center))
     return out
 

@@ -69,6 +69,7 @@ def panoptic_from_maps(
     *,
     num_things: int,
     threshold: float = 0.1,
+    of_highest: float | None = None,
     nms_kernel: int = 7,
     top_k: int = 200,
     stuff_area: float = 2048,
@@ -87,6 +88,8 @@ def panoptic_from_maps(
         offset: (2, H, W) as (down, right) in pixels.
         num_things: Number of thing classes.
         threshold: A centre is higher than this.
+        of_highest: Share of the image's highest value, between 0 and 1: where that is less than ``threshold``, a
+            centre is higher than that. After a short training all heights are small, and things would be void.
         nms_kernel: A centre is the highest in a square of this side, in pixels; odd, at least 3.
         top_k: At most this many centres.
         stuff_area: Stuff of fewer pixels in the whole image becomes void.
@@ -100,13 +103,13 @@ def panoptic_from_maps(
         ValueError: For shapes that do not fit, or arguments out of range.
     """
     _check_maps(semantic_logits, center, offset, num_things)
-    _check_options(nms_kernel, top_k, stuff_area_hw)
+    _check_options(nms_kernel, top_k, stuff_area_hw, of_highest)
     classes, height, width = semantic_logits.shape
     if stuff_area_hw is not None:
         stuff_area = stuff_area * height * width / (stuff_area_hw[0] * stuff_area_hw[1])
     semantic = semantic_logits.max(0).indices.flatten()  # (H, W) -> (H*W,); on a CPU twice as fast as argmax
     panoptic = _stuff(semantic, classes, num_things, stuff_area)
-    centers, heights = find_centers(center[0].float(), threshold, nms_kernel, top_k)
+    centers, heights = find_centers(center[0].float(), threshold, nms_kernel, top_k, of_highest)
     things = (semantic < num_things).nonzero().squeeze(1)  # (P,)
     if not len(centers) or not len(things):
         none = heights.new_zeros(0, 4)
@@ -140,14 +143,18 @@ def _boxes(pixels: Tensor, owner: Tensor, count: int, width: int) -> Tensor:
 
 
 def check_options(
-    nms_kernel: int = 7, top_k: int = 200, stuff_area_hw: Sequence[int] | None = None, **_others: float
+    nms_kernel: int = 7,
+    top_k: int = 200,
+    stuff_area_hw: Sequence[int] | None = None,
+    of_highest: float | None = None,
+    **_others: float,
 ) -> None:
     """Refuses arguments of :func:`panoptic_from_maps` that are out of range, before there are maps.
 
     Raises:
         ValueError: Naming the argument.
     """
-    _check_options(nms_kernel, top_k, stuff_area_hw)
+    _check_options(nms_kernel, top_k, stuff_area_hw, of_highest)
 
 
 def _check_maps(semantic: Tensor, center: Tensor, offset: Tensor, num_things: int) -> None:
@@ -165,13 +172,15 @@ def _check_maps(semantic: Tensor, center: Tensor, offset: Tensor, num_things: in
         )
 
 
-def _check_options(nms_kernel: int, top_k: int, stuff_area_hw: Sequence[int] | None) -> None:
+def _check_options(nms_kernel: int, top_k: int, stuff_area_hw: Sequence[int] | None, of_highest: float | None) -> None:
     if nms_kernel < 3 or nms_kernel % 2 == 0:
         raise BadValue(f'nms_kernel={nms_kernel}; expected an odd number of pixels from 3 up')
     if not 1 <= top_k <= MAX_INSTANCES:
         raise BadValue(f'top_k={top_k}; expected 1..{MAX_INSTANCES}, as many as a panoptic PNG can tell apart')
     if stuff_area_hw is not None and (len(stuff_area_hw) != 2 or min(stuff_area_hw) < 1):
         raise BadValue(f'stuff_area_hw={stuff_area_hw}; expected (height, width) in pixels')
+    if of_highest is not None and not 0 < of_highest < 1:
+        raise BadValue(f'of_highest={of_highest}; expected a share between 0 and 1, e.g. 0.5, or None')
 
 
 def _stuff(semantic: Tensor, classes: int, num_things: int, stuff_area: float) -> Tensor:
@@ -181,16 +190,24 @@ def _stuff(semantic: Tensor, classes: int, num_things: int, stuff_area: float) -
     return torch.where((label >= num_things) & (areas >= stuff_area), label, classes)[semantic]
 
 
-def find_centers(heatmap: Tensor, threshold: float, nms_kernel: int, top_k: int) -> tuple[Tensor, Tensor]:
+def lower_threshold(heatmap: Tensor, threshold: float, of_highest: float) -> Tensor:
+    """The least of ``threshold`` and a share of the highest value, for each heatmap of (..., H, W): (..., 1, 1)."""
+    return (of_highest * heatmap.amax((-2, -1), keepdim=True)).clamp(max=threshold)
+
+
+def find_centers(
+    heatmap: Tensor, threshold: float, nms_kernel: int, top_k: int, of_highest: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Finds the peaks of a heatmap (H, W).
 
-    A peak is above ``threshold`` and nowhere exceeded in the square around it. Peaks that touch, and so are equally
-    high, are one: their middle.
+    A peak is above ``threshold``, or where that is less ``of_highest`` of the highest value, and nowhere exceeded in
+    the square around it. Peaks that touch, and so are equally high, are one: their middle.
 
     Returns:
         (row, column) (N, 2) float32 and heights (N,), falling, N <= ``top_k``.
     """
-    peaks = ((heatmap > threshold) & (heatmap >= _local_maximum(heatmap, nms_kernel))).nonzero()  # (P, 2), row by row
+    least = threshold if of_highest is None else lower_threshold(heatmap, threshold, of_highest)
+    peaks = ((heatmap > least) & (heatmap >= _local_maximum(heatmap, nms_kernel))).nonzero()  # (P, 2), row by row
     heights = heatmap[peaks[:, 0], peaks[:, 1]]
     centers = peaks.to(heatmap.dtype)
     plateau = _plateaus(peaks, heatmap.shape[1])

@@ -144,7 +144,7 @@ def deploy_networks(job: Job, search: SearchFolder, shown: View) -> str:
     """
     if job.deploy == ():
         return 'not asked for'
-    options, chosen = ship_options(job, search), search.chosen()
+    options, chosen, failed = ship_options(job, search), search.chosen(), []
     for number, folder in enumerate(chosen):
         try:
             with quiet_runners():
@@ -152,10 +152,10 @@ def deploy_networks(job: Job, search: SearchFolder, shown: View) -> str:
                 cfg.merge_from_dict(dict(job.subnet_options or {}))
                 write_folder(folder, options, cfg)
         except Exception as error:  # exporters raise whatever they meet; the job's networks are there without files
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            return f'{folder.name} has no files: {reason}'
+            failed.append(f'{folder.name} has no files: {(str(error).splitlines() or [type(error).__name__])[0]}')
         shown.update(number + 1, len(chosen), folder.name)
-    return f'{", ".join(map(str, options.wanted()))}: {search.path / "subnets" / "NETWORK" / "deploy"}'
+    written = f'{", ".join(map(str, options.wanted()))}: {search.path / "subnets" / "NETWORK" / "deploy"}'
+    return '; '.join(failed if len(failed) == len(chosen) else [written, *failed])
 
 
 def ship_options(job: Job, search: SearchFolder) -> FolderOptions:

@@ -284,7 +284,7 @@ def _model(data: SemanticData | PanopticData, text: Text, part: str, steps: int)
         num_stuff_classes={len(data.stuff)},
         loss_semantic=dict({loss}),  # {said}
     ),
-    test_cfg=dict(nms_kernel={kernel}, top_k=400, stuff_area={area}),
+    test_cfg=dict(of_highest=0.5, nms_kernel={kernel}, top_k=400, stuff_area={area}),
 )
 """
     ignored = '' if data.ignore_index == 255 else f', ignore_index={data.ignore_index}'

@@ -27,7 +27,7 @@ from tests.test_engine.test_panoptic_search import config as panoptic_config
 
 pytestmark = pytest.mark.slow
 
-RULE = dict(threshold=0.05, nms_kernel=5, top_k=30, stuff_area=200, stuff_area_hw=(64, 128))
+RULE = dict(threshold=0.05, of_highest=0.5, nms_kernel=5, top_k=30, stuff_area=200, stuff_area_hw=(64, 128))
 
 
 @pytest.fixture(scope='module')

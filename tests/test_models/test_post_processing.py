@@ -200,6 +200,19 @@ def test_centres(rows: list[str], centers: list[list[float]]) -> None:
     assert torch.equal(heights, heights.sort(descending=True).values)
 
 
+@pytest.mark.parametrize(
+    ('rows', 'count'),
+    [
+        (['400000000', '000000000', '000000003'], 2),  # below the threshold, and more than half of the highest
+        (['400000000', '000000000', '000000001'], 1),  # less than half of it
+        (['900000000', '000000000', '000000003'], 1),  # the highest is above the threshold by more than twice
+        (['000000000', '000000000', '000000000'], 0),
+    ],
+)
+def test_low_centres(rows: list[str], count: int) -> None:
+    assert len(find_centers(heatmap(rows), 0.45, 7, 10, of_highest=0.5)[0]) == count
+
+
 @given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 12), st.floats(0, 1))
 def test_plateaus_are_connected_components(seed: int, height: int, width: int, share: float) -> None:
     ndimage = pytest.importorskip('scipy.ndimage')
@@ -278,6 +291,7 @@ def test_half_precision_maps() -> None:
     [
         (dict(nms_kernel=4), 'nms_kernel=4; expected an odd number of pixels from 3 up'),
         (dict(nms_kernel=1), 'nms_kernel=1'),
+        (dict(of_highest=1.5), 'of_highest=1.5; expected a share between 0 and 1'),
         (dict(top_k=0), rf'top_k=0; expected 1..{MAX_INSTANCES}'),
         (dict(top_k=MAX_INSTANCES + 1), f'top_k={MAX_INSTANCES + 1}'),
         (dict(num_things=4), 'num_things=4 of 3 classes'),

@@ -27,9 +27,9 @@ class PanopticDeepLab(BaseDetector):
         backbone: A ``HyCTASBackbone`` with ``outputs='branches'``.
         panoptic_head: A ``HyCTASPanopticHead``.
         train_cfg: Not used.
-        test_cfg: Arguments of :func:`panoptic_from_maps` (``threshold``, ``nms_kernel``, ``top_k``, ``stuff_area`` and
-            so on), and for testing at several sizes ``scales`` (default ``(1.0,)``) and ``flip`` (default False), the
-            paper's double dagger.
+        test_cfg: Arguments of :func:`panoptic_from_maps` (``threshold``, ``of_highest``, ``nms_kernel``, ``top_k``,
+            ``stuff_area`` and so on), and for testing at several sizes ``scales`` (default ``(1.0,)``) and ``flip``
+            (default False), the paper's double dagger.
         data_preprocessor: mmdet's ``DetDataPreprocessor``.
         init_cfg: mmengine's initialisation.
 
