@@ -132,6 +132,7 @@ def test_kernels_are_not_searched_for_while_scoring(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(torch.backends.cudnn, 'benchmark', True)
     net, scorer = Net(), Scorer.__new__(Scorer)
+    scorer.ships_in = 'fp32'
     scorer.device, scorer.amp, scorer.evaluator, scorer._num_first = torch.device('cpu'), False, Evaluator([]), 0
     scorer._calibration = scorer._validation = [dict(inputs=torch.zeros(2, 3, 8, 8))]
     scorer.score(scorer.recalibrated(net))
@@ -184,6 +185,7 @@ def test_weights_are_converted_once_to_half_precision() -> None:
             return func(*args, **(kwargs or {}))
 
     scorer, net = Scorer.__new__(Scorer), Net()
+    scorer.ships_in = 'fp32'
     scorer.device, scorer.amp, scorer.evaluator, scorer._num_first = (
         torch.device('cpu'),
         'bfloat16',
