@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from hyctas_mm.costs.onnx_export import export_to_onnx
 from hyctas_mm.models.layers import ConvBN, SlimBatchNorm2d, SlimConv2d
 from hyctas_mm.models.ops import SelfAttention, attention, build_op
 from hyctas_mm.models.ops.hrvit import MixedScales, StripedAttention
@@ -40,6 +43,25 @@ def test_a_slimmable_op_equals_the_op_of_its_active_widths(name: str, down: bool
     plain.load_state_dict(state)
     x = torch.randn(2, widths[0], 9, 7)
     torch.testing.assert_close(slim(x), plain(x))
+
+
+@pytest.mark.slow
+def test_every_op_is_in_onnx_for_any_size(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip('onnxruntime')
+    torch.manual_seed(0)
+    net = nn.Sequential(*(build_op(name, 6, 6, down, BN) for name in NAMES for down in (False, name == 'conv'))).eval()
+    for name, parameter in net.named_parameters():
+        if name.endswith(('gamma', 'norm.weight')):
+            nn.init.constant_(parameter, 0.5)
+    size = {2: torch.export.Dim('height', min=16), 3: torch.export.Dim('width', min=16)}
+    export_to_onnx(net, torch.randn(1, 6, 24, 36), tmp_path / 'ops.onnx', ['map'], size)
+    session = onnxruntime.InferenceSession(str(tmp_path / 'ops.onnx'))
+    for hw in ((24, 36), (33, 17)):
+        image = torch.randn(1, 6, *hw)
+        with torch.no_grad():
+            torch.testing.assert_close(
+                torch.from_numpy(session.run(None, {'image': image.numpy()})[0]), net(image), rtol=1e-4, atol=1e-4
+            )
 
 
 def test_unknown_op_names_the_known_ones() -> None:

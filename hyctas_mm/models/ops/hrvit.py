@@ -93,13 +93,14 @@ class StripedAttention(nn.Module):
             x = F.pad(x, (0, 0, 0, missing))
             # (B, C, H, W) -> (B, heads, C / heads, stripes, rows, W) -> (B, stripes, heads, rows, W, C / heads)
             x = x.reshape(batch, heads, channels // heads, stripes, self.stripe, width).permute(0, 3, 1, 4, 5, 2)
-            return x.reshape(batch, stripes, heads, self.stripe * width, channels // heads)
+            # -> (B * stripes, heads, rows * W, C / heads): ONNX has attention of four dimensions only
+            return x.reshape(batch * stripes, heads, self.stripe * width, channels // heads)
 
         row = torch.arange(stripes * self.stripe, device=query.device).reshape(stripes, 1, 1, self.stripe, 1)
         there = (row < height).expand(stripes, 1, 1, self.stripe, width).reshape(stripes, 1, 1, self.stripe * width)
         queries, values = cut(query), cut(value)
-        out = F.scaled_dot_product_attention(queries, values, values, attn_mask=there)
-        # (B, stripes, heads, rows * W, C / heads) -> (B, heads, C / heads, stripes, rows, W) -> (B, C, H, W)
+        out = F.scaled_dot_product_attention(queries, values, values, attn_mask=there.repeat(batch, 1, 1, 1))
+        # (B * stripes, heads, rows * W, C / heads) -> (B, heads, C / heads, stripes, rows, W) -> (B, C, H, W)
         out = out.reshape(batch, stripes, heads, self.stripe, width, channels // heads).permute(0, 2, 5, 1, 3, 4)
         return out.reshape(batch, channels, stripes * self.stripe, width)[:, :, :height]
 
