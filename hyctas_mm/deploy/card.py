@@ -206,6 +206,12 @@ def _conditions(notes: Mapping[str, Any]) -> str:
         told.append(
             f'Scored in its runtime on {images} validation images, resized to the size above where theirs differs.'
         )
+    if changed := (notes['files'].get('onnxruntime int8') or {}).get('changed_pixels'):
+        parts = ', '.join(f'{part} {100 * share:.1f}' for part, share in changed.items() if part != 'all')
+        told.append(
+            f'8 bits change the class of {100 * changed["all"]:.1f} % of the pixels of training images; with one part '
+            f'left in float32: {parts}.'
+        )
     if notes.get('int8_weights_sha1'):
         told.append('Files in 8 bits are made from `int8.pth`, weights that were trained on in 8 bits.')
     if latency:

@@ -95,7 +95,7 @@ def export_onnx(
     cfg = config if isinstance(config, Config) else read_config(config)
     use_scope(cfg)
     content = read_checkpoint(checkpoint)
-    model = _load(cfg, content, f'{checkpoint} is of another network than {cfg.filename}')
+    model = _load(cfg, content, checkpoint)
     net = WholeNet(model, _describe(model, cfg, content, input_hw, options)).eval()
     temporary = Path(out).with_suffix('.tmp.onnx')
     try:
@@ -115,13 +115,23 @@ def export_onnx(
     return replace(result, path=Path(out))
 
 
-def _load(cfg: Config, content: Mapping[str, Any], otherwise: str) -> nn.Module:
+def load_network(cfg: Config, checkpoint: str | Path) -> nn.Module:
+    """The network of a config with weights, in eval mode, without what only training needs.
+
+    Raises:
+        ValueError: If the weights are of another network.
+    """
+    return _load(cfg, read_checkpoint(checkpoint), checkpoint)
+
+
+def _load(cfg: Config, content: Mapping[str, Any], checkpoint: str | Path) -> nn.Module:
     model = MODELS.build(cfg.model)
     try:
         model.load_state_dict(content['state_dict'])
     except RuntimeError as error:
+        why = str(error).splitlines()[1].strip()[:300]
         raise BadValue(
-            f'{otherwise} ({str(error).splitlines()[1].strip()[:300]}); give the config beside the weights'
+            f'{checkpoint} is of another network than {cfg.filename} ({why}); give the config beside the weights'
         ) from None
     return drop_training_parts(model).eval()
 

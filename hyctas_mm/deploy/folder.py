@@ -18,12 +18,14 @@ from mmengine.config import Config
 from hyctas_mm.costs.targets import Ncnn, Target, on_device
 from hyctas_mm.deploy.card import write_card
 from hyctas_mm.deploy.description import KEY, NetDescription
-from hyctas_mm.deploy.export import ExportOptions, export_onnx
+from hyctas_mm.deploy.export import ExportOptions, export_onnx, load_network
 from hyctas_mm.deploy.images import open_dataset, spread_images
 from hyctas_mm.deploy.onnx_net import OnnxNet, RuntimeNet
 from hyctas_mm.deploy.quantize import quantize
 from hyctas_mm.deploy.scoring import score
 from hyctas_mm.engine.configs import read_config, use_scope
+from hyctas_mm.engine.int8 import calibration_images
+from hyctas_mm.engine.int8_parts import changed_pixels
 from hyctas_mm.engine.int8_training import TRAINED_ON
 from hyctas_mm.errors import BadValue, NoSuchFile
 from hyctas_mm.files import alone, read_json, write_json
@@ -35,6 +37,9 @@ NOTES = 'deploy.json'
 SUFFIXES = dict(onnxruntime='.onnx', openvino='.xml', ncnn='.ncnn.param')
 """Of the file that each runtime opens; the .bin beside it is OpenVINO's or ncnn's, so their names must differ."""
 WEIGHTS = ('retrained.pth', 'weights.pth')
+INT8 = str(Target.read('onnxruntime', 'int8'))
+HARM_IMAGES = 16
+"""Training images on which 8 bits are compared with floats."""
 FILE = ExportOptions(outputs='classes', preprocessing=True, channel_order='bgr')
 """An image goes in as OpenCV reads it, classes come out."""
 RAW = ExportOptions()
@@ -131,6 +136,7 @@ def write_folder(
         )
         write_json(folder / NOTES, notes)
         tell(f'{folder / name}: written from {weights}')
+    _find_harm(folder, notes, subnet / weights, cfg)
     _score(folder, notes, cfg, options.val_images, tell)
     _measure(folder, notes, options, tell)
     return write_card(folder, notes, _dataset_name(cfg))
@@ -219,6 +225,17 @@ def _write_ncnn(target: Target, path: Path, weights: Path, cfg: Config, options:
             raise BadValue('target ncnn: panoptic networks are not converted for it; use onnxruntime or openvino')
         Ncnn(target).convert(result.path, (1, 3, *options.input_hw), path)
     return result.description
+
+
+def _find_harm(folder: Path, notes: dict[str, Any], weights: Path, cfg: Config) -> None:
+    """Notes what 8 bits change, and how much less where one of the network's parts stays float32."""
+    entry = notes['files'].get(INT8)
+    if entry is None or 'changed_pixels' in entry:
+        return
+    own = weights.with_name(TRAINED_ON)
+    network = load_network(cfg, own if own.is_file() else weights)
+    entry['changed_pixels'] = changed_pixels(network, list(calibration_images(cfg, HARM_IMAGES)))
+    write_json(folder / NOTES, notes)
 
 
 def _score(folder: Path, notes: dict[str, Any], cfg: Config, images: int | None, tell: Callable[[str], object]) -> None:

@@ -90,8 +90,12 @@ def _scoring(cfg: Config, model: nn.Module, space: SearchSpace, step: float) -> 
     few.indices = few.indices[:_IMAGES] if few.get('indices') else _IMAGES
     train, val = (Runner.build_dataloader(cfg[name]) for name in ('train_dataloader', 'val_dataloader'))
     model.eval()
+    precision = cfg.train_cfg.get('precision', 'fp32')
     scorer = Scorer(
-        train, val, Evaluator(cfg.val_evaluator), calibration_batches=1, device=next(model.parameters()).device
+        *(train, val, Evaluator(cfg.val_evaluator)),
+        calibration_batches=1,
+        device=next(model.parameters()).device,
+        ships_in=precision,
     )
 
     def subnet(arch: Architecture) -> nn.Module:

@@ -223,6 +223,8 @@ def search(
     lengths = text.lengths
     bounds = f'    bounds=dict(latency_ms=dict(max={latency_ms:g})),\n' if latency_ms else ''
     ships = f'    target={target.to_dict()},\n' if target else ''
+    if target and target.precision == 'int8' and text.one_size and isinstance(data, SemanticData):
+        ships += "    precision='int8',  # scores too\n"
     pipeline = ', dataset=dict(pipeline={{_base_.calibration_pipeline}})' if isinstance(data, SemanticData) else ''
     if isinstance(data, SemanticData):
         scored = f"ann_file='{HERE}/lists/select.txt', data_prefix={{{{_base_.train_images}}}}"

@@ -89,6 +89,12 @@ def test_the_card_tells_what_there_is(subnet: Path) -> None:
     readme = (subnet / 'deploy' / 'README.md').read_text()
     for name in ('model.onnx', 'model.int8.onnx'):
         assert (subnet / 'deploy' / name).is_file() and f'| `{name}` |' in readme
+    changed = notes['files']['onnxruntime int8']['changed_pixels']
+    assert (
+        set(changed) == {'all', 'lite_conv', 'stem', 'head'}
+        and 0 <= min(changed.values()) <= max(changed.values()) < 0.5
+    )
+    assert f'8 bits change the class of {100 * changed["all"]:.1f} % of the pixels' in readme
     floats = [entry['metrics']['mIoU'] for entry in notes['files'].values() if entry['target']['precision'] == 'fp32']
     assert max(floats) - min(floats) < 0.5
     assert set(notes['latency']['rounds_ms']) == set(notes['files'])

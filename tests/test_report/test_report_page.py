@@ -204,6 +204,25 @@ def test_several_trainings_have_a_spread(search_dir: Path, fill_search: Fill) ->
         write_report(search_dir)
 
 
+def test_files_that_ship_and_what_8_bits_do_to_them(search_dir: Path, fill_search: Fill) -> None:
+    fill_search(search_dir, pictures=0)
+    folder = search_dir / 'subnets' / load_search(search_dir).chosen[0] / 'deploy'
+    folder.mkdir()
+    files = {
+        'onnxruntime': dict(file='model.onnx', megabytes=1.5, metrics=dict(mIoU=50.0), latency_ms=4.0),
+        'onnxruntime int8': dict(file='model.int8.onnx', megabytes=0.5, metrics=dict(mIoU=48.75), latency_ms=2.0),
+    }
+    files['onnxruntime int8']['changed_pixels'] = dict(all=0.1, attention=0.03, lite_conv=0.09, stem=0.1)
+    (folder / 'deploy.json').write_text(json.dumps(dict(files=files)))
+    text = ' '.join(read(write_report(search_dir)).split())
+    assert '<td>1.25</td>' in text  # lost to float
+    assert '8 bits change the class of 10.0 % of the pixels' in text
+    assert '<b>attention 3.0 % (8 bits suit it badly)</b>, lite_conv 9.0 %, stem 10.0 %.' in text
+    del files['onnxruntime int8']
+    (folder / 'deploy.json').write_text(json.dumps(dict(files=files)))
+    assert '8 bits' not in read(write_report(search_dir))
+
+
 def test_networks_of_little_worth_are_told_of(search_dir: Path, fill_search: Fill) -> None:
     fill_search(search_dir, pictures=0)
     archid = load_search(search_dir).chosen[0]

@@ -79,9 +79,9 @@ def written(
 
 def test_the_target_is_in_the_config(tmp_path: Path, data: SemanticData) -> None:
     target = dict(runtime='onnxruntime', precision='int8', threads=2)
-    configs = written(tmp_path, data, target=Target.read(target))
-    assert Config.fromfile(configs / 'search.py').train_cfg.target == target
-    assert 'target' not in Config.fromfile(written(tmp_path, data) / 'search.py').train_cfg
+    found = Config.fromfile(written(tmp_path, data, target=Target.read(target)) / 'search.py').train_cfg
+    assert found.target == target and found.precision == 'int8'
+    assert not {'target', 'precision'} & set(Config.fromfile(written(tmp_path, data) / 'search.py').train_cfg)
 
 
 @pytest.mark.parametrize(
