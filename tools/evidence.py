@@ -8,6 +8,7 @@ Examples:
     python tools/evidence.py spaces CONFIG --input-hw 227 320 --latencies 8=4 16=6 40=10
     python tools/evidence.py landmarks CONFIG --input-hw 227 320 --latency-range 4 30 6.5 40 10 40 --seeds 0 1 2
     python tools/evidence.py judges WORK_DIR/landmarks.json [--record SEARCH_CONFIG --steps-before 1500]
+    python tools/evidence.py proof WORK_DIR/landmarks.json SEARCH_DIR SEARCH_DIR --recipe CONFIG --seeds 0 1
     python tools/evidence.py optimisers WORK_DIR/landmarks.json
     python tools/evidence.py hypervolume nsga2=WORK_DIR_1 nsga2=WORK_DIR_2 --out compared.png
 """
@@ -98,6 +99,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     command.add_argument('--steps-each', type=float, default=0, help='training steps that it takes for a network')
     command.add_argument('--work-dir', help='where its files go; default work_dirs/<config name>')
     command.add_argument('--data-root', help="folder of the data, in place of the config's data_root")
+
+    command = commands.add_parser('proof', help='what searches chose against landmarks of like latency, trained alike')
+    command.add_argument('table', help='landmarks.json, of the command landmarks')
+    command.add_argument('searches', nargs='+', help='work dirs of finished searches of the same space')
+    command.add_argument('--recipe', required=True, metavar='CONFIG', help="the landmarks' config")
+    command.add_argument('--seeds', type=int, nargs='+', default=[0], help='of the trainings (default 0)')
+    command.add_argument('--work-dir', default='work_dirs/proof', help='where its files go (default work_dirs/proof)')
 
     command = commands.add_parser('optimisers', help='search algorithms on scores predicted from landmarks')
     command.add_argument('table', help='landmarks.json, of the command landmarks')

@@ -235,6 +235,38 @@ def run_judges(args: argparse.Namespace) -> None:
     print(path.with_name('judges.json'))
 
 
+def run_proof(args: argparse.Namespace) -> None:
+    from mmengine.config import Config
+
+    from hyctas_mm.engine.configs import use_scope
+    from hyctas_mm.files import write_json
+    from hyctas_mm.studies.finished_search import FinishedSearch
+    from hyctas_mm.studies.proof import Proof
+
+    table, folder = read_table(Path(args.table)), Path(args.work_dir)
+    recipe = Config.fromfile(args.recipe)
+    recipe.pop('search_space', None)
+    searches = {str(path): FinishedSearch(path) for path in args.searches}
+    chosen = {name: [found.arch(archid) for archid in found.result.chosen] for name, found in searches.items()}
+    use_scope(recipe)
+    result = Proof(table, recipe, chosen, args.seeds, folder).run()
+    write_json(folder / 'proof.json', result)
+    columns = ['search', 'network', 'branches', 'latency (ms)', label_of(result['metric']), 'more than landmarks']
+    rows = [
+        [
+            *(row['search'], row['archid'], str(row['branches'])),
+            *(f'{row["latency_ms"]:.1f}', f'{row["score"]:.2f}', f'{row["gain"]:+.2f}'),
+        ]
+        for row in result['networks']
+    ]
+    show(f'{result["landmarks"]} landmarks, {result["steps"]} steps', columns, rows)
+    low, high = result['interval']
+    print(
+        f'{result["gain"]:+.2f} ± {result["se"]:.2f} [{low:+.2f}, {high:+.2f}], {result["above"]} of {result["count"]} '
+        f'above (p {result["p"]:.3g}): {folder / "proof.json"}'
+    )
+
+
 def run_optimisers(args: argparse.Namespace) -> None:
     from hyctas_mm.studies.optimisers import compare_optimisers
 

@@ -1,0 +1,153 @@
+"""Are the networks that searches chose better than random ones of like latency, trained alike?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.config import Config
+from scipy.stats import binomtest
+
+from hyctas_mm.archs import Architecture
+from hyctas_mm.costs.latency_table import materialise
+from hyctas_mm.costs.targets import on_device
+from hyctas_mm.engine.candidate_costs import shipped_network
+from hyctas_mm.errors import BadValue
+from hyctas_mm.evaluators.trained_networks import TrainedNetworks
+from hyctas_mm.files import alone, read_json, write_json
+from hyctas_mm.models.subnet import subnet_model_cfg
+from hyctas_mm.studies.ceiling import complete, truth
+from hyctas_mm.studies.correlation import Array
+
+LATENCIES = 'latencies.json'
+ROUNDS, SECONDS = 3, 0.2
+DRAWS = 4000
+DEGREE = 2
+"""Of the polynomial in log latency that landmarks are fitted by."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Chosen networks and landmarks, trained by one recipe, with latencies of one run.
+
+    Attributes:
+        table: The landmarks.
+        recipe: Their training config.
+        chosen: The chosen networks of each search, by the search's name.
+        seeds: Of the trainings of what was chosen.
+        folder: Where trainings and latencies are kept.
+
+    Raises:
+        ValueError: If nothing was chosen.
+    """
+
+    table: Mapping[str, Any]
+    recipe: Config
+    chosen: Mapping[str, Sequence[Architecture]]
+    seeds: Sequence[int]
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not any(self.chosen.values()):
+            raise BadValue(f'{", ".join(self.chosen) or "no search"}: nothing was chosen; give finished searches')
+
+    def run(self) -> dict[str, Any]:
+        """Measures and trains what is not yet done.
+
+        Returns:
+            What ``proof.json`` holds: ``networks``, one for each choice, with ``score`` and ``gain`` over the landmarks'
+            fit at its latency; and :func:`summarise` of them, and for each search.
+        """
+        base_channels = int(self.table['space']['base_channels'])
+        archs = {arch.archid: arch for found in self.chosen.values() for arch in found}
+        landmarks = {n['archid']: Architecture.from_dict(n['arch']) for n in complete(self.table)}
+        latencies = self._latencies(landmarks | archs, base_channels)
+        trained = TrainedNetworks(self.folder, self.recipe, base_channels).train(
+            list(archs.values()), self.seeds, self.table['metric']
+        )
+        x = np.log([latencies[name] for name in landmarks])
+        y = truth(self.table).mean(axis=1)
+        rows = [
+            dict(
+                search=name,
+                archid=arch.archid,
+                branches=len(arch.branches),
+                latency_ms=latencies[arch.archid],
+                scores={str(seed): score for seed, score in trained[arch.archid].items()},
+                score=float(np.mean(list(trained[arch.archid].values()))),
+            )
+            for name, found in self.chosen.items()
+            for arch in found
+        ]
+        at = np.log([row['latency_ms'] for row in rows])
+        scores = np.array([row['score'] for row in rows])
+        for row, gain in zip(rows, scores - np.polyval(np.polyfit(x, y, DEGREE), at), strict=True):
+            row['gain'] = float(gain)
+        return dict(
+            metric=self.table['metric'],
+            steps=self.table['steps'],
+            landmarks=len(x),
+            landmark_seeds=truth(self.table).shape[1],
+            seeds=list(self.seeds),
+            networks=rows,
+            **summarise(x, y, at, scores),
+        )
+
+    def _latencies(self, archs: Mapping[str, Architecture], base_channels: int) -> dict[str, float]:
+        """Milliseconds by archid, measured in rounds that visit all networks: the quietest two of each."""
+        path = self.folder / LATENCIES
+        known = read_json(path)
+        if not set(archs) <= set(known):
+            size, threads = self.table['input_hw'], torch.get_num_threads()
+            opens = {name: partial(_timed, self.recipe, arch, base_channels, size) for name, arch in archs.items()}
+            rounds: on_device.Rounds = {}
+            with alone(), torch.inference_mode():
+                for line in on_device.measure(opens, rounds, on_device.clock_for(threads), ROUNDS, SECONDS):
+                    if line:
+                        print(line)
+            known = {name: on_device.quietest(rounds[name]) for name in archs}
+            write_json(path, known)
+        return {name: float(known[name]) for name in archs}
+
+
+def summarise(x: Array, y: Array, at: Array, scores: Array, seed: int = 0) -> dict[str, Any]:
+    """Gain of chosen networks over what a polynomial through landmarks gives at their latency.
+
+    Args:
+        x: (N,), logarithm of the landmarks' latency.
+        y: (N,), their scores.
+        at: (M,), logarithm of the chosen networks' latency.
+        scores: (M,), their scores.
+        seed: Of the bootstrap, which draws landmarks and chosen networks anew.
+
+    Returns:
+        ``gain``, the mean, its standard error ``se`` and 95 % ``interval``; ``above``, chosen networks above the fit, of
+        ``count``; ``p``, the chance of as many or more (sign test).
+    """
+    gains = scores - np.polyval(np.polyfit(x, y, DEGREE), at)
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(DRAWS):
+        these, those = rng.integers(len(x), size=len(x)), rng.integers(len(at), size=len(at))
+        fit = np.polyfit(x[these], y[these], DEGREE)
+        drawn.append(np.mean(scores[those] - np.polyval(fit, at[those])))
+    above = int((gains > 0).sum())
+    return dict(
+        gain=float(gains.mean()),
+        se=float(np.std(drawn)),
+        interval=np.quantile(drawn, (0.025, 0.975)).tolist(),
+        above=above,
+        count=len(at),
+        p=float(binomtest(above, len(at), alternative='greater').pvalue),
+    )
+
+
+def _timed(recipe: Config, arch: Architecture, base_channels: int, input_hw: Sequence[int]) -> on_device.Call:
+    cfg = subnet_model_cfg(recipe.model, arch, base_channels)
+    network = materialise(fuse_conv_bn(shipped_network(cfg, arch)), torch.device('cpu'))
+    return partial(network, torch.rand(1, 3, *input_hw))

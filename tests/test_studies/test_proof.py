@@ -1,0 +1,65 @@
+"""What searches chose against landmarks of like latency."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyctas_mm.evaluators import trained_networks
+from hyctas_mm.studies import proof
+from hyctas_mm.studies.finished_search import FinishedSearch
+from tests.landmark_tables import table
+from tests.tiny_jobs import config
+from tools import evidence
+
+
+def drawn(count: int, better: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log latencies and scores that are bent over them."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(np.log(4), np.log(40), count)
+    return x, 30 + 4 * x - 0.5 * x**2 + better + rng.standard_normal(count)
+
+
+@pytest.mark.parametrize('better', [0.0, 1.0])
+def test_a_gain_is_found_and_none_is_made_up(better: float) -> None:
+    """In 60 draws of landmarks and choices: unbiased, its error is what it says, and the interval holds the truth."""
+    found = [proof.summarise(*drawn(48, 0.0, n), *drawn(12, better, 1000 + n)) for n in range(60)]
+    gains = np.array([f['gain'] for f in found])
+    assert abs(gains.mean() - better) < 4 * gains.std() / 60**0.5
+    assert 0.75 < np.mean([f['se'] for f in found]) / gains.std() < 1.3
+    assert np.mean([f['interval'][0] <= better <= f['interval'][1] for f in found]) > 0.85
+    assert (np.mean([f['p'] < 0.05 for f in found]) > 0.3) == (better > 0)
+    assert all(f['count'] == 12 and 0 <= f['above'] <= 12 for f in found)
+
+
+def test_the_command(
+    fast_search: Path, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    landmarks = table(8, seeds=2) | dict(input_hw=[32, 64])
+    (tmp_path / 'landmarks.json').write_text(json.dumps(landmarks))
+    config('subnet', toy_root, tmp_path / 'unused').dump(str(tmp_path / 'recipe.py'))
+    trained: list[tuple[str, int]] = []
+
+    def retrain(folder: Path, seed: int, num_pictures: int) -> dict[str, float]:
+        trained.append((folder.name, seed))
+        return dict(mIoU=50.0 + seed)
+
+    monkeypatch.setattr(trained_networks, 'retrain', retrain)
+    monkeypatch.setattr(proof, 'SECONDS', 0.001)
+    command = ['proof', str(tmp_path / 'landmarks.json'), str(fast_search), '--recipe', str(tmp_path / 'recipe.py')]
+    command += ['--seeds', '0', '1', '--work-dir', str(tmp_path / 'run')]
+    assert evidence.main(command) == 0
+    chosen = FinishedSearch(fast_search).result.chosen
+    assert trained == [(archid, seed) for seed in (0, 1) for archid in chosen]
+    result = json.loads((tmp_path / 'run' / 'proof.json').read_text())
+    assert [row['archid'] for row in result['networks']] == list(chosen)
+    assert all(row['score'] == 50.5 and row['scores'] == {'0': 50, '1': 51} for row in result['networks'])
+    latencies = json.loads((tmp_path / 'run' / 'latencies.json').read_text())
+    assert set(latencies) == {n['archid'] for n in landmarks['networks']} | set(chosen)
+    assert result['gain'] == pytest.approx(np.mean([row['gain'] for row in result['networks']]))
+    assert f'{result["gain"]:+.2f} ±' in capsys.readouterr().out
+    monkeypatch.setattr(proof.on_device, 'measure', None)  # nothing is measured again
+    assert evidence.main(command) == 0
