@@ -61,8 +61,8 @@ class Proof:
         """Measures and trains what is not yet done.
 
         Returns:
-            What ``proof.json`` holds: ``networks``, one for each choice, with ``score`` and ``gain`` over the landmarks'
-            fit at its latency; and :func:`summarise` of them, and for each search.
+            What ``proof.json`` holds: ``networks``, one for each choice, with ``score`` and ``gain`` over the fit of the
+            landmarks at its latency, and :func:`summarise` of them.
         """
         base_channels = int(self.table['space']['base_channels'])
         archs = {arch.archid: arch for found in self.chosen.values() for arch in found}
@@ -127,8 +127,8 @@ def summarise(x: Array, y: Array, at: Array, scores: Array, seed: int = 0) -> di
         seed: Of the bootstrap, which draws landmarks and chosen networks anew.
 
     Returns:
-        ``gain``, the mean, its standard error ``se`` and 95 % ``interval``; ``above``, chosen networks above the fit, of
-        ``count``; ``p``, the chance of as many or more (sign test).
+        ``gain``, the mean, its standard error ``se`` and 95 % ``interval``; ``above``, how many of the ``count`` chosen
+        networks are above the fit; ``p``, the chance of as many or more (sign test).
     """
     gains = scores - np.polyval(np.polyfit(x, y, DEGREE), at)
     rng, drawn = np.random.default_rng(seed), []
