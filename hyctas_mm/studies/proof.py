@@ -61,8 +61,8 @@ class Proof:
         """Measures and trains what is not yet done.
 
         Returns:
-            What ``proof.json`` holds: ``networks``, one for each choice, with ``score`` and ``gain`` over the fit of the
-            landmarks at its latency, and :func:`summarise` of them.
+            What ``proof.json`` holds: ``networks``, one for each choice, with ``score`` and ``gain`` over the fit of
+            the landmarks at its latency, and :func:`summarise` of them.
         """
         base_channels = int(self.table['space']['base_channels'])
         archs = {arch.archid: arch for found in self.chosen.values() for arch in found}
