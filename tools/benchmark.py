@@ -174,8 +174,9 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 def add_condition_arguments(parser: argparse.ArgumentParser) -> None:
     """Under which conditions."""
     parser.add_argument('--threads', type=int, help='threads on the CPU; default: as many as PyTorch takes')
-    clock = "'cpu': processor time, not lengthened by a busy machine; one thread only"
-    parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall', help=clock)
+    clock = "'cpu': processor time, not lengthened by a busy machine; one thread only. Default: 'wall'; of tables what "
+    clock += "they have, of a new one 'cpu' for one thread"
+    parser.add_argument('--clock', choices=('wall', 'cpu'), help=clock)
 
 
 # The command ----------------------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ class LatencyTable:
         device: Where to measure.
         input_shape: Shape of the networks' input, (N, 3, H, W).
         seconds: Time spent on each new part.
-        clock: One of :data:`~hyctas_mm.costs.latency.CLOCKS`.
+        clock: One of :data:`~hyctas_mm.costs.latency.CLOCKS`. None: that of the file; of a new one processor time for
+            one thread on a CPU, which other work on the machine hardly lengthens, else the time that passes.
 
     Attributes:
         parts: Milliseconds of each part by its key.
@@ -53,9 +54,11 @@ class LatencyTable:
         device: torch.device,
         input_shape: Sequence[int],
         seconds: float = 0.1,
-        clock: str = 'wall',
+        clock: str | None = None,
     ) -> None:
-        self.path, self.device, self.seconds, self.clock = Path(path), device, seconds, clock
+        self.path, self.device, self.seconds = Path(path), device, seconds
+        alone = device.type == 'cpu' and torch.get_num_threads() == 1
+        self.clock, self._any_clock = clock or ('cpu' if alone else 'wall'), clock is None
         self.input_shape = tuple(input_shape)
         self.parts: dict[str, float] = {}
         self.overhead_ms: float | None = None
@@ -204,6 +207,8 @@ class LatencyTable:
         if not isinstance(content, Mapping) or content.get('format') != FORMAT:
             raise BadValue(f'{self.path}: not a latency table of this version ({FORMAT}); delete it to measure again')
         there = content['conditions']
+        if self._any_clock:
+            self.clock = there.get('clock', self.clock)
         differing = [
             f'{k}: {there.get(k)!r} there, {v!r} here' for k, v in self.conditions.items() if there.get(k) != v
         ]

@@ -106,11 +106,12 @@ def count_networks(args: argparse.Namespace) -> None:
 
 def latency(args: argparse.Namespace) -> None:
     """Latency by target, all in one interleaved run."""
-    here = conditions(args.device, args.threads, args.clock)
+    clock = args.clock or 'wall'
+    here = conditions(args.device, args.threads, clock)
     targets = read_targets(args.targets, args.precision)
-    here |= conditions(args.device, None, args.clock, targets)
+    here |= conditions(args.device, None, clock, targets)
     rows, problems = time_by_target(
-        read_networks(args), targets, torch.device(args.device), args.seconds, args.rounds, args.clock
+        read_networks(args), targets, torch.device(args.device), args.seconds, args.rounds, clock
     )
     table = Table(
         Column('network', overflow='fold'),
@@ -189,12 +190,13 @@ def memory(args: argparse.Namespace) -> None:
 
 def build_table(args: argparse.Namespace) -> None:
     """The table of a space."""
-    here = conditions(args.device, args.threads, args.clock)
+    here = conditions(args.device, args.threads)
     cfg, space, shape = read_space(args.config, args.shape)
     if args.target:
         build_target_table(args, cfg, space, shape)
         return
     table = LatencyTable(args.out, torch.device(args.device), (1, 3, *shape), args.part_seconds, args.clock)
+    here['clock'] = table.clock
     models, count = itertools.islice(random_networks(cfg, space, args.seed), args.samples or 300), 0
     with alone():
         for count, (total, new) in enumerate(table.fill(models, args.rounds or 5), start=1):
@@ -218,7 +220,7 @@ def build_target_table(args: argparse.Namespace, cfg: Config, space: SearchSpace
 
 def compare_table(args: argparse.Namespace) -> None:
     """How good the table is."""
-    here = conditions(args.device, args.threads, args.clock)
+    here = conditions(args.device, args.threads)
     cfg, space, shape = read_space(args.config, args.shape)
     if not args.table.is_file():
         raise NoSuchFile(f'{args.table}: no such table; make it with build-table')
@@ -226,6 +228,7 @@ def compare_table(args: argparse.Namespace) -> None:
         print(f'{args.table}: the table of a target, which was checked when it was made: {FitCheck(**check)}')
         return
     table = LatencyTable(args.table, torch.device(args.device), (1, 3, *shape), clock=args.clock)
+    here['clock'] = table.clock
     known = len(table.parts)
     models = list(itertools.islice(random_networks(cfg, space, args.seed), args.archs))
     with alone():
