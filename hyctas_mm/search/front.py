@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pymoo.indicators.hv import Hypervolume
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from hyctas_mm.search.archive import Candidate
@@ -33,21 +34,29 @@ def front_indices(points: Points) -> list[int]:
     return sorted((int(i) for i in front[first]), key=lambda i: (float(points[i, -1]), i))
 
 
-def spread(values: Sequence[float], count: int) -> list[int]:
-    """Indices of ``count`` of the ascending ``values``, both ends among them, as evenly apart as they can be on a
-    logarithmic scale.
+def choose(points: Points, first: int, count: int) -> list[int]:
+    """Whom to keep of a front: the best in one column, then one after the other whoever adds most to the hypervolume.
 
-    Values that are not positive are taken as they are.
+    So what comes next to nothing is left out, e.g. the fastest network where one that is a little slower is far better.
+    Columns of positive values count by their logarithm. The reference is beyond the worst of the front by a tenth of
+    its extent, so ends count a little.
+
+    Args:
+        points: (N, columns), none dominated.
+        first: The column whose best point is always kept.
+        count: How many to keep.
+
+    Returns:
+        Indices in the order in which they were chosen.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if len(array) <= count:
-        return list(range(len(array)))
-    scale = np.log(array) if (array > 0).all() else array
-    chosen: list[int] = []
-    for step, target in enumerate(np.linspace(scale[0], scale[-1], count) if count > 1 else scale[-1:]):
-        first = chosen[-1] + 1 if chosen else 0
-        last = len(array) - (count - step)  # leave enough for the targets to come
-        chosen.append(first + int(np.abs(scale[first : last + 1] - target).argmin()))
+    scale = np.where((points > 0).all(axis=0), np.log(np.where(points > 0, points, 1.0)), points)
+    extent = np.ptp(scale, axis=0)
+    scale = (scale - scale.min(axis=0)) / np.where(extent > 0, extent, 1.0)
+    indicator = Hypervolume(ref_point=np.full(points.shape[1], 1.1), norm_ref_point=False)
+    chosen = [int(points[:, first].argmin())][:count]
+    while len(chosen) < min(count, len(points)):
+        left = [i for i in range(len(points)) if i not in chosen]
+        chosen.append(max(left, key=lambda i: float(indicator.do(scale[[*chosen, i]]))))
     return chosen
 
 
@@ -71,13 +80,15 @@ def describe_front(
         candidates: All that were evaluated.
         demands: Objectives and bounds.
         tracks: Numbers of branches searched separately, ``[None]`` for a joint search.
-        num_chosen: How many to choose, spread over the first objective that is to be small.
+        num_chosen: How many to choose, see :func:`choose`: the one with the best score first.
         screening: The rule by which candidates were given up.
     """
     objectives = demands.objectives
     cost = next((o.name for o in objectives if o.direction == 'min'), objectives[-1].name)
     front = sorted(front_of(candidates, demands), key=lambda c: c.value(cost) or 0.0)
-    chosen = [front[i] for i in spread([c.value(cost) or 0.0 for c in front], num_chosen)]
+    points = np.array([demands.minimised(c) for c in front]).reshape(-1, len(objectives))
+    best = next((n for n, o in enumerate(objectives) if o.direction == 'max'), 0)
+    chosen = [front[i] for i in sorted(choose(points, best, num_chosen))] if front else []
     by_track = {str(t): front_of([c for c in candidates if c.track == t], demands) for t in tracks}
     given_up = sum(bool(screening and screening.was_given_up(c.metrics)) for c in candidates)
     return dict(

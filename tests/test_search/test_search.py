@@ -12,7 +12,7 @@ from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.search import read_bounds, read_objectives
 from hyctas_mm.search.algorithms import NSGA2, SearchProblem
 from hyctas_mm.search.algorithms.survival import weighted_crowding_distance
-from hyctas_mm.search.front import front_indices, spread
+from hyctas_mm.search.front import choose, front_indices
 from tests.front_reference import hypervolume, non_dominated
 
 SPACE = SearchSpace(layers=6)
@@ -87,11 +87,22 @@ def test_front_is_what_nothing_dominates(values: np.ndarray) -> None:
     assert sorted(map(tuple, values[indices])) == sorted(map(tuple, non_dominated(values)))
 
 
-@given(st.lists(st.floats(0.1, 100), min_size=1, max_size=30).map(sorted), st.integers(1, 8))
-def test_spread_keeps_both_ends(values: list[float], count: int) -> None:
-    chosen = spread(values, count)
-    assert len(chosen) == min(count, len(values)) and chosen == sorted(set(chosen))
-    assert values[chosen[-1]] == values[-1] and (count == 1 or values[chosen[0]] == values[0])
+@given(points, st.integers(1, 6))
+def test_the_best_is_chosen_and_then_what_adds_most(values: np.ndarray, count: int) -> None:
+    values = values[front_indices(values)] + [-40, 1]  # a score and a positive cost
+    chosen = choose(values, 0, count)
+    assert len(chosen) == len(set(chosen)) == min(count, len(values))
+    assert values[chosen[0], 0] == values[:, 0].min()
+    assert chosen == choose(values, 0, len(values))[:count], 'more are the same ones and others'
+
+
+def test_what_comes_next_to_nothing_is_not_chosen() -> None:
+    """The front of a search of IDD-Lite: the fastest network is far worse than one that is little slower."""
+    miou = [14.25, 15.47, 17.69, 30.92, 31.53, 33.32, 33.52, 35.3, 35.44, 38.39, 38.76, 38.78]
+    latency = [5.8, 5.9, 5.95, 7.4, 8.2, 14.6, 14.7, 22.5, 23.4, 24.8, 28.7, 35.1]
+    values = np.column_stack([-np.array(miou), latency])
+    assert sorted(choose(values, 0, 4)) == [3, 6, 9, 11]
+    assert choose(values, 0, 1) == [11]
 
 
 def test_crowding_with_equal_weights_is_nsga2s() -> None:
