@@ -73,7 +73,7 @@ class Proof:
         )
         x = np.log([latencies[name] for name in landmarks])
         y = truth(self.table).mean(axis=1)
-        rows = [
+        rows: list[dict[str, Any]] = [
             dict(
                 search=name,
                 archid=arch.archid,
