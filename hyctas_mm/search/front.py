@@ -38,8 +38,7 @@ def choose(points: Points, first: int, count: int) -> list[int]:
     """Whom to keep of a front: the best in one column, then one after the other whoever adds most to the hypervolume.
 
     So what comes next to nothing is left out, e.g. the fastest network where one that is a little slower is far better.
-    Columns of positive values count by their logarithm. The reference is beyond the worst of the front by a tenth of
-    its extent, so ends count a little.
+    Columns of positive values count by their logarithm. The reference is the worst of the front in each column.
 
     Args:
         points: (N, columns), none dominated.
@@ -52,7 +51,7 @@ def choose(points: Points, first: int, count: int) -> list[int]:
     scale = np.where((points > 0).all(axis=0), np.log(np.where(points > 0, points, 1.0)), points)
     extent = np.ptp(scale, axis=0)
     scale = (scale - scale.min(axis=0)) / np.where(extent > 0, extent, 1.0)
-    indicator = Hypervolume(ref_point=np.full(points.shape[1], 1.1), norm_ref_point=False)
+    indicator = Hypervolume(ref_point=np.ones(points.shape[1]), norm_ref_point=False)
     chosen = [int(points[:, first].argmin())][:count]
     while len(chosen) < min(count, len(points)):
         left = [i for i in range(len(points)) if i not in chosen]
