@@ -21,13 +21,13 @@ from mmengine.registry import init_default_scope
 from hyctas_mm import files, register_all_modules
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.datasets.toy.streets import generate_toy_streets
+from tests import forks
 from tests.tiny_jobs import fast_search, fast_training, searched, supernet  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 
 warnings.filterwarnings('ignore')
 register_all_modules()
-init_default_scope('mmseg')
 settings.register_profile('suite', deadline=None, max_examples=60, derandomize=True)
 settings.load_profile('suite')
 
@@ -50,7 +50,15 @@ TRAINING = {'supernet', 'searched', 'fast_search'}
 """Fixtures that train or search; whoever uses one is slow."""
 
 
+def pytest_sessionstart() -> None:
+    forks.start_server()
+    init_default_scope('mmseg')  # after: programs have none at their start
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: item.name != 'test_the_paper_at_toy_size'
+    )  # the longest first, so that none waits for it
     for item in items:
         if TRAINING & set(getattr(item, 'fixturenames', ())):
             item.add_marker('slow')

@@ -1,17 +1,13 @@
 """Runs a function in several processes that form a gloo group, on a machine without a GPU.
 
-It imports everything, computes nothing, and forks: all processes are then there at once, and no thread of the tests'
-own process is inherited.
+The program is one of tests/forks.py, and forks again: all processes are there at once.
 """
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,10 +16,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from mmengine.registry import init_default_scope
 
-ROOT = Path(__file__).parents[1]
-PATIENCE_S = 600
-"""After this time the program ends."""
+from tests import forks
 
 
 def in_ranks(function: str, sizes: Sequence[int], folder: Path, **options: Any) -> dict[int, list[Any]]:
@@ -35,11 +30,9 @@ def in_ranks(function: str, sizes: Sequence[int], folder: Path, **options: Any) 
         folder: For files; the function gets one of its own, made, as ``folder``.
         **options: The function's other arguments, as JSON has them.
     """
-    command = [sys.executable, '-m', 'tests.ranks', function, json.dumps(list(sizes)), str(folder), json.dumps(options)]
-    environment = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    done = forks.run('-m', 'tests.ranks', function, json.dumps(list(sizes)), folder, json.dumps(options))
     logs = [path.read_text()[-3000:] for path in sorted(folder.glob('log*.txt'))]
-    assert done.returncode == 0, '\n'.join([done.stderr[-3000:], *logs])
+    assert done.returncode == 0, '\n'.join([done.stdout[-3000:], *logs])
     return {
         size: [torch.load(folder / f'{size}_{rank}.pt', weights_only=False) for rank in range(size)] for size in sizes
     }
@@ -55,6 +48,7 @@ def in_child(function: Callable[..., None], *args: Any, log: Path) -> int:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        sys.stdout = sys.stderr = os.fdopen(output, 'w', buffering=1)
         torch.set_num_threads(1)
         function(*args)
         code = 0
@@ -75,13 +69,10 @@ def _member(function: Any, rank: int, size: int, folder: Path, options: dict[str
 
 
 def main() -> None:
-    from tests import conftest  # noqa: F401  registers all modules
-
+    init_default_scope('mmseg')
     name, sizes, folder, options = sys.argv[1:]
     module, attribute = name.split(':')
     function = getattr(importlib.import_module(module), attribute)
-    gc.freeze()
-    signal.alarm(PATIENCE_S)
     for size in json.loads(sizes):
         pids = [
             in_child(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hyctas_mm.rehearsal.page import Line, read_lines
+from tests import forks
 
 ROOT = Path(__file__).parents[1]
 PAGE = """
@@ -92,10 +90,8 @@ def test_tables_of_nothing_are_of_dashes(tmp_path: Path) -> None:
 
 def rehearse(folder: Path) -> list[str]:
     """How each command ended."""
-    command = [sys.executable, 'tools/rehearse_paper.py', '--processes', '2', '--work-dir', str(folder)]
-    environment = os.environ | dict(PYTHONPATH=str(ROOT))
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = forks.run('tools/rehearse_paper.py', '--processes', 2, '--work-dir', folder, patience_s=3600)
+    assert done.returncode == 0, done.stdout
     return re.findall(r'^    [\d.]+ s, (.*)$', done.stdout, re.MULTILINE)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hyctas_mm.costs.parts import run_blank
+from hyctas_mm.costs.remembered_results import RememberedResults
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def count_macs(model: nn.Module, *shapes: Sequence[int]) -> Macs:
     """
     if any(parameter.device.type != 'meta' for parameter in model.parameters()):
         model = copy.deepcopy(model).to('meta')
-    with FlopCounterMode(display=False) as counter:
+    with RememberedResults(), FlopCounterMode(display=False) as counter:
         run_blank(model, shapes)
     products = {str(op): flops // 2 for op, flops in counter.get_flop_counts().get('Global', {}).items()}
     attention = sum(count for op, count in products.items() if 'bmm' in op or 'attention' in op)

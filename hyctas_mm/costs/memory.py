@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from hyctas_mm.costs.peak_memory import PeakMemory
+from hyctas_mm.costs.remembered_results import RememberedResults
 
 Loss = Callable[[nn.Module], Tensor]
 """Makes a batch on the default device, computes the network's loss on it and returns the sum."""
@@ -63,6 +63,7 @@ def predict_training_memory(model: nn.Module, loss: Loss, device_type: str = 'cu
         meta_config.patch(meta_nonzero_assume_all_nonzero=True),
         torch.device('meta'),
         FusedAttention(device_type),
+        RememberedResults(),
         _LiveStorages() as live,
     ):
         loss(model).backward()
@@ -151,7 +152,7 @@ class _LiveStorages(TorchDispatchMode):
         if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
             return 1  # of ``item()``: losses average by such numbers, on which no memory depends
         outputs = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(outputs):
+        for tensor in outputs if isinstance(outputs, tuple | list) else (outputs,):
             if isinstance(tensor, Tensor):
                 self._add(tensor.untyped_storage())
         return outputs

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 PATIENCE_S = 600
-"""A command is ended after this time."""
+"""A command is ended after this time, if no other is given."""
 
 
 def prepare() -> None:
@@ -30,7 +30,7 @@ def prepare() -> None:
     gc.freeze()  # mmengine collects garbage at every data set that it builds: not what is imported
 
 
-def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1) -> int:
+def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1, patience_s: int = PATIENCE_S) -> int:
     """Runs what ``python ARGUMENTS`` does in forks of this process, which must have computed nothing: it would share
     its threads.
 
@@ -39,6 +39,7 @@ def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1
         folder: Where.
         log: Gets what they print.
         count: Number of processes; several find each other as those of torchrun do.
+        patience_s: After so many seconds each is ended.
 
     Returns:
         The first exit status that is not 0, else 0.
@@ -52,15 +53,15 @@ def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1
         pid = os.fork()
         if not pid:
             own = group | dict(RANK=str(rank), LOCAL_RANK=str(rank)) if count > 1 else {}
-            os._exit(_child(arguments, folder, log, own))
+            os._exit(_child(arguments, folder, log, own, patience_s))
         pids.append(pid)
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     return next((status for status in statuses if status), 0)
 
 
-def _child(arguments: Sequence[str], folder: Path, log: Path, environment: dict[str, str]) -> int:
+def _child(arguments: Sequence[str], folder: Path, log: Path, environment: dict[str, str], patience_s: int) -> int:
     """The exit status of one process."""
-    signal.alarm(PATIENCE_S)
+    signal.alarm(patience_s)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
         os.dup2(output, number)

@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from hyctas_mm.archs import SearchSpace
-from hyctas_mm.costs import PeakMemory, peak_memory, predict_training_memory
+from hyctas_mm.costs import PeakMemory, count_macs, peak_memory, predict_training_memory, remembered_results
 from hyctas_mm.costs.memory import FusedAttention
 from hyctas_mm.engine.candidate_costs import CandidateCosts, training_loss, training_network
 from hyctas_mm.models.ops import SelfAttention
@@ -135,6 +135,22 @@ def test_a_loss_that_counts_the_pixels_it_averages_over(wide_space: SearchSpace)
         cfg['decode_head']['loss_decode'] |= options
         found.append(predicted(subnet_model_cfg(cfg, arch)))
     assert found[0] == pytest.approx(found[1], rel=0.02)
+
+
+def test_results_that_are_remembered_change_nothing(wide_space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfgs = [subnet_model_cfg(supernet_cfg(), wide_space.sample(np.random.default_rng(seed), 2)) for seed in (0, 1)]
+
+    def found(cfg: dict) -> tuple:
+        with torch.device('meta'):
+            net = training_network(cfg)
+        return predicted(cfg), count_macs(net.backbone.eval(), (1, 3, 64, 64))
+
+    monkeypatch.setattr(remembered_results, '_made', {})
+    remembered = [found(cfg) for cfg in (*cfgs, *cfgs)]
+    assert len(remembered_results._made) > 100 and None in remembered_results._made.values()
+    monkeypatch.setattr(remembered_results, '_made', {})
+    monkeypatch.setattr(remembered_results, 'MADE_AT_MOST', 0)
+    assert [found(cfg) for cfg in cfgs] * 2 == remembered and not remembered_results._made
 
 
 @pytest.mark.slow

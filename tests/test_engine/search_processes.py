@@ -1,14 +1,11 @@
-"""Runs searches in processes that are killed, or that share the work; started by test_search_workers.py as a program
-of its own.
+"""Runs searches in processes that are killed, or that share the work.
 
-It imports everything, computes nothing, and forks: a process is then there at once, and no thread of the tests' own
-process is inherited. Each line of its input is a command, a JSON list of a function's name and arguments; each is
-answered by a line of output.
+A program of tests/forks.py, which forks again: a process is there at once. Its argument is a JSON list of a function's
+name and what it takes; it prints what that returns.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import random
@@ -21,17 +18,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from mmengine.registry import init_default_scope
 
 from hyctas_mm.engine import search_loop, workers
 from hyctas_mm.engine.candidate_costs import CandidateCosts
-from tests import conftest  # noqa: F401  registers all modules
 from tests.evaluators import LEARNING, judged_by, learning
 from tests.ranks import in_child
 from tests.synthetic import synthetic_costs
 from tests.tiny_jobs import SCREENED, config, run
-
-PATIENCE_S = 900
-"""After this time of one command the program ends."""
 
 
 def fast_search(toy_root: str, supernet: str, work_dir: str) -> None:
@@ -118,8 +112,6 @@ def ranks(toy_root: str, supernet: str, work_dir: str, size: int, port: int, tro
 
 
 if __name__ == '__main__':
-    gc.freeze()  # mmengine collects garbage at every data set that it builds
-    for line in sys.stdin:
-        name, *arguments = json.loads(line)
-        signal.alarm(PATIENCE_S)
-        print('answer', dict(kill=kill_at_random, ranks=ranks)[name](*arguments), flush=True)
+    init_default_scope('mmseg')
+    name, *arguments = json.loads(sys.argv[1])
+    print(dict(kill=kill_at_random, ranks=ranks)[name](*arguments))

@@ -2,69 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
+import hashlib
 from pathlib import Path
 
 import pytest
+from mmengine.runner import Runner
+
+from hyctas_mm.engine.hooks import SampleArchHook
+from tests.ranks import in_ranks
+from tests.tiny_jobs import config
 
 pytestmark = pytest.mark.slow
 
-WORKER = """
-import hashlib, sys
-import torch
-import torch.distributed as dist
-from pathlib import Path
-from mmengine.runner import Runner
-from hyctas_mm import register_all_modules
-from tests.tiny_jobs import config
-from hyctas_mm.engine.hooks import SampleArchHook
 
-register_all_modules()
-torch.set_num_threads(1)
-dist.init_process_group("gloo")
-root, work = sys.argv[1:]
-cfg = config("supernet", Path(root), Path(work))
-cfg.launcher, cfg.experiment_name = "pytorch", "distributed"
-# mmengine's default names a GPU
-cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, find_unused_parameters=True)
-seen = []
-before = SampleArchHook.before_train_iter
-def record(self, runner, *args, **kwargs):
-    before(self, runner, *args, **kwargs)
-    seen.append(runner.model.module.backbone.arch.archid)
-SampleArchHook.before_train_iter = record
-runner = Runner.from_cfg(cfg)
-runner.train()
-weights = b"".join(p.detach().numpy().tobytes() for p in runner.model.module.parameters())
-Path(work, f"rank{dist.get_rank()}.txt").write_text(" ".join(seen) + "\\n" + hashlib.sha1(weights).hexdigest())
-"""
+def trained(folder: Path, root: str) -> list[str]:
+    """The sub-networks of each step of a supernet, and a hash of its weights."""
+    cfg = config('supernet', Path(root), folder)
+    cfg.launcher, cfg.experiment_name = 'pytorch', 'distributed'
+    # mmengine's default names a GPU
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, find_unused_parameters=True)
+    seen = []
+    before = SampleArchHook.before_train_iter
+
+    def record(self: SampleArchHook, runner: Runner, *args: object, **kwargs: object) -> None:
+        before(self, runner, *args, **kwargs)
+        seen.append(runner.model.module.backbone.arch.archid)
+
+    SampleArchHook.before_train_iter = record  # of this process alone
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    weights = b''.join(p.detach().numpy().tobytes() for p in runner.model.module.parameters())
+    return [*seen, hashlib.sha1(weights).hexdigest()]
 
 
 def test_two_ranks_train_the_same_supernet(toy_root: Path, tmp_path: Path) -> None:
-    import yapf.yapflib.yapf_api  # noqa: F401  writes its grammar cache at first use, which two processes must not do at once
-
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    root = Path(__file__).parents[2]
-    environment = os.environ | dict(
-        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', OMP_NUM_THREADS='1', PYTHONPATH=str(root)
-    )
-    workers = [
-        subprocess.Popen(
-            [sys.executable, '-c', WORKER, str(toy_root), str(tmp_path)],
-            env=environment | dict(RANK=str(rank), LOCAL_RANK=str(rank)),
-            cwd=root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    outputs = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], outputs[0][-3000:] + outputs[1][-3000:]
-    ranks = [(tmp_path / f'rank{rank}.txt').read_text() for rank in range(2)]
-    assert ranks[0] == ranks[1] and len(ranks[0].split()) == 5
+    first, second = in_ranks(f'{__name__}:trained', [2], tmp_path, root=str(toy_root))[2]
+    assert first == second and len(first) == 5

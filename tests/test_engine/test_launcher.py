@@ -1,10 +1,11 @@
-"""The command line under torchrun on a machine without a GPU, as the README has it."""
+"""The command line in processes as torchrun starts them, on a machine without a GPU.
+
+In tests/test_rehearsal.py torchrun itself starts train.py, search.py and retrain.py.
+"""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,38 +13,21 @@ import torch
 from mmengine.config import Config
 
 from hyctas_mm.engine.configs import use_launcher
+from tests import forks
 from tests.test_engine.test_search_loop import lines
 from tests.tiny_jobs import config
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='mmengine itself starts processes on a GPU')
 @pytest.mark.parametrize('tool', ['train.py', 'search.py'])
-def test_two_processes_of_torchrun(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, tool: str) -> None:
-    import yapf.yapflib.yapf_api  # noqa: F401  writes its grammar cache at first use, which two processes must not do at once
-
+def test_two_processes(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, tool: str) -> None:
     kind = 'search' if tool == 'search.py' else 'supernet'
     options = {'train_cfg.supernet': str(supernet)} if kind == 'search' else {}
     config(kind, toy_root, tmp_path, **options).dump(str(tmp_path / 'config.py'))
-    command = [
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--standalone',
-        '--nproc_per_node=2',
-        f'tools/{tool}',
-        str(tmp_path / 'config.py'),
-    ]
-    done = subprocess.run(
-        [*command, '--launcher', 'pytorch', '--work-dir', str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    options = ('--launcher', 'pytorch', '--work-dir', tmp_path)
+    done = forks.run(f'tools/{tool}', tmp_path / 'config.py', *options, count=2)
+    assert done.returncode == 0, done.stdout[-4000:]
     if kind == 'search':
         assert lines(tmp_path) == lines(searched)
     else:

@@ -7,9 +7,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,32 +14,20 @@ import pytest
 from hyctas_mm.cli.mistakes import mistake
 from hyctas_mm.files import lock_folder
 from hyctas_mm.search.archive import read_archive
+from tests import forks
 from tests.evaluators import LEARNING, judged_by, learning
 from tests.test_engine.test_search_loop import lines
 from tests.tiny_jobs import SCREENED, config, run
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 
-
-Processes = Callable[..., str]
-
-
-@pytest.fixture(scope='module')
-def processes() -> Iterator[Processes]:
-    """Gives commands to the program search_processes.py."""
-    command = [sys.executable, '-m', 'tests.test_engine.search_processes']
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
-
-        def ask(name: str, *arguments: Path | int | str) -> str:
-            program.stdin.write(json.dumps([name, *(str(a) if isinstance(a, Path) else a for a in arguments)]) + '\n')
-            program.stdin.flush()
-            answer = next((line for line in program.stdout if line.startswith('answer ')), None)
-            assert answer, 'the program ended without an answer'
-            return answer.removeprefix('answer ').strip()
-
-        yield ask
+def processes(name: str, *arguments: Path | int | str) -> str:
+    """What a function of search_processes.py returns."""
+    command = json.dumps([name, *(str(a) if isinstance(a, Path) else a for a in arguments)])
+    done = forks.run('-m', 'tests.test_engine.search_processes', command, patience_s=900)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout.splitlines()[-1]
 
 
 def free_port() -> int:
@@ -56,7 +41,7 @@ def fronts(work_dir: Path) -> list:
     return [content['front'], content['chosen'], content['fronts_by_track']]
 
 
-def test_twelve_kills_change_nothing(processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path) -> None:
+def test_twelve_kills_change_nothing(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     assert processes('kill', toy_root, supernet, tmp_path / 'killed', 12).startswith('12 killed')
     processes('kill', toy_root, supernet, tmp_path / 'whole', 0)
     whole = tmp_path / 'whole' / 'run0'
@@ -68,16 +53,14 @@ def test_twelve_kills_change_nothing(processes: Processes, toy_root: Path, super
 
 @pytest.mark.parametrize('size', [2, 4, 8])
 def test_any_number_of_processes_gives_the_archive_of_one(
-    processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, size: int
+    toy_root: Path, supernet: Path, searched: Path, tmp_path: Path, size: int
 ) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, size, free_port()) == ' '.join(['0'] * size)
     assert lines(tmp_path) == lines(searched) and fronts(tmp_path) == fronts(searched)
     assert not list((tmp_path / 'search').glob('pending/*'))
 
 
-def test_screening_in_two_processes_gives_the_archive_of_one(
-    processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
-) -> None:
+def test_screening_in_two_processes_gives_the_archive_of_one(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     run(config('search', toy_root, tmp_path / 'one', **{'train_cfg.supernet': str(supernet)}, **SCREENED))
     assert processes('ranks', toy_root, supernet, tmp_path / 'two', 2, free_port(), 'screening') == '0 0'
     assert lines(tmp_path / 'two') == lines(tmp_path / 'one')
@@ -85,9 +68,7 @@ def test_screening_in_two_processes_gives_the_archive_of_one(
 
 
 @pytest.mark.parametrize('kind', LEARNING)
-def test_evaluators_that_train_give_one_archive(
-    processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path, kind: str
-) -> None:
+def test_evaluators_that_train_give_one_archive(toy_root: Path, supernet: Path, tmp_path: Path, kind: str) -> None:
     """By one process, by two, and resumed after a kill that lost some of the weights too."""
     one, two = tmp_path / 'one', tmp_path / 'two'
     cfg = learning(kind, config('search', toy_root, one, **{'train_cfg.supernet': str(supernet)}))
@@ -106,7 +87,7 @@ def test_evaluators_that_train_give_one_archive(
 
 
 def test_a_process_that_raises_marks_its_candidate(
-    processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
+    toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
 ) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'raise') == '0 0'
     found = read_archive(tmp_path / 'search' / 'archive.jsonl')
@@ -117,7 +98,7 @@ def test_a_process_that_raises_marks_its_candidate(
 
 
 def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(
-    processes: Processes, toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
+    toy_root: Path, supernet: Path, searched: Path, tmp_path: Path
 ) -> None:
     codes = processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'die')
     assert codes == '1 -9'
@@ -132,7 +113,7 @@ def test_a_process_that_dies_stops_the_search_and_its_work_is_kept(
 
 
 def test_a_gpu_that_fails_on_the_first_process_ends_them_all_and_marks_nothing(
-    processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
+    toy_root: Path, supernet: Path, tmp_path: Path
 ) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'gpu') == '1 1'
     assert 'the GPU of process 0 failed at candidate' in (tmp_path / 'rank0.txt').read_text()
@@ -141,9 +122,7 @@ def test_a_gpu_that_fails_on_the_first_process_ends_them_all_and_marks_nothing(
     assert noted and not any(json.loads(line)['failure'] for line in noted)
 
 
-def test_processes_with_other_configs_refuse_to_start(
-    processes: Processes, toy_root: Path, supernet: Path, tmp_path: Path
-) -> None:
+def test_processes_with_other_configs_refuse_to_start(toy_root: Path, supernet: Path, tmp_path: Path) -> None:
     assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'disagree') == '1 1'
     told = (tmp_path / 'rank0.txt').read_text()
     assert "'GPU of another kind' on process 1; seed is 0 on process 0, 7 on process 1; start all of them" in told
