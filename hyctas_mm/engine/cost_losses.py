@@ -1,0 +1,53 @@
+"""What an expected cost adds to the loss of a search by gradients."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from hyctas_mm.errors import BadValue
+
+FORMS = ('log', 'hinge', 'adaptive')
+_STEPS_TO_DOUBLE = 10
+_BAND = 0.9
+_RANGE = (1 / 8, 128)
+"""How far an adaptive weight may go from the first one: what has become too small takes long to come back."""
+
+
+class CostLoss:
+    """A cost as a loss.
+
+    Args:
+        form: ``'log'``: ``weight * log(cost / budget)``, which presses on whether the budget is met or not (GAS's form;
+            the budget shifts the value only, so choose the weight). ``'hinge'``: ``weight * max(0, cost / budget -
+            1)``. ``'adaptive'``: ``weight * cost / budget``, the weight doubling every ten steps while the cost is
+            above the budget, and halving while it is below nine tenths of it (FasterSeg's rule, smoothed).
+        budget: The cost that is aimed at.
+        weight: The weight, of ``'adaptive'`` the first one.
+
+    Attributes:
+        weight: The present weight.
+
+    Raises:
+        ValueError: For a wrong argument.
+    """
+
+    def __init__(self, form: str, budget: float, weight: float) -> None:
+        if form not in FORMS:
+            raise BadValue(f'train_cfg: cost_form={form!r}; expected one of {", ".join(FORMS)}')
+        if not budget > 0 or not weight > 0:
+            raise BadValue(f'train_cfg: budget {budget!r}, cost_weight={weight!r}; expected numbers above 0')
+        self.form, self.budget, self.weight = form, float(budget), float(weight)
+        self._least, self._most = (times * self.weight for times in _RANGE)
+
+    def __call__(self, cost: Tensor) -> Tensor:
+        """The loss of an expected cost, a scalar above 0."""
+        share = cost / self.budget
+        if self.form == 'log':
+            return self.weight * share.log()
+        return self.weight * ((share - 1).clamp(min=0) if self.form == 'hinge' else share)
+
+    def adapt(self, cost: float) -> None:
+        """After a step: changes an adaptive weight by the expected cost."""
+        if self.form == 'adaptive':
+            direction = (cost > self.budget) - (cost < _BAND * self.budget)
+            self.weight = min(self._most, max(self._least, self.weight * 2 ** (direction / _STEPS_TO_DOUBLE)))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hyctas_mm.archs import load_arch
+from hyctas_mm.engine import gradient_search_loop
+from hyctas_mm.engine.gradient_search import GradientSearch
+from hyctas_mm.search.archive import read_archive
+from tests.test_engine.test_search_loop import lines
+from tests.tiny_jobs import config, run
+
+
+def search(root: Path, supernet: Path, work_dir: Path, **options: object) -> None:
+    cfg = config('gradient_search', root, work_dir)
+    cfg.train_cfg.update(supernet=str(supernet), cost='macs_g', budgets=(0.02, 0.05), steps=4, candidates=2)
+    cfg.merge_from_dict(options)
+    run(cfg)
+
+
+@pytest.fixture(scope='module')
+def learned(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work_dir = tmp_path_factory.mktemp('gradient')
+    search(toy_root, supernet, work_dir)
+    return work_dir
+
+
+def test_its_files_are_those_of_any_search(learned: Path) -> None:
+    folder = learned / 'search'
+    found = read_archive(folder / 'archive.jsonl')
+    assert 2 <= len(found) <= 4 and {c.track for c in found} == {None}
+    assert all('mIoU' in c.metrics for c in found)
+    front = json.loads((folder / 'front.json').read_text())
+    for archid in front['chosen']:
+        assert load_arch(folder / 'subnets' / archid / 'arch.json').archid == archid
+    history = json.loads((folder / 'choices' / 'joint_1.json').read_text())
+    assert history['budget'] == 0.05 and {len(v) for v in history['steps'].values()} == {4}
+
+
+def test_a_killed_search_goes_on_to_the_same_archive(
+    toy_root: Path, supernet: Path, learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 0
+    step = GradientSearch.step
+
+    def killed(self: GradientSearch) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 7:  # the third of the second budget
+            raise KeyboardInterrupt
+        step(self)
+
+    monkeypatch.setattr(gradient_search_loop, 'SAVE_EVERY', 2)
+    monkeypatch.setattr(GradientSearch, 'step', killed)
+    with pytest.raises(KeyboardInterrupt):
+        search(toy_root, supernet, tmp_path)
+    assert len(lines(tmp_path)) <= 2
+    search(toy_root, supernet, tmp_path, resume=True)
+    assert steps == 9, 'two steps were left'
+    assert lines(tmp_path) == lines(learned)
+    name = 'search/choices/joint_1.json'
+    assert (tmp_path / name).read_text() == (learned / name).read_text()
