@@ -215,7 +215,7 @@ class Choices(nn.Module):
                 if draw.stops[block, layer]:
                     break  # it has ended: what comes after does not matter
 
-    def _changed(self, draw: Draw, place: int, choice: int, genes: npt.ArrayLike) -> Neighbour:
+    def _changed(self, draw: Draw, place: int, choice: int, genes: list[int] | Genes) -> Neighbour:
         changed = draw.genes.copy()
         changed[genes] = choice
         return Neighbour(place, choice, self._arch(changed, draw.stops))

@@ -97,7 +97,7 @@ class GradientSearch:
         self._expected = self._running(self._expected, spent)
         total = loss + score + self.cost_loss(self._expected + cost - cost.detach())
         self._optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         self._optimizer.step()
         self._baseline = self._running(self._baseline, own)
         entropy, weight = choices.entropy(places), self.cost_loss.weight

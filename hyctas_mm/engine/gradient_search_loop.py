@@ -112,7 +112,7 @@ class GradientSearchLoop(SearchLoop):
             )
         self.budgets, self.cost, self.steps = [float(b) for b in budgets], cost, steps
         self._cost_loss = [CostLoss(cost_form, budget, cost_weight) for budget in self.budgets]
-        self._options, self._search_options = (guide, shared_choices), dict(lr=lr, paths=paths)
+        self._options, self._lr, self._paths = (guide, shared_choices), lr, paths
         self._images = (
             self.runner.val_loop.dataloader
             if choice_dataloader is None
@@ -147,7 +147,8 @@ class GradientSearchLoop(SearchLoop):
             lambda arch: self.costs(arch)[self.cost],
             self._cost_loss[index],
             [self.seed, track or 0, index],
-            **self._search_options,
+            lr=self._lr,
+            paths=self._paths,
         )
         name = f'{"joint" if track is None else track}_{index}'
         path = self.folder / CHOICES / f'{name}.pth'

@@ -40,9 +40,9 @@ def synthetic_loss(arch: Architecture, alternatives: Alternatives, step: int) ->
     return 4 * (-gain / 2).exp()
 
 
-def learned(form: str, budget: float, steps: int = 250, weight: float = 2.0, **options: object) -> GradientSearch:
+def learned(form: str, budget: float, steps: int = 120, weight: float = 2.0, **options: object) -> GradientSearch:
     search = GradientSearch(
-        Choices(SMALL, 1, **options), synthetic_loss, macs, CostLoss(form, budget, weight), seed=3, lr=0.1
+        Choices(SMALL, 1, **options), synthetic_loss, macs, CostLoss(form, budget, weight), seed=3, lr=0.2
     )
     for _ in range(steps):
         search.step()
@@ -127,15 +127,15 @@ def test_the_gradient_of_the_expected_cost_is_exact(shared: bool) -> None:
     choices = Choices(SMALL, 1, shared)
     rng = np.random.default_rng(0)
     total = torch.zeros_like(choices.stop)
-    for _ in range(200):
+    for _ in range(120):
         cost, _ = choices.expected(choices.draw(rng), macs)
         (gradient,) = torch.autograd.grad(cost, choices.stop)
-        total += gradient / 200
+        total += gradient / 120
 
     def mean(change: float) -> float:
         with torch.no_grad():
             choices.stop[0, 1] += change
-        found = np.mean([macs(choices.draw(np.random.default_rng([1, n])).arch) for n in range(1500)])
+        found = np.mean([macs(choices.draw(np.random.default_rng([1, n])).arch) for n in range(1000)])
         with torch.no_grad():
             choices.stop[0, 1] -= change
         return float(found)

@@ -36,7 +36,15 @@ def test_its_files_are_those_of_any_search(learned: Path) -> None:
     for archid in front['chosen']:
         assert load_arch(folder / 'subnets' / archid / 'arch.json').archid == archid
     history = json.loads((folder / 'choices' / 'joint_1.json').read_text())
+    report = (folder / 'report.html').read_text()
+    assert 'How the choices were made' in report and 'entropy of the choices against steps' in report
+    assert 'generation 0 is random' not in report
     assert history['budget'] == 0.05 and {len(v) for v in history['steps'].values()} == {4}
+
+
+def test_other_searches_have_no_such_figure(searched: Path) -> None:
+    report = (searched / 'search' / 'report.html').read_text()
+    assert 'How the choices were made' not in report and 'generation 0 is random' in report
 
 
 def test_a_killed_search_goes_on_to_the_same_archive(
