@@ -7,10 +7,8 @@ from torch import Tensor
 from hyctas_mm.errors import BadValue
 
 FORMS = ('log', 'hinge', 'adaptive')
-_STEPS_TO_DOUBLE = 10
-_BAND = 0.9
-_RANGE = (1 / 8, 128)
-"""How far an adaptive weight may go from the first one: what has become too small takes long to come back."""
+_RATE = 0.1
+"""By what part of the first weight an adaptive one grows in a step in which the cost is twice the budget."""
 
 
 class CostLoss:
@@ -19,8 +17,8 @@ class CostLoss:
     Args:
         form: ``'log'``: ``weight * log(cost / budget)``, which presses on whether the budget is met or not (GAS's form;
             the budget shifts the value only, so choose the weight). ``'hinge'``: ``weight * max(0, cost / budget -
-            1)``. ``'adaptive'``: ``weight * cost / budget``, the weight doubling every ten steps while the cost is
-            above the budget, and halving while it is below nine tenths of it (FasterSeg's rule, smoothed).
+            1)``. ``'adaptive'``: ``weight * cost / budget``; the weight grows while the cost is above the budget and
+            falls while it is below, to 0 at the least: the multiplier of a constraint.
         budget: The cost that is aimed at.
         weight: The weight, of ``'adaptive'`` the first one.
 
@@ -37,7 +35,7 @@ class CostLoss:
         if not budget > 0 or not weight > 0:
             raise BadValue(f'train_cfg: budget {budget!r}, cost_weight={weight!r}; expected numbers above 0')
         self.form, self.budget, self.weight = form, float(budget), float(weight)
-        self._least, self._most = (times * self.weight for times in _RANGE)
+        self._rate = _RATE * self.weight
 
     def __call__(self, cost: Tensor) -> Tensor:
         """The loss of an expected cost, a scalar above 0."""
@@ -49,5 +47,4 @@ class CostLoss:
     def adapt(self, cost: float) -> None:
         """After a step: changes an adaptive weight by the expected cost."""
         if self.form == 'adaptive':
-            direction = (cost > self.budget) - (cost < _BAND * self.budget)
-            self.weight = min(self._most, max(self._least, self.weight * 2 ** (direction / _STEPS_TO_DOUBLE)))
+            self.weight = max(0.0, self.weight + self._rate * (cost / self.budget - 1))
