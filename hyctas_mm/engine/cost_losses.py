@@ -8,7 +8,7 @@ from hyctas_mm.errors import BadValue
 
 FORMS = ('log', 'hinge', 'adaptive')
 _RATE = 0.1
-"""By what part of the first weight an adaptive one grows in a step in which the cost is twice the budget."""
+"""By what part of the weight a multiplier grows in a step in which the cost is twice the budget."""
 
 
 class CostLoss:
@@ -17,10 +17,10 @@ class CostLoss:
     Args:
         form: ``'log'``: ``weight * log(cost / budget)``, which presses on whether the budget is met or not (GAS's form;
             the budget shifts the value only, so choose the weight). ``'hinge'``: ``weight * max(0, cost / budget -
-            1)``. ``'adaptive'``: ``weight * cost / budget``; the weight grows while the cost is above the budget and
-            falls while it is below, to 0 at the least: the multiplier of a constraint.
+            1)``. ``'adaptive'``: the multiplier of a constraint times ``cost / budget``; it begins at 0, grows while
+            the cost is above the budget and falls while it is below.
         budget: The cost that is aimed at.
-        weight: The weight, of ``'adaptive'`` the first one.
+        weight: The weight; the greater that of ``'adaptive'``, the faster its multiplier changes.
 
     Attributes:
         weight: The present weight.
@@ -34,8 +34,8 @@ class CostLoss:
             raise BadValue(f'train_cfg: cost_form={form!r}; expected one of {", ".join(FORMS)}')
         if not budget > 0 or not weight > 0:
             raise BadValue(f'train_cfg: budget {budget!r}, cost_weight={weight!r}; expected numbers above 0')
-        self.form, self.budget, self.weight = form, float(budget), float(weight)
-        self._rate = _RATE * self.weight
+        self.form, self.budget = form, float(budget)
+        self.weight, self._rate = 0.0 if form == 'adaptive' else float(weight), _RATE * weight
 
     def __call__(self, cost: Tensor) -> Tensor:
         """The loss of an expected cost, a scalar above 0."""

@@ -17,7 +17,7 @@ from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.choices import Choices
 from hyctas_mm.engine.cost_losses import CostLoss
 from hyctas_mm.engine.gradient_search import GradientSearch
-from hyctas_mm.engine.scoring import check_disjoint, image_paths, load_batches, seeded
+from hyctas_mm.engine.scoring import check_disjoint, fixed_kernels, image_paths, load_batches, seeded
 from hyctas_mm.engine.search_loop import SearchLoop
 from hyctas_mm.errors import BadValue
 from hyctas_mm.files import write_json
@@ -155,7 +155,8 @@ class GradientSearchLoop(SearchLoop):
         if self.runner._resume and path.exists():
             search.load(path)
         while search.done < self.steps:
-            search.step()
+            with fixed_kernels():
+                search.step()
             if search.done % SAVE_EVERY == 0 or search.done == self.steps:
                 search.save(path)
                 history = search.history

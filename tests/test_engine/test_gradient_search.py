@@ -55,7 +55,7 @@ def test_finds_the_best_where_nothing_binds() -> None:
     assert {c.width for c in arch.branches[0]} == {12}
 
 
-@pytest.mark.parametrize(('form', 'weight'), [('hinge', 4.0), ('adaptive', 1.0), ('log', 0.5)])
+@pytest.mark.parametrize(('form', 'weight'), [('hinge', 4.0), ('adaptive', 2.0), ('log', 0.5)])
 def test_meets_a_budget_that_binds(form: str, weight: float) -> None:
     search = learned(form, 8.0, weight=weight)
     assert search.history.expected[-1] < 8 * 1.15
@@ -67,6 +67,17 @@ def test_meets_a_budget_that_binds(form: str, weight: float) -> None:
     rank = sum(float(synthetic_loss(a, Alternatives({}), 0)) < best for a in others) / len(others)
     assert rank < 0.1, f'{rank:.0%} of random architectures within the budget are better'
     assert np.mean(search.history.entropy[-20:]) < 0.7 * search.history.entropy[0]
+
+
+def test_an_adaptive_weight_presses_only_beyond_the_budget() -> None:
+    loss = CostLoss('adaptive', 8.0, 1.0)
+    loss.adapt(4.0)
+    assert loss.weight == 0
+    loss.adapt(16.0)
+    assert loss.weight == pytest.approx(0.1)
+    cost = torch.tensor(16.0, requires_grad=True)
+    loss(cost).backward()
+    assert cost.grad == pytest.approx(0.1 / 8)
 
 
 def test_the_same_seed_finds_the_same_and_a_saved_search_goes_on(tmp_path: Path) -> None:
@@ -195,11 +206,12 @@ def test_wrong_losses(options: tuple) -> None:
         CostLoss(*options)
 
 
-def test_second_choices_change_no_prediction_and_have_gradients() -> None:
+@pytest.mark.parametrize('more', [{}, DETAILED | dict(nodes=True)])
+def test_second_choices_change_no_prediction_and_have_gradients(more: dict) -> None:
     from mmseg.registry import MODELS
 
-    model = MODELS.build(supernet_cfg()).train()
-    space = SearchSpace.from_dict(WIDE)
+    model = MODELS.build(supernet_cfg(WIDE | more)).train()
+    space = SearchSpace.from_dict(WIDE | more)
     choices = Choices(space)
     draw = choices.draw(np.random.default_rng(1))
     x = torch.rand(2, 3, 64, 64)
@@ -211,9 +223,11 @@ def test_second_choices_change_no_prediction_and_have_gradients() -> None:
     torch.testing.assert_close(got, want)
     got.square().mean().backward()
     assert choices.logits.grad is not None
-    cells = [(c.branches[0], c.layer) for c in draw.arch.cells]
-    grads = [choices.logits.grad[choices.ops[place]].abs().sum() for place in cells]
-    assert all(g > 0 for g in grads)
+    for cell in draw.arch.cells:
+        second, place = backbone.alternatives.by_cell[cell.name], (cell.branches[0], cell.layer)
+        for other, genes in ((second.op, choices.ops), (second.width, choices.widths)):
+            assert (other is not None) == bool((choices.logits.grad[genes[place]] != 0).any()), (cell, second)
+    assert sum(s.op is not None for s in backbone.alternatives.by_cell.values()) > 1
 
 
 def test_a_weight_on_the_first_choice_alone_says_nothing_before_batch_norm() -> None:

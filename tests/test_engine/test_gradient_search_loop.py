@@ -16,6 +16,7 @@ from tests.tiny_jobs import config, run
 def search(root: Path, supernet: Path, work_dir: Path, **options: object) -> None:
     cfg = config('gradient_search', root, work_dir)
     cfg.train_cfg.update(supernet=str(supernet), cost='macs_g', budgets=(0.02, 0.05), steps=4, candidates=2)
+    cfg.train_cfg.choice_dataloader = {**cfg.val_dataloader, 'batch_size': 2}
     cfg.merge_from_dict(options)
     run(cfg)
 
@@ -40,6 +41,22 @@ def test_its_files_are_those_of_any_search(learned: Path) -> None:
     assert 'How the choices were made' in report and 'entropy of the choices against steps' in report
     assert 'generation 0 is random' not in report
     assert history['budget'] == 0.05 and {len(v) for v in history['steps'].values()} == {4}
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ({'train_cfg.budgets': (2, 1)}, r'budgets=\[2, 1\]|budgets=\(2, 1\); expected one or more'),
+        ({'train_cfg.cost': 'params_m'}, "cost='params_m'; expected one of the objectives"),
+        ({'train_cfg.population': 3}, r"\['population'\]; expected candidates and budgets"),
+        ({'train_cfg.paths': 3}, 'paths=3'),
+        ({'train_cfg.choice_dataloader.dataset.indices': 12}, r'4 image\(s\) are in both'),
+        ({'train_cfg.choice_dataloader.batch_size': 1}, 'batches of 2 images or more, got 1'),
+    ],
+)
+def test_wrong_configs(toy_root: Path, supernet: Path, tmp_path: Path, options: dict, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        search(toy_root, supernet, tmp_path, **options)
 
 
 def test_other_searches_have_no_such_figure(searched: Path) -> None:
