@@ -186,7 +186,7 @@ class GradientSearchLoop(SearchLoop):
         with seeded(int(np.random.default_rng([self.seed, step]).integers(2**31))):
             batch = next(load_batches(self._images, self._batch(step)))
             data = self._net.data_preprocessor(batch, True)
-            loss: Tensor = self._net.parse_losses(self._net(**data, mode='loss'))[0]
+            loss: Tensor = self._net.parse_losses(main_losses(self._net(**data, mode='loss')))[0]
         return loss
 
     def _batch(self, step: int) -> list[int]:
@@ -196,3 +196,8 @@ class GradientSearchLoop(SearchLoop):
         for place in range(step * size, (step + 1) * size):
             found.append(int(np.random.default_rng([self.seed, place // count]).permutation(count)[place % count]))
         return found
+
+
+def main_losses(losses: Mapping[str, Any]) -> dict[str, Any]:
+    """Losses without those of auxiliary heads, which networks that end at coarser strides have more of."""
+    return {name: loss for name, loss in losses.items() if not any(p.startswith('aux') for p in name.split('.'))}

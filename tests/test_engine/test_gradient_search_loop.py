@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 
-from hyctas_mm.archs import load_arch
+from hyctas_mm.archs import SearchSpace, load_arch
 from hyctas_mm.engine import gradient_search_loop
 from hyctas_mm.engine.gradient_search import GradientSearch
+from hyctas_mm.engine.gradient_search_loop import main_losses
+from hyctas_mm.models.subnet import set_arch
 from hyctas_mm.search.archive import read_archive
+from tests.conftest import supernet_cfg
 from tests.test_engine.test_search_loop import lines
-from tests.tiny_jobs import config, run
+from tests.tiny_jobs import SPACE, config, run
 
 
 def search(root: Path, supernet: Path, work_dir: Path, **options: object) -> None:
@@ -41,6 +50,19 @@ def test_its_files_are_those_of_any_search(learned: Path) -> None:
     assert 'How the choices were made' in report and 'entropy of the choices against steps' in report
     assert 'generation 0 is random' not in report
     assert history['budget'] == 0.05 and {len(v) for v in history['steps'].values()} == {4}
+
+
+def test_networks_are_compared_without_auxiliary_losses() -> None:
+    """Which deep networks have more of."""
+    model = MODELS.build(supernet_cfg(SPACE)).train()
+    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.randint(5, (1, 32, 64))), metainfo=dict(img_shape=(32, 64)))
+    for stride, count in ((8, 0), (32, 2)):
+        archs = (SearchSpace.from_dict(SPACE).sample(np.random.default_rng(seed), 1) for seed in itertools.count())
+        set_arch(model, next(arch for arch in archs if arch.output_strides == (stride,)))
+        losses = model.loss(torch.rand(2, 3, 32, 64), [sample, sample])
+        names = {name for name in losses if 'loss' in name}
+        assert {name for name in main_losses(losses) if 'loss' in name} == {'decode.loss_ce'}
+        assert len(names) == 1 + count
 
 
 @pytest.mark.parametrize(
