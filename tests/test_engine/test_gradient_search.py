@@ -71,13 +71,14 @@ def test_meets_a_budget_that_binds(form: str, weight: float) -> None:
 
 def test_an_adaptive_weight_presses_only_beyond_the_budget() -> None:
     loss = CostLoss('adaptive', 8.0, 1.0)
-    loss.adapt(4.0)
-    assert loss.weight == 0
     loss.adapt(16.0)
-    assert loss.weight == pytest.approx(0.1)
-    cost = torch.tensor(16.0, requires_grad=True)
-    loss(cost).backward()
-    assert cost.grad == pytest.approx(0.1 / 8)
+    assert loss.weight == pytest.approx(1.1)
+    cost = torch.tensor([4.0, 16.0], requires_grad=True)
+    loss(cost).sum().backward()
+    assert cost.grad.tolist() == pytest.approx([0, 1.1 / 8])
+    for _ in range(3):
+        loss.adapt(4.0)
+    assert loss.weight == 1.0
 
 
 def test_the_same_seed_finds_the_same_and_a_saved_search_goes_on(tmp_path: Path) -> None:
