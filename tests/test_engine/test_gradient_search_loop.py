@@ -71,9 +71,7 @@ def test_networks_are_compared_without_auxiliary_losses() -> None:
         ({'train_cfg.budgets': (2, 1)}, r'budgets=\[2, 1\]|budgets=\(2, 1\); expected one or more'),
         ({'train_cfg.cost': 'params_m'}, "cost='params_m'; expected one of the objectives"),
         ({'train_cfg.population': 3}, r"\['population'\]; expected candidates and budgets"),
-        ({'train_cfg.paths': 3}, 'paths=3'),
         ({'train_cfg.choice_dataloader.dataset.indices': 12}, r'4 image\(s\) are in both'),
-        ({'train_cfg.choice_dataloader.batch_size': 1}, 'batches of 2 images or more, got 1'),
     ],
 )
 def test_wrong_configs(toy_root: Path, supernet: Path, tmp_path: Path, options: dict, expected: str) -> None:
