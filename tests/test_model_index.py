@@ -55,9 +55,12 @@ def test_every_config_is_one_model_of_its_folder() -> None:
 def test_model_says_what_its_config_does(model: dict[str, Any]) -> None:
     cfg, facts = Config.fromfile(ROOT / model['Config']), model['Metadata']
     loop = cfg.train_cfg
-    if loop.type == 'NSGA2SearchLoop':
+    if loop.type.endswith('SearchLoop'):
         assert facts['Kind'] == 'search'
-        assert facts['Candidates'] == len(loop.branches) * loop.population * loop.generations
+        of_one = (
+            len(loop.budgets) * loop.get('candidates', 4) if 'budgets' in loop else loop.population * loop.generations
+        )
+        assert facts['Candidates'] == len(loop.get('branches') or [None]) * of_one
         return
     assert (facts['Kind'] == 'supernet') == ('search_space' in cfg.model.backbone)
     assert (facts['Kind'] == 'retraining') == ('subnet' in model['Name'])

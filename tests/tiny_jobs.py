@@ -49,22 +49,16 @@ def config(kind: str, root: Path, work_dir: Path, **options: Any) -> Config:
     cfg.auto_scale_lr.base_batch_size = 4
     cfg.train_dataloader.dataset.indices = list(range(8, 24))
     cfg.model.data_preprocessor.size = (64, 64)
-    if kind != 'search':
+    if not kind.endswith('search'):
         cfg.train_dataloader.dataset.pipeline[4].crop_size = (64, 64)
     if kind != 'subnet':
         cfg.model.backbone.search_space = cfg.model.decode_head.search_space = dict(SPACE)
-    if kind == 'search':
+    if kind.endswith('search'):
         cfg.val_dataloader.dataset.indices = 8
-        cfg.train_cfg.update(
-            input_hw=(64, 128),
-            objectives=['mIoU', 'macs_g'],
-            branches=(1, 2),
-            population=3,
-            generations=2,
-            calibration_batches=2,
-            num_chosen=2,
-        )
+        cfg.train_cfg.update(input_hw=(64, 128), objectives=['mIoU', 'macs_g'], calibration_batches=2, num_chosen=2)
         cfg.train_cfg.subnet_config = str(CONFIGS / 'toy_streets_subnet.py')
+        if kind == 'search':
+            cfg.train_cfg.update(branches=(1, 2), population=3, generations=2)
     else:
         cfg.train_cfg.max_iters = 4
         cfg.param_scheduler = None

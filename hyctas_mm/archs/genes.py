@@ -69,6 +69,10 @@ class GeneLayout:
         size = HEADER + 2 * self.space.layers
         return genes[SETTINGS + branch * size : SETTINGS + (branch + 1) * size]
 
+    def op_gene(self, branch: int, layer: int) -> int:
+        """Index of the gene of an op; that of its width is the next one."""
+        return SETTINGS + branch * (HEADER + 2 * self.space.layers) + HEADER + 2 * layer
+
     def depth(self, genes: Genes) -> Genes:
         """The head's depth, (1,), or (0,) where it is not searched."""
         start = SETTINGS + self.blocks * (HEADER + 2 * self.space.layers)
@@ -147,7 +151,7 @@ def _decode_branch(space: SearchSpace, block: list[int], num_downs: int, before:
     cells, stride = list(before[-1][:fork]) if before else [], STEM_STRIDE
     for n, (op, width) in enumerate(chain[fork:], fork):
         stride <<= n in downs
-        cells.append(Cell(op, _width(space, width, stride), n in downs))
+        cells.append(Cell(op, width_of(space, width, stride), n in downs))
     return tuple(cells)
 
 
@@ -191,7 +195,7 @@ def _encode_branch(space: SearchSpace, branch: Branch, fork: int, taken: set[int
 def _decode_detail(space: SearchSpace, block: list[int]) -> Branch:
     """The cells at stride 4."""
     pairs = [(space.detail_ops[op], width) for op, width in zip(block[::2], block[1::2], strict=True)]
-    return tuple([Cell(op, _width(space, width, DETAIL_STRIDE)) for op, width in pairs if op != SKIP])
+    return tuple([Cell(op, width_of(space, width, DETAIL_STRIDE)) for op, width in pairs if op != SKIP])
 
 
 def _encode_detail(space: SearchSpace, detail: Branch) -> list[int]:
@@ -208,7 +212,7 @@ def _unshared_from(branch: Branch) -> int:
     return next((n for n, c in enumerate(branch) if c.down), len(branch) - 1)
 
 
-def _width(space: SearchSpace, gene: int, stride: int) -> int:
+def width_of(space: SearchSpace, gene: int, stride: int) -> int:
     """The width of a cell that writes a map of this stride; those of coarse strides spread over all the values."""
     widths = space.widths_at(stride)
     return widths[gene * len(widths) // len(space.widths_at(STEM_STRIDE))]

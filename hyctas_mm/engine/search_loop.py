@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from itertools import islice
@@ -30,7 +30,7 @@ from hyctas_mm.registry import EVALUATORS, LOOPS
 from hyctas_mm.report.html import write_report
 from hyctas_mm.search import Candidate, read_bounds, read_objectives
 from hyctas_mm.search.demands import Demands
-from hyctas_mm.search.driver import SearchDriver
+from hyctas_mm.search.driver import Generation, SearchDriver
 from hyctas_mm.search.evaluator import Evaluator
 from hyctas_mm.search.folder import POST_PROCESSING_MS, SearchFolder
 from hyctas_mm.search.front import describe_front
@@ -251,7 +251,7 @@ class SearchLoop(BaseLoop):
         try:
             for track in self.branches:
                 done = 0
-                for generation in islice(self._driver.search(track), self.generations):
+                for generation in self._generations(track):
                     workers.clear_pending()
                     self._write_front()
                     log.add(self.archive, track, generation.index)
@@ -266,6 +266,9 @@ class SearchLoop(BaseLoop):
         self._progress.say(
             f'{self._progress.done} candidates, {self._driver.seconds:.0f} s of evaluation, overhead {share:.2%}'
         )
+
+    def _generations(self, track: int | None) -> Iterator[Generation]:
+        return islice(self._driver.search(track), self.generations)
 
     def _write_front(self) -> list[Candidate]:
         """Writes ``front.json``; returns the chosen candidates."""

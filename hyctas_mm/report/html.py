@@ -13,6 +13,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from hyctas_mm.errors import NoSuchFile
+from hyctas_mm.report.choices import choice_svgs
 from hyctas_mm.report.doubts import doubts
 from hyctas_mm.report.draw_arch import draw_arch, sketch_data
 from hyctas_mm.report.evolution import cost_svgs, front_svgs, hypervolume_svg, steps_of
@@ -103,6 +104,7 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
         fronts=front_svgs(result) if result.scored else [],
         other_costs=cost_svgs(result) if result.scored else [],
         hypervolume=hypervolume_svg(result),
+        choices=choice_svgs(result),
         usage=fill('op_usage.svg.j2', **op_usage([c.arch for c in front])) if front else '',
         track_style=track_style,
         strengths=KEY_STRENGTHS,

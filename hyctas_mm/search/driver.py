@@ -111,7 +111,7 @@ class SearchDriver:
         for index in itertools.count():
             found: list[Candidate] = []
             while len(found) < self.population and (archs := algorithm.ask()):
-                candidates = list(self._candidates(archs, track, index))
+                candidates = self.judge(archs, track, index).candidates
                 algorithm.tell(
                     [self.demands.minimised(c) for c in candidates], [self.demands.violation(c) for c in candidates]
                 )
@@ -121,6 +121,10 @@ class SearchDriver:
             if not found:
                 return
             yield Generation(track, index, tuple(found))
+
+    def judge(self, archs: Sequence[Architecture], track: int | None, index: int) -> Generation:
+        """Evaluates architectures, whoever proposes them, as the generation ``index`` of a track."""
+        return Generation(track, index, tuple(self._candidates(archs, track, index)))
 
     def accept(self, arch: Architecture) -> bool:
         """The filter before evaluation: bounds on costs. Counts what each bound excludes."""

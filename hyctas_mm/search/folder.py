@@ -17,6 +17,8 @@ from hyctas_mm.search.front import FRONT
 from hyctas_mm.search.objectives import COSTS, Objective, score_of
 
 SETTINGS = 'search.json'
+CHOICES = 'choices'
+"""Folder of what a search by gradients learned."""
 CHOSEN, RANDOM, HANDED_OVER = 'chosen', 'random', 'handed over'
 """Roles of exported networks: from the front, drawn to compare with, made of one from the front."""
 POST_PROCESSING_MS = 'post_processing_ms'

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -61,6 +63,7 @@ class HyCTASBackbone(BaseModule):
 
     Attributes:
         arch: The architecture computed at present.
+        alternatives: Second choices of a supernet's cells (:class:`~hyctas_mm.models.alternatives.Alternatives`).
         out_strides: Strides of the pyramid, e.g. (4, 8, 16, 32) where a branch ends at 32.
         out_channels: Channels of the pyramid.
 
@@ -89,6 +92,7 @@ class HyCTASBackbone(BaseModule):
                 f'HyCTASBackbone: give either arch or search_space, got arch={arch!r} and search_space={search_space!r}'
             )
         self.search_space = None if search_space is None else SearchSpace.from_dict(search_space)
+        self.alternatives: Any = None
         self.outputs = outputs or ('branches' if self.search_space else 'pyramid')
         if self.outputs not in ('pyramid', 'branches'):
             raise BadValue(f"HyCTASBackbone: outputs={outputs!r}; expected 'pyramid' or 'branches'")
@@ -252,9 +256,8 @@ class HyCTASBackbone(BaseModule):
             ops.
         """
         stem4, stem8 = self.stem(x, self._detail())
-        return self._outputs(
-            self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, self._op, self._gate))
-        )
+        op = self._op if self.alternatives is None else partial(_mixed, self)
+        return self._outputs(self.arch, BranchFeatures(stem4, stem8, _run_cells(self.arch, stem8, op, self._gate)))
 
     def compose(self, arch: Architecture, x: Any, block: MakeBlock) -> Any:
         """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
@@ -291,6 +294,11 @@ class HyCTASBackbone(BaseModule):
         stem4 = detail_channels(self.arch, self.base_channels)[-1]
         widths = [(STRIDES[level], self.arch.feature_widths(b)[level]) for b, level in _pyramid_sources(self.arch)]
         return (stem4, *(num_channels(stride, width, self.base_channels) for stride, width in widths))
+
+
+def _mixed(net: HyCTASBackbone, placed: PlacedCell) -> Callable[[Tensor], Tensor]:
+    channels = partial(num_channels, placed.stride_out, base_channels=net.base_channels)
+    return lambda x: net.alternatives.mix(placed, lambda cell: net._op(replace(placed, cell=cell))(x), channels)
 
 
 def _run_cells(
