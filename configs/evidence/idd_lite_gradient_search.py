@@ -1,9 +1,9 @@
 # The search of the wide space by gradients, three budgets with four candidates each.
-_base_ = './idd_lite_wide_search.py'
+_base_ = './idd_lite_wide_3k_search.py'
 train_cfg = dict(
     _delete_=True,
     type='GradientSearchLoop',
-    supernet='work_dirs/idd_lite_wide_supernet/iter_3000.pth',
+    supernet='work_dirs/idd_lite_wide_3k_supernet/iter_3000.pth',
     subnet_config='idd_lite_subnet.py',
     input_hw=(227, 320),
     objectives=['mIoU', 'latency_ms'],

@@ -2,4 +2,4 @@
 _base_ = './idd_lite_search.py'
 wide = dict(stem_widths=(4, 8, 12), head_widths=(4, 8, 12), low_levels=('none', 's4'), head_attentions=(False, True))
 model = dict(backbone=dict(search_space=wide), decode_head=dict(search_space=wide))
-train_cfg = dict(supernet='work_dirs/idd_lite_wide_supernet/iter_3000.pth')
+train_cfg = dict(supernet='work_dirs/idd_lite_wide_supernet/iter_1500.pth')
