@@ -22,7 +22,6 @@ from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.files import alone, read_json, write_json
 from hyctas_mm.models.subnet import subnet_model_cfg
-from hyctas_mm.studies.ceiling import complete, truth
 from hyctas_mm.studies.correlation import Array
 
 LATENCIES = 'latencies.json'
@@ -40,11 +39,11 @@ class Proof:
         table: The landmarks.
         recipe: Their training config.
         chosen: The chosen networks of each search, by the search's name.
-        seeds: Of the trainings of what was chosen.
+        seeds: Of the trainings of what was chosen, and of those of the landmarks that count.
         folder: Where trainings and latencies are kept.
 
     Raises:
-        ValueError: If nothing was chosen.
+        ValueError: If nothing was chosen, or the landmarks lack the seeds.
     """
 
     table: Mapping[str, Any]
@@ -66,13 +65,16 @@ class Proof:
         """
         base_channels = int(self.table['space']['base_channels'])
         archs = {arch.archid: arch for found in self.chosen.values() for arch in found}
-        landmarks = {n['archid']: Architecture.from_dict(n['arch']) for n in complete(self.table)}
+        there = {n['archid']: n for n in self.table['networks'] if set(map(str, self.seeds)) <= n['curves'].keys()}
+        if len(there) <= DEGREE + 1:
+            raise BadValue(f'{len(there)} landmarks have the seeds {list(self.seeds)}; give seeds that they have')
+        landmarks = {name: Architecture.from_dict(n['arch']) for name, n in there.items()}
         latencies = self._latencies(landmarks | archs, base_channels)
         trained = TrainedNetworks(self.folder, self.recipe, base_channels).train(
             list(archs.values()), self.seeds, self.table['metric']
         )
         x = np.log([latencies[name] for name in landmarks])
-        y = truth(self.table).mean(axis=1)
+        y = np.array([self._score(n) for n in there.values()])
         rows: list[dict[str, Any]] = [
             dict(
                 search=name,
@@ -93,11 +95,15 @@ class Proof:
             metric=self.table['metric'],
             steps=self.table['steps'],
             landmarks=len(x),
-            landmark_seeds=truth(self.table).shape[1],
             seeds=list(self.seeds),
             networks=rows,
             **summarise(x, y, at, scores),
         )
+
+    def _score(self, landmark: Mapping[str, Any]) -> float:
+        """The mean over the seeds of the chosen networks: what a seed does to all trainings is then in both."""
+        ends = [landmark['curves'][str(seed)]['scores'][str(self.table['steps'])]['val'] for seed in self.seeds]
+        return float(np.mean([end[self.table['metric']] for end in ends]))
 
     def _latencies(self, archs: Mapping[str, Architecture], base_channels: int) -> dict[str, float]:
         """Milliseconds by archid, measured in rounds that visit all networks: the quietest two of each."""

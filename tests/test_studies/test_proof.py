@@ -61,5 +61,11 @@ def test_the_command(
     assert set(latencies) == {n['archid'] for n in landmarks['networks']} | set(chosen)
     assert result['gain'] == pytest.approx(np.mean([row['gain'] for row in result['networks']]))
     assert f'{result["gain"]:+.2f} ±' in capsys.readouterr().out
+    ends = [[c['scores']['300']['val']['mIoU'] for c in n['curves'].values()] for n in landmarks['networks']]
+    at = [[np.log(latencies[n['archid']]) for n in found] for found in (landmarks['networks'], result['networks'])]
+    wanted = proof.summarise(np.array(at[0]), np.mean(ends, axis=1), np.array(at[1]), np.full(len(chosen), 50.5))
+    assert result['gain'] == pytest.approx(wanted['gain'])
     monkeypatch.setattr(proof.on_device, 'measure', None)  # nothing is measured again
     assert evidence.main(command) == 0
+    assert evidence.main([*command, '--seeds', '7']) == 2
+    assert '0 landmarks have the seeds [7]' in capsys.readouterr().err
