@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import runpy
 import shutil
@@ -96,10 +97,13 @@ def run_script(monkeypatch: pytest.MonkeyPatch, path: str, *arguments: object) -
     """
     monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
     monkeypatch.syspath_prepend(str((ROOT / path).parent))
+    disabled = logging.root.manager.disable  # a tool may silence its process, which here goes on
     try:
         runpy.run_path(str(ROOT / path), run_name='__main__')
     except SystemExit as end:
         return end.code or 0
+    finally:
+        logging.disable(disabled)
     return 0
 
 
