@@ -1,4 +1,4 @@
-# The supernet of the wide space with as many steps as a job of 45 minutes has.
+# The supernet of the wide space with about as many steps as a job of 45 minutes has.
 _base_ = './idd_lite_wide_supernet.py'
 max_iters = 3000
 param_scheduler = [

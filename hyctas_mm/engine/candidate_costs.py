@@ -30,6 +30,7 @@ from hyctas_mm.costs import (
     predict_training_memory,
     shipped_size,
 )
+from hyctas_mm.costs.latency_table import materialise
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import drop_training_parts, subnet_model_cfg
 from hyctas_mm.registry import MODELS
@@ -74,6 +75,11 @@ def shipped_network(model_cfg: Mapping[str, Any], arch: Architecture, base_chann
     with torch.device('meta'):
         model: nn.Module = MODELS.build(subnet_model_cfg(model_cfg, arch, base_channels))
     return drop_training_parts(model).eval()
+
+
+def network_to_time(model_cfg: Mapping[str, Any], arch: Architecture, device: torch.device) -> nn.Module:
+    """The network that would ship on a device, batch norm fused, with random weights."""
+    return materialise(fuse_conv_bn(shipped_network(model_cfg, arch)), device)
 
 
 def training_network(model_cfg: Mapping[str, Any], scope: str | None = None, imports: Sequence[str] = ()) -> nn.Module:

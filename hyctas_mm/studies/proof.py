@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.config import Config
 from scipy.stats import binomtest
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.costs.latency_table import materialise
 from hyctas_mm.costs.targets import on_device
-from hyctas_mm.engine.candidate_costs import shipped_network
+from hyctas_mm.engine.candidate_costs import network_to_time
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.files import alone, read_json, write_json
@@ -155,5 +153,4 @@ def summarise(x: Array, y: Array, at: Array, scores: Array, seed: int = 0) -> di
 
 def _timed(recipe: Config, arch: Architecture, base_channels: int, input_hw: Sequence[int]) -> on_device.Call:
     cfg = subnet_model_cfg(recipe.model, arch, base_channels)
-    network = materialise(fuse_conv_bn(shipped_network(cfg, arch)), torch.device('cpu'))
-    return partial(network, torch.rand(1, 3, *input_hw))
+    return partial(network_to_time(cfg, arch, torch.device('cpu')), torch.rand(1, 3, *input_hw))

@@ -7,13 +7,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.config import Config
 
 from hyctas_mm.archs import Architecture, SearchSpace, load_arch
 from hyctas_mm.costs import measure_latency
-from hyctas_mm.costs.latency_table import materialise
-from hyctas_mm.engine.candidate_costs import CandidateCosts, shipped_network
+from hyctas_mm.engine.candidate_costs import CandidateCosts, network_to_time
 from hyctas_mm.errors import BadValue
 from hyctas_mm.files import alone
 from hyctas_mm.models.subnet import subnet_model_cfg
@@ -57,7 +55,7 @@ class RandomNetworks:
         raise BadValue(f'none of {TRIES * POOL} random networks{branches} takes {latency:g} ms; ask for others')
 
     def _measure(self, arch: Architecture) -> float:
-        network = materialise(fuse_conv_bn(shipped_network(self.model_cfg, arch)), self.device)
+        network = network_to_time(self.model_cfg, arch, self.device)
         clock = 'cpu' if self.device.type == 'cpu' and torch.get_num_threads() == 1 else 'wall'
         with alone(), torch.inference_mode():
             return measure_latency(partial(network, self.image), self.device, SECONDS, SECONDS / 3, clock).median_ms

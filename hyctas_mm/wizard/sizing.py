@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.cnn.utils import fuse_conv_bn
 
 from hyctas_mm.archs import Architecture, SearchSpace
 from hyctas_mm.archs.extremes import largest, smallest
 from hyctas_mm.costs import Target, measure_latency, predict_training_memory, prepare_call
-from hyctas_mm.costs.latency_table import materialise
-from hyctas_mm.engine.candidate_costs import shipped_network, training_loss, training_network
+from hyctas_mm.engine.candidate_costs import network_to_time, training_loss, training_network
 from hyctas_mm.errors import BadValue
 from hyctas_mm.models.subnet import subnet_model_cfg
 from hyctas_mm.wizard.data import Data, PanopticData, Sizes
@@ -237,7 +235,7 @@ def time_network(
 ) -> float:
     """Latency of an architecture as it ships, in milliseconds, from a third of a second."""
     device = Target.read(target).place(device)
-    net = materialise(fuse_conv_bn(shipped_network(model, arch)), device)
+    net = network_to_time(model, arch, device)
     call = prepare_call(net, torch.rand(1, 3, *geometry.input_hw, device=device), target)
     return float(measure_latency(call, device, 0.2, 0.1).median_ms)
 
