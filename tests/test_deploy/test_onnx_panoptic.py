@@ -7,18 +7,23 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 from mmengine.config import Config
+from onnx import numpy_helper
+from torch import nn
 
 pytest.importorskip('mmcv._ext', reason='mmdet needs mmcv with compiled operators')
 
+from hyctas_mm.costs.fake_int8 import FakeInt8, plan_int8
 from hyctas_mm.datasets.panoptic import toy_streets_panoptic
 from hyctas_mm.deploy import OnnxNet, quantize, score
 from hyctas_mm.deploy.export import ExportOptions, export_onnx
 from hyctas_mm.deploy.images import open_dataset, spread_images
 from hyctas_mm.deploy.scoring import as_logits
 from hyctas_mm.engine.configs import use_scope
+from hyctas_mm.engine.int8 import FLOAT_LAYERS
 from hyctas_mm.models.post_processing import panoptic_from_maps
 from hyctas_mm.registry import MODELS
 from tests.test_deploy.onnx_fixtures import ARCH, save
@@ -63,14 +68,20 @@ def an_image(network: tuple[Path, Path]) -> np.ndarray:
     return cv2.imread(str(next(network[0].parent.rglob('leftImg8bit/val/**/*.png'))))
 
 
+def fixed_network(network: tuple[Path, Path]) -> nn.Module:
+    """mmdet's model."""
+    cfg = Config.fromfile(network[0])
+    use_scope(cfg)
+    model: nn.Module = MODELS.build(cfg.model).eval()
+    model.load_state_dict(torch.load(network[1], weights_only=True)['state_dict'])
+    return model
+
+
 def predicted(network: tuple[Path, Path], image: np.ndarray) -> Any:
     """What mmdet's model predicts."""
     from mmdet.structures import DetDataSample
 
-    cfg = Config.fromfile(network[0])
-    use_scope(cfg)
-    model = MODELS.build(cfg.model).eval()
-    model.load_state_dict(torch.load(network[1], weights_only=True)['state_dict'])
+    model = fixed_network(network)
     sample = DetDataSample(metainfo=dict(img_shape=image.shape[:2], ori_shape=image.shape[:2]))
     data = dict(inputs=[torch.from_numpy(image.transpose(2, 0, 1).copy())], data_samples=[sample])
     with torch.no_grad():
@@ -148,11 +159,24 @@ def test_a_file_of_one_size_pads_smaller_images(fixed: OnnxNet, network: tuple[P
 def test_int8_keeps_the_centres_and_is_scored_by_panoptic_quality(
     fixed: OnnxNet, network: tuple[Path, Path], tmp_path: Path
 ) -> None:
+    """The file, and the same in PyTorch, by which a search scores and a training goes: ranges are equal."""
     cfg = Config.fromfile(network[0])
-    use_scope(cfg)
-    source = Path(fixed.session._model_path)
-    quantize(source, tmp_path / 'int8.onnx', spread_images(open_dataset(cfg, 'train', 'val'), 2, fixed.description))
-    assert score(source, cfg).keys() >= {'PQ', 'mIoU'} and 0 <= score(tmp_path / 'int8.onnx', cfg)['PQ'] <= 100
+    source, written = Path(fixed.session._model_path), tmp_path / 'int8.onnx'
+    model = fixed_network(network)
+    images = list(spread_images(open_dataset(cfg, 'train', 'val'), 2, fixed.description))
+    quantize(source, written, images)
+    assert score(source, cfg).keys() >= {'PQ', 'mIoU'} and 0 <= score(written, cfg)['PQ'] <= 100
+    inputs = [torch.from_numpy(fixed.prepare(image)) for image in images]
+    int8 = FakeInt8(model, plan_int8(model, inputs[0].shape, FLOAT_LAYERS))
+    int8.calibrate(lambda: [model(x, mode='tensor') for x in inputs])
+    graph = onnx.load(str(written)).graph
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    scales = [float(values[n]) for n in {node.input[1] for node in graph.node if node.op_type == 'QuantizeLinear'}]
+    quantised = [n for n in graph.node if n.op_type == 'Conv' and n.input[1].endswith('DequantizeLinear_Output')]
+    assert len(int8.plan.convs) == len(quantised) < len([n for n in graph.node if n.op_type == 'Conv'])
+    ours = sorted((high - low) / 255 for low, high in int8.ranges.values())
+    assert all(min(abs(scale - step) for scale in scales) < 1e-3 * step for step in ours)
+    assert len(scales) == len(ours) + 1  # both towers enlarge one map, which the file does once, as the kept layer
     image = an_image(network)
-    one, other = (net(image)['offset'] for net in (fixed, OnnxNet(tmp_path / 'int8.onnx')))
+    one, other = (net(image)['offset'] for net in (fixed, OnnxNet(written)))
     assert 0 < np.abs(one - other).max() < 0.5 * np.abs(one).max()
