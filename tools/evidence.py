@@ -105,6 +105,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     command.add_argument('searches', nargs='+', help='work dirs of finished searches of the same space')
     command.add_argument('--recipe', required=True, metavar='CONFIG', help="the landmarks' config")
     command.add_argument('--seeds', type=int, nargs='+', default=[0], help='of the trainings (default 0)')
+    command.add_argument('--target', help='where latency is measured, on one thread, e.g. openvino; default: eager')
+    command.add_argument('--precision', default='fp32', help="the target's: fp32 or int8 (default: fp32)")
     command.add_argument('--work-dir', default='work_dirs/proof', help='where its files go (default work_dirs/proof)')
 
     command = commands.add_parser('optimisers', help='search algorithms on scores predicted from landmarks')

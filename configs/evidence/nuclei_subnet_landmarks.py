@@ -25,6 +25,4 @@ held_out = dict(
 train_dataloader = dict(dataset=dict(indices={{_base_.fit_images}}))
 optim_wrapper = dict(type='Bfloat16OptimWrapper')
 default_hooks = dict(channels_last=dict(type='ChannelsLastHook'))
-custom_hooks = [
-    dict(type='LearningCurveHook', steps=[150, 300], dataloaders=dict(held_out=held_out), loss='loss_semantic')
-]
+custom_hooks = [dict(type='LearningCurveHook', steps=[300], dataloaders=dict(held_out=held_out), loss='loss_semantic')]

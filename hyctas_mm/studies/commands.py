@@ -238,6 +238,7 @@ def run_judges(args: argparse.Namespace) -> None:
 def run_proof(args: argparse.Namespace) -> None:
     from mmengine.config import Config
 
+    from hyctas_mm.costs import Target
     from hyctas_mm.engine.configs import use_scope
     from hyctas_mm.files import write_json
     from hyctas_mm.studies.finished_search import FinishedSearch
@@ -249,8 +250,10 @@ def run_proof(args: argparse.Namespace) -> None:
     searches = {str(path): FinishedSearch(path) for path in args.searches}
     chosen = {name: [found.arch(archid) for archid in found.result.chosen] for name, found in searches.items()}
     use_scope(recipe)
-    result = Proof(table, recipe, chosen, args.seeds, folder).run()
-    write_json(folder / 'proof.json', result)
+    target = Target.read(args.target, args.precision, 1) if args.target else None
+    result = Proof(table, recipe, chosen, args.seeds, folder, target).run()
+    out = folder / (f'proof_{target}.json'.replace(' ', '_') if target else 'proof.json')
+    write_json(out, result)
     columns = ['search', 'network', 'branches', 'latency (ms)', label_of(result['metric']), 'more than landmarks']
     rows = [
         [
@@ -263,8 +266,10 @@ def run_proof(args: argparse.Namespace) -> None:
     low, high = result['interval']
     print(
         f'{result["gain"]:+.2f} ± {result["se"]:.2f} [{low:+.2f}, {high:+.2f}], {result["above"]} of {result["count"]} '
-        f'above (p {result["p"]:.3g}): {folder / "proof.json"}'
+        f'above (p {result["p"]:.3g}): {out}'
     )
+    shares = ', '.join(f'{name} {share:.3f}' for name, share in result['volumes'].items())
+    print(f'share of the box of all networks that is dominated: {shares}')
 
 
 def run_optimisers(args: argparse.Namespace) -> None:

@@ -14,12 +14,14 @@ from mmengine.config import Config
 from scipy.stats import binomtest
 
 from hyctas_mm.archs import Architecture
+from hyctas_mm.costs import Target, prepare_call
 from hyctas_mm.costs.targets import on_device
 from hyctas_mm.engine.candidate_costs import network_to_time
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.files import alone, read_json, write_json
 from hyctas_mm.models.subnet import subnet_model_cfg
+from hyctas_mm.search.hypervolume import Frame
 from hyctas_mm.studies.correlation import Array
 
 LATENCIES = 'latencies.json'
@@ -39,6 +41,7 @@ class Proof:
         chosen: The chosen networks of each search, by the search's name.
         seeds: Of the trainings of what was chosen, and of those of the landmarks that count.
         folder: Where trainings and latencies are kept.
+        target: Where latency is measured; None for eager PyTorch.
 
     Raises:
         ValueError: If nothing was chosen, or the landmarks lack the seeds.
@@ -49,6 +52,7 @@ class Proof:
     chosen: Mapping[str, Sequence[Architecture]]
     seeds: Sequence[int]
     folder: Path
+    target: Target | None = None
 
     def __post_init__(self) -> None:
         if not any(self.chosen.values()):
@@ -59,7 +63,8 @@ class Proof:
 
         Returns:
             What ``proof.json`` holds: ``networks``, one for each choice, with ``score`` and ``gain`` over the fit of
-            the landmarks at its latency, and :func:`summarise` of them.
+            the landmarks at its latency, and :func:`summarise` of them; ``volumes``, for each search the share that its
+            chosen networks dominate of the box of all networks, over log latency and score.
         """
         base_channels = int(self.table['space']['base_channels'])
         archs = {arch.archid: arch for found in self.chosen.values() for arch in found}
@@ -89,12 +94,16 @@ class Proof:
         scores = np.array([row['score'] for row in rows])
         for row, gain in zip(rows, scores - np.polyval(np.polyfit(x, y, DEGREE), at), strict=True):
             row['gain'] = float(gain)
+        points = np.stack([np.concatenate([x, at]), -np.concatenate([y, scores])], axis=1)
+        frame, of_search = Frame.around(points), np.array([row['search'] for row in rows])
         return dict(
             metric=self.table['metric'],
             steps=self.table['steps'],
+            target=self.target.to_dict() if self.target else None,
             landmarks=len(x),
             seeds=list(self.seeds),
             networks=rows,
+            volumes={name: float(frame.volumes(points[len(x) :][of_search == name])[-1]) for name in self.chosen},
             **summarise(x, y, at, scores),
         )
 
@@ -105,19 +114,24 @@ class Proof:
 
     def _latencies(self, archs: Mapping[str, Architecture], base_channels: int) -> dict[str, float]:
         """Milliseconds by archid, measured in rounds that visit all networks: the quietest two of each."""
-        path = self.folder / LATENCIES
+        path = self.folder / (f'latencies_{self.target}.json'.replace(' ', '_') if self.target else LATENCIES)
         known = read_json(path)
         if not set(archs) <= set(known):
-            size, threads = self.table['input_hw'], torch.get_num_threads()
-            opens = {name: partial(_timed, self.recipe, arch, base_channels, size) for name, arch in archs.items()}
+            threads = self.target.threads if self.target else torch.get_num_threads()
+            opens = {name: partial(self._timed, arch, base_channels) for name, arch in archs.items()}
             rounds: on_device.Rounds = {}
-            with alone(), torch.inference_mode():
+            with alone():
                 for line in on_device.measure(opens, rounds, on_device.clock_for(threads), ROUNDS, SECONDS):
                     if line:
                         print(line)
             known = {name: on_device.quietest(rounds[name]) for name in archs}
             write_json(path, known)
         return {name: float(known[name]) for name in archs}
+
+    def _timed(self, arch: Architecture, base_channels: int) -> on_device.Call:
+        cfg = subnet_model_cfg(self.recipe.model, arch, base_channels)
+        network = network_to_time(cfg, arch, torch.device('cpu'))
+        return prepare_call(network, torch.rand(1, 3, *self.table['input_hw']), self.target or 'eager')
 
 
 def summarise(x: Array, y: Array, at: Array, scores: Array, seed: int = 0) -> dict[str, Any]:
@@ -149,8 +163,3 @@ def summarise(x: Array, y: Array, at: Array, scores: Array, seed: int = 0) -> di
         count=len(at),
         p=float(binomtest(above, len(at), alternative='greater').pvalue),
     )
-
-
-def _timed(recipe: Config, arch: Architecture, base_channels: int, input_hw: Sequence[int]) -> on_device.Call:
-    cfg = subnet_model_cfg(recipe.model, arch, base_channels)
-    return partial(network_to_time(cfg, arch, torch.device('cpu')), torch.rand(1, 3, *input_hw))

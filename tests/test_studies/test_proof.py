@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hyctas_mm.evaluators import trained_networks
+from hyctas_mm.search.hypervolume import Frame
 from hyctas_mm.studies import proof
 from hyctas_mm.studies.finished_search import FinishedSearch
 from tests.landmark_tables import table
@@ -65,6 +66,14 @@ def test_the_command(
     at = [[np.log(latencies[n['archid']]) for n in found] for found in (landmarks['networks'], result['networks'])]
     wanted = proof.summarise(np.array(at[0]), np.mean(ends, axis=1), np.array(at[1]), np.full(len(chosen), 50.5))
     assert result['gain'] == pytest.approx(wanted['gain'])
+    assert list(result['volumes']) == [str(fast_search)] and 0 < result['volumes'][str(fast_search)] < 1
+    there = [np.log([latencies[row['archid']] for row in result['networks']]), -np.full(len(chosen), 50.5)]
+    every = np.concatenate([np.stack([at[0], -np.mean(ends, axis=1)], 1), np.stack(there, 1)])
+    share = Frame.around(every).volumes(every[len(ends) :])[-1]
+    assert result['volumes'][str(fast_search)] == pytest.approx(share)
+    assert evidence.main([*command, '--target', 'onnxruntime']) == 0
+    shipped = json.loads((tmp_path / 'run' / 'proof_onnxruntime.json').read_text())
+    assert shipped['target']['runtime'] == 'onnxruntime' and shipped['networks'] != result['networks']
     monkeypatch.setattr(proof.on_device, 'measure', None)  # nothing is measured again
     assert evidence.main(command) == 0
     assert evidence.main([*command, '--seeds', '7']) == 2
