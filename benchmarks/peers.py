@@ -2,7 +2,7 @@
 one interleaved run.
 
 python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--targets eager onnxruntime]
-                           [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--device cpu] [--json FILE]
+                           [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--device cpu] [--json FILE] [--picture FILE]
 
 Weights are random: no number here depends on them. What does not work with a network is told below the table.
 compile takes minutes a network.
@@ -24,7 +24,8 @@ from hyctas_mm.archs import zoo_names
 from hyctas_mm.costs import target_names
 from hyctas_mm.measuring import Network, count, from_config, measure, prepare, published, read_targets
 from hyctas_mm.measuring.peers import PEERS, peer_model
-from hyctas_mm.measuring.printing import conditions, report
+from hyctas_mm.measuring.picture import draw_latency
+from hyctas_mm.measuring.printing import conditions, describe, report
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,6 +54,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--threads', type=int)
     parser.add_argument('--device', default=get_device())
     parser.add_argument('--json', type=Path, metavar='FILE')
+    parser.add_argument('--picture', type=Path, metavar='FILE', help='draw the latencies, e.g. to latency.png')
     return parser.parse_args()
 
 
@@ -100,6 +102,9 @@ def main() -> None:
     report(table, args.json, here | dict(input_hw=shape), networks=rows, problems=problems)
     for problem in problems:
         print(problem)
+    if args.picture:
+        bars = [dict(row[name], network=row['network'], target=name) for row in rows for name in targets if name in row]
+        draw_latency(bars, describe(here), args.picture)
 
 
 if __name__ == '__main__':

@@ -110,9 +110,13 @@ def test_peers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         'cpu',
         '--json',
         str(out),
+        '--picture',
+        str(tmp_path / 'peers.svg'),
     )
     found = json.loads(out.read_text())
     assert [row['network'] for row in found['networks']] == ['hyctas-s (12, none)', 'fast-scnn']
+    drawn = (tmp_path / 'peers.svg').read_text()
+    assert '<!-- channels_last -->' in drawn and '<!-- fast-scnn -->' in drawn and 'cudagraph' not in drawn
     assert all(row[target]['latency_ms'] > 0 for row in found['networks'] for target in ('eager', 'channels_last'))
     assert len(found['problems']) == 2 and all(
         'records the kernels of a GPU' in problem for problem in found['problems']
