@@ -2,7 +2,8 @@
 one interleaved run.
 
 python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--targets eager onnxruntime]
-                           [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--device cpu] [--json FILE] [--picture FILE]
+                           [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--device cpu]
+                           [--json FILE] [--picture FILE]
 
 Weights are random: no number here depends on them. What does not work with a network is told below the table.
 compile takes minutes a network.
