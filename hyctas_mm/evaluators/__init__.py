@@ -1,9 +1,8 @@
 """How a candidate is judged: one evaluator a file, all answering alike."""
 
-from hyctas_mm.evaluators.fine_tuned import FineTuned
 from hyctas_mm.evaluators.from_scratch import FromScratch
 from hyctas_mm.evaluators.inherited_weights import InheritedWeights
 from hyctas_mm.evaluators.short_training import ShortTraining
 from hyctas_mm.search.evaluator import Evaluator, Job, Outcome
 
-__all__ = ['Evaluator', 'FineTuned', 'FromScratch', 'InheritedWeights', 'Job', 'Outcome', 'ShortTraining']
+__all__ = ['Evaluator', 'FromScratch', 'InheritedWeights', 'Job', 'Outcome', 'ShortTraining']

@@ -74,7 +74,7 @@ def _page(result: SearchResult, subnets: Sequence[Subnet], link_base: str) -> di
         link_base: Way from the page's folder to that of the search, for the links to its files.
     """
     script = asset('report.js')
-    score = result.axes[1].name
+    score = result.trained_metric
     front = [result.by_id[i] for i in result.front]
     chosen = [s for s in subnets if s.role == CHOSEN]
     return dict(

@@ -12,7 +12,7 @@ from hyctas_mm.archs import Handover
 from hyctas_mm.search.archive import ARCHIVE, Candidate, SearchFileError
 from hyctas_mm.search.folder import SearchFolder
 from hyctas_mm.search.front import FRONT
-from hyctas_mm.search.objectives import Objective, unit_of
+from hyctas_mm.search.objectives import Objective, trained_metric, unit_of
 
 _ANEW = f'run tools/search.py with --resume, which writes {FRONT} anew'
 
@@ -59,6 +59,11 @@ class SearchResult:
         """The two objectives of the figures as (x, y): of the first two, y is the first that is to be large."""
         first, second = self.objectives[:2]
         return (first, second) if first.direction == 'min' and second.direction == 'max' else (second, first)
+
+    @cached_property
+    def trained_metric(self) -> str:
+        """Name of the metric that trained networks are compared by."""
+        return trained_metric(self.axes[1].name, {name for c in self.candidates for name in c.metrics})
 
     @cached_property
     def last_generation(self) -> int:

@@ -102,7 +102,7 @@ def _numbers(data: Any, key: str, path: Path) -> dict[str, float]:
 def commands(result: SearchResult, subnet: Subnet) -> Iterator[tuple[str, str]]:
     """What can be done with a network, and the command; to be run in the folder of the search."""
     folder = f'subnets/{subnet.folder}'
-    weights = better_weights(subnet.results, result.axes[1].name) if subnet.results else 'weights.pth'
+    weights = better_weights(subnet.results, result.trained_metric) if subnet.results else 'weights.pth'
     if subnet.files and 'weights.pth' not in subnet.files:  # the supernet's do not fit
         weights = 'retrained.pth'
     package = _package(result.path / folder / 'config.py')

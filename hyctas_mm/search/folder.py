@@ -14,7 +14,7 @@ from hyctas_mm.files import differences, lock_folder, read_json, write_json
 from hyctas_mm.search.archive import ARCHIVE, Archive, Candidate, SearchFileError, read_archive
 from hyctas_mm.search.driver import SearchError
 from hyctas_mm.search.front import FRONT
-from hyctas_mm.search.objectives import COSTS, Objective, score_of
+from hyctas_mm.search.objectives import COSTS, TRAIN_LOSS, Objective, score_of, trained_metric
 
 SETTINGS = 'search.json'
 CHOICES = 'choices'
@@ -137,8 +137,11 @@ class SearchFolder:
 
     @property
     def score(self) -> str:
-        """Name of the objective that is a score, e.g. ``'mIoU'``."""
-        return score_of(self.objectives).name
+        """Name of the objective that is a score, e.g. ``'mIoU'``; of a search by the loss of short trainings the metric
+        that its trained networks are compared by.
+        """
+        name = score_of(self.objectives).name
+        return trained_metric(name, self.candidates()[0].metrics if name == TRAIN_LOSS else ())
 
     @property
     def cost(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from hyctas_mm.errors import BadValue
 
 METRICS = dict.fromkeys(('mIoU', 'aAcc', 'mAcc', 'PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_st', 'AP', 'AP50'), '%')
 """Scores, larger is better, and their units; known after a candidate was evaluated."""
+
+TRAIN_LOSS = 'train_loss'
+"""The loss of a short training, smaller is better; no score of a network that ships."""
 
 COSTS = {'latency_ms': 'ms', 'macs_g': 'G', 'params_m': 'M', 'memory_gb': 'GB', 'run_mb': 'MB', 'file_mb': 'MB'}
 """Costs, smaller is better, and their units; known before a candidate is evaluated."""
@@ -31,6 +34,7 @@ def declare_cost(name: str, unit: str = '') -> None:
 
 
 _LABELS = {
+    TRAIN_LOSS: 'Loss of a short training',
     'params_m': 'Parameters',
     'macs_g': 'MACs',
     'latency_ms': 'Latency',
@@ -111,11 +115,11 @@ def read_objectives(items: Sequence[str | Mapping[str, Any]]) -> tuple[Objective
     for item in items:
         options = dict(name=item) if isinstance(item, str) else dict(item)
         name = options.get('name')
-        if name in METRICS or name in COSTS:
+        if name in METRICS or name in COSTS or name == TRAIN_LOSS:
             options.setdefault('direction', 'max' if name in METRICS else 'min')
         options.setdefault('unit', unit_of(str(name)))
         if options.get('direction') not in ('max', 'min'):
-            known = ', '.join([*METRICS, *COSTS])
+            known = ', '.join([*METRICS, TRAIN_LOSS, *COSTS])
             raise BadValue(
                 f"train_cfg.objectives: {item!r} is unknown (known: {known}); give another one direction='max' or 'min'"
             )
@@ -170,6 +174,19 @@ def score_of(objectives: Sequence[Objective]) -> Objective:
         )
     # a cost of one's own may not be known here, but is to be small
     return max(found, key=lambda o: o.direction == 'max')
+
+
+def trained_metric(score: str, metrics: Collection[str]) -> str:
+    """The metric that trained networks of a search are compared by.
+
+    Args:
+        score: What was searched for.
+        metrics: Names of what candidates were given.
+
+    Returns:
+        The score, and in place of the loss of a short training PQ or mIoU.
+    """
+    return score if score != TRAIN_LOSS else 'PQ' if 'PQ' in metrics else 'mIoU'
 
 
 def unit_of(name: str) -> str:

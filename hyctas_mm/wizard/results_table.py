@@ -12,7 +12,7 @@ from hyctas_mm.engine.retraining import arch_of, metric
 from hyctas_mm.files import read_json
 from hyctas_mm.report.result import load_search
 from hyctas_mm.search.folder import SearchFolder
-from hyctas_mm.search.objectives import format_value, score_of
+from hyctas_mm.search.objectives import format_value
 
 _HEADERS = dict(params_m='params M', macs_g='GMACs', file_mb='file MB', run_mb='run MB', latency_ms='latency ms')
 
@@ -20,7 +20,7 @@ _HEADERS = dict(params_m='params M', macs_g='GMACs', file_mb='file MB', run_mb='
 def results_table(search_dir: Path) -> Table:
     """The exported networks, cheapest first as in ``front.json``, then those added to compare with."""
     found = load_search(search_dir)
-    score = score_of(found.objectives).name
+    score = found.trained_metric
     rows = [(folder, read_json(folder / 'results.json')) for folder in SearchFolder(found.path).subnets()]
     costs = [_costs(found, folder.name, results) for folder, results in rows]
     names = [name for name in _HEADERS if any(name in cost for cost in costs)]

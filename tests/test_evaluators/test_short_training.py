@@ -1,23 +1,24 @@
-"""Candidates trained from scratch up to a rung."""
+"""Candidates judged by the loss of a short training."""
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
 from hyctas_mm.archs import Architecture
 from hyctas_mm.evaluators import Job, Outcome, ShortTraining
-from hyctas_mm.search.promotion import Promotion
+from hyctas_mm.models.subnet import build_subnet
 from tests.evaluators import LEARNING
 from tests.tiny_jobs import config
 
 pytestmark = pytest.mark.slow
-OPTIONS = LEARNING['ShortTraining'] | dict(rungs=[1, 2, 4], calibration_batches=2)
+OPTIONS = LEARNING | dict(calibration_batches=2)
 
 
 @pytest.fixture
@@ -36,43 +37,40 @@ def judged(evaluator: ShortTraining, arch: Architecture) -> Outcome:
     return outcome
 
 
-def promote(evaluator: ShortTraining, monkeypatch: pytest.MonkeyPatch, until: int) -> None:
-    """All candidates are trained on until so many steps."""
-    monkeypatch.setattr(Promotion, 'promotes', lambda self, archid, costs, value, steps, found: steps < until)
-
-
-def test_left_and_gone_on_with(
-    runner: Runner, arch: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_mean_loss_of_the_main_head(runner: Runner, arch: Architecture) -> None:
+    """Of all steps, by a training of one's own; whatever happened in between, the same again."""
     evaluator = ShortTraining(runner, **OPTIONS)
-    promote(evaluator, monkeypatch, 1)
-    early = judged(evaluator, arch)
-    assert set(early.metrics) == {'aAcc', 'mIoU', 'mAcc', 'mIoU_at_1'}
-    weights = tmp_path / 'short_training' / f'{arch.archid}.pth'
-    first = torch.load(weights, weights_only=True)
-    promote(evaluator, monkeypatch, 4)
-    torch.rand(3)  # whatever happened in between
     outcome = judged(evaluator, arch)
-    left = torch.load(weights, weights_only=True)
-    assert (first['step'], left['step']) == (1, 4)
-    weights.unlink()
-    at_once = judged(evaluator, arch)
-    whole = torch.load(weights, weights_only=True)
-    assert outcome.metrics == at_once.metrics and outcome.metrics['mIoU_at_1'] == early.metrics['mIoU']
-    assert outcome.metrics['mIoU'] == outcome.metrics['mIoU_at_4']
-    assert all(torch.equal(whole['network'][name], value) for name, value in left['network'].items())
-    scored = evaluator.scorer.score(evaluator.network(arch))
-    assert scored['mIoU'] == outcome.metrics['mIoU']
+    assert set(outcome.metrics) == {'aAcc', 'mIoU', 'mAcc', 'train_loss'}
+    torch.rand(3)
+    assert judged(evaluator, arch).metrics == outcome.metrics
+    assert evaluator.scorer.score(evaluator.network(arch))['mIoU'] == outcome.metrics['mIoU']
+
+    course = evaluator._course
+    torch.manual_seed(0)
+    network = build_subnet(course.cfg.model, arch, evaluator._base_channels)
+    network.init_weights()
+    network.to(memory_format=torch.channels_last).train()
+    optimizer = build_optim_wrapper(network, course.cfg.optim_wrapper.copy())
+    losses = network.train_step(next(course.batches(0)), optimizer)
+    assert len([name for name in losses if 'loss' in name]) > 2, 'auxiliary heads have losses too'
+    first = judged(ShortTraining(runner, **OPTIONS | dict(steps=1)), arch).metrics['train_loss']
+    assert first == pytest.approx(float(losses['decode.loss_ce']), rel=1e-5) != outcome.metrics['train_loss']
 
 
-def test_the_learning_rate_is_that_of_the_last_rung(runner: Runner, arch: Architecture) -> None:
-    evaluator = ShortTraining(runner, **OPTIONS)
-    training, _ = evaluator._open(arch)
-    rates = []
-    for step in range(1, 5):
-        training.train(step)
-        rates.append(training._optimizer.get_lr()['lr'][0])
-    assert rates[0] == max(rates) and rates[2] < 0.5 * rates[0], 'falls until the fourth step'
+def test_the_learning_rate_is_that_of_the_horizon(
+    runner: Runner, arch: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator = ShortTraining(runner, **OPTIONS | dict(steps=4))
+    rates, step = [], torch.optim.SGD.step
+
+    def watched(self: torch.optim.SGD, *args: Any) -> Any:
+        rates.append(self.param_groups[0]['lr'])
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, 'step', watched)
+    judged(evaluator, arch)
+    assert len(rates) == 4 and rates[0] == max(rates) and rates[3] < 0.5 * rates[0], 'falls until the fourth step'
     (first, again), other = (
         [next(evaluator._course.batches(5))['inputs'] for _ in range(2)],
         next(evaluator._course.batches(6))['inputs'],
@@ -81,34 +79,15 @@ def test_the_learning_rate_is_that_of_the_last_rung(runner: Runner, arch: Archit
 
 
 def test_inherited_weights_are_where_it_begins(runner: Runner, arch: Architecture, supernet: Path) -> None:
-    inherits = ShortTraining(runner, supernet, **OPTIONS)
-    (inherited, _), (fresh, _) = inherits._open(arch), ShortTraining(runner, **OPTIONS)._open(arch)
-    name = next(n for n, p in fresh.network.named_parameters() if p.dim() == 4)
-    assert not torch.equal(inherited.network.state_dict()[name], fresh.network.state_dict()[name])
-    other = ShortTraining(runner, **OPTIONS)._open(arch)[0].network.state_dict()
-    assert all(torch.equal(value, other[n]) for n, value in fresh.network.state_dict().items())
-    assert inherits.identity()['supernet_sha1'] and inherits.identity() != ShortTraining(runner, **OPTIONS).identity()
-
-
-def test_each_step_computes_with_the_weights_of_the_step_before(runner: Runner, arch: Architecture) -> None:
-    """Autocast keeps converted weights while its context is open: one around all steps would train the first."""
-    changed = OPTIONS.get('options', {}) | {'optim_wrapper.type': 'Bfloat16OptimWrapper'}
-    options = OPTIONS | dict(amp='bfloat16', options=changed)
-    evaluator = ShortTraining(runner, **options)
-    training, _ = evaluator._open(arch)
-    batch = next(training._course.batches(0))
-    seen = []
-    step = training.network.train_step
-    training.network.train_step = lambda *args: seen.append(float(step(copy.deepcopy(batch), args[1])['loss']))
-    evaluator._climb(training, 4, {}, arch.archid)
-    assert len(set(seen)) == 4
+    inherits, fresh = ShortTraining(runner, supernet, **OPTIONS), ShortTraining(runner, **OPTIONS)
+    assert judged(inherits, arch).metrics['train_loss'] < judged(fresh, arch).metrics['train_loss']
+    assert inherits.identity()['supernet_sha1'] and inherits.identity() != fresh.identity()
 
 
 def test_wrong_arguments(runner: Runner) -> None:
     for wrong, message in (
-        (dict(rungs=[30, 30]), r'rungs=\[30, 30\]; expected ascending'),
-        (dict(rungs=[]), 'expected ascending'),
-        (dict(reduction=1), 'reduction=1; expected a whole number from 2 up'),
+        (dict(steps=0), r'steps=0, horizon=4; expected whole numbers from 1 up'),
+        (dict(steps=5), r'steps=5, horizon=4; expected whole numbers from 1 up, the horizon no shorter'),
         (dict(options={'train_dataloader.dataset.indices': 12}), r'would be trained on 8 image\(s\)'),
     ):
         with pytest.raises(ValueError, match=message):
