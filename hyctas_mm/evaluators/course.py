@@ -70,7 +70,9 @@ class Course:
         for step, batch in zip(range(steps), self.batches(0), strict=False):
             with seeded(self._seed_of(step)), fixed_kernels():  # dropout
                 found = network.train_step(batch, optimizer)
-            losses.append(sum(float(v) for name, v in main_losses(found).items() if 'loss' in name and name != 'loss'))
+            losses.append(
+                sum(float(v.detach()) for name, v in main_losses(found).items() if 'loss' in name and name != 'loss')
+            )
             for scheduler in schedulers:
                 scheduler.step()
         return losses
