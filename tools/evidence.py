@@ -92,7 +92,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action=ConfigOptions,
         default={},
         metavar='KEY=VALUE',
-        help="its evaluator, in place of the config's, e.g. type=FineTuned supernet=PTH steps=20",
+        help="its evaluator, in place of the config's, e.g. type=InheritedWeights supernet=PTH calibration_batches=16",
     )
     command.add_argument('--name', help="what its evaluator is called in the table; default the evaluator's type")
     command.add_argument('--steps-before', type=float, default=0, help='training steps that it takes once')

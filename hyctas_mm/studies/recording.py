@@ -30,7 +30,7 @@ def record(
         name: What the judge is called there.
         before: Training steps that it takes once, e.g. the supernet's.
         each: Training steps that it takes for a network.
-        changes: Of its evaluator's config, e.g. ``dict(type='FineTuned', steps=20)``.
+        changes: Of its evaluator's config, e.g. ``dict(calibration_batches=16)``.
 
     Returns:
         The table.
