@@ -55,6 +55,15 @@ def parse_args() -> argparse.Namespace:
         '--inherit', action='store_true', help="start from the supernet's weights instead of from scratch"
     )
     parser.add_argument(
+        '--ema',
+        type=float,
+        nargs='?',
+        const=0.0,
+        metavar='MOMENTUM',
+        help='keep, test and ship an exponential average of the weights; without a momentum over about a sixth of the '
+        'training',
+    )
+    parser.add_argument(
         '--qat',
         type=int,
         metavar='STEPS',
@@ -74,6 +83,7 @@ def main() -> None:
     from mmengine.dist import barrier, is_main_process
 
     from hyctas_mm.engine.configs import start_processes
+    from hyctas_mm.engine.extras import Extras
     from hyctas_mm.engine.int8_training import train_int8
     from hyctas_mm.engine.progress import Progress
     from hyctas_mm.engine.retraining import add_random, hand_over, metric, networks_to_train, retrain
@@ -95,6 +105,7 @@ def main() -> None:
     given = {k: v for k, v in vars(args).items() if k in ('base_channels', 'low_level') and v is not None}
     chosen = [folder for folder in chosen if not args.networks or folder.name in args.networks]
     handover = replace(search.handover, **given)
+    extras = Extras(args.ema)
     start_processes(args.launcher, args.shard[0])
     if is_main_process():
         made = hand_over(search, chosen, handover)
@@ -107,7 +118,7 @@ def main() -> None:
     for number, (subnet, seed) in enumerate(runs):
         metrics = retrain(
             subnet, seed, inherit=args.inherit, options=args.cfg_options, auto_scale_lr=args.auto_scale_lr,
-            launcher=args.launcher,
+            launcher=args.launcher, extras=extras,
         )  # fmt: skip
         progress.update(number + 1, f'{subnet.name} seed {seed} {search.score} {metric(metrics, search.score):.2f} %')
     if args.qat is not None:

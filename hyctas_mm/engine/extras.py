@@ -1,0 +1,52 @@
+"""What retraining may add to the config of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.config import Config
+
+from hyctas_mm.errors import BadValue
+
+LEAST_MOMENTUM, MOST_MOMENTUM = 0.0002, 0.1
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What retraining adds.
+
+    Attributes:
+        ema: Momentum of the exponential average of weights that is validated, tested and kept, below 1; 0 for an
+            average over about a sixth of the training, None for the weights of the last step.
+    """
+
+    ema: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise BadValue(f'--ema {self.ema:g}; expected a momentum below 1, e.g. 0.02 for an average of 50 steps')
+
+    def add_to(self, cfg: Config) -> None:
+        """Changes a training config in place.
+
+        Raises:
+            ValueError: If the training has no length to choose the momentum by.
+        """
+        if self.ema is None:
+            return
+        momentum = self.ema or _momentum(cfg)
+        others = [hook for hook in cfg.get('custom_hooks') or () if hook['type'] != 'EMAHook']
+        # statistics of batch norm are averaged too: those of the last step are of other weights
+        cfg.custom_hooks = [*others, dict(type='EMAHook', momentum=momentum, update_buffers=True)]
+
+    def noted(self) -> dict[str, Any]:
+        """What differs from plain retraining, for ``results.json``."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def _momentum(cfg: Config) -> float:
+    steps = cfg.train_cfg.get('max_iters')
+    if not steps:
+        raise BadValue('--ema: the training counts epochs; give a momentum, e.g. --ema 0.0002')
+    return min(MOST_MOMENTUM, max(LEAST_MOMENTUM, 6 / int(steps)))
