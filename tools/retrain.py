@@ -7,6 +7,7 @@ Networks that are done are left alone, so an interrupted run goes on with the ne
 Example:
     python tools/retrain.py work_dirs/my_search
     python tools/retrain.py work_dirs/my_search --qat 200
+    python tools/retrain.py work_dirs/my_search --ema --teacher large.py large.pth
     python tools/retrain.py work_dirs/my_search --networks 1f3a5c7e9b0d --base-channels 16 --low-level s4
 """
 
@@ -64,6 +65,13 @@ def parse_args() -> argparse.Namespace:
         'training',
     )
     parser.add_argument(
+        '--teacher',
+        nargs='+',
+        metavar='FILE',
+        help='learn from another network too, of which give config and checkpoint; largest: of these networks the one '
+        'of most MACs, which is trained first and without',
+    )
+    parser.add_argument(
         '--qat',
         type=int,
         metavar='STEPS',
@@ -86,7 +94,7 @@ def main() -> None:
     from hyctas_mm.engine.extras import Extras
     from hyctas_mm.engine.int8_training import train_int8
     from hyctas_mm.engine.progress import Progress
-    from hyctas_mm.engine.retraining import add_random, hand_over, metric, networks_to_train, retrain
+    from hyctas_mm.engine.retraining import add_random, hand_over, largest, metric, networks_to_train, retrain
     from hyctas_mm.report.html import write_report
     from hyctas_mm.search.folder import SearchFolder
     from hyctas_mm.wizard.pipeline import doubts_of
@@ -105,7 +113,8 @@ def main() -> None:
     given = {k: v for k, v in vars(args).items() if k in ('base_channels', 'low_level') and v is not None}
     chosen = [folder for folder in chosen if not args.networks or folder.name in args.networks]
     handover = replace(search.handover, **given)
-    extras = Extras(args.ema)
+    if args.teacher and args.teacher != ['largest'] and len(args.teacher) != 2:
+        raise BadValue(f'--teacher {" ".join(args.teacher)}; expected CONFIG CHECKPOINT, or largest')
     start_processes(args.launcher, args.shard[0])
     if is_main_process():
         made = hand_over(search, chosen, handover)
@@ -113,12 +122,20 @@ def main() -> None:
             add_random(search, args.random, args.seed, made, handover)
     barrier()
     folders = networks_to_train(search, chosen, handover)[args.shard[0] :: args.shard[1]]
+    files = tuple(map(Path, args.teacher)) if args.teacher and len(args.teacher) == 2 else None
+    teacher = None
+    if args.teacher == ['largest']:
+        teacher = largest(search, [search.subnet(folder.name, handover) for folder in chosen])
+        files = (teacher / 'config.py', teacher / 'retrained.pth')
+        if args.shard[1] > 1 and not files[1].is_file():
+            raise BadValue(f'--teacher largest with --shard: train it first, by --networks {teacher.name}')
+        folders.sort(key=lambda folder: folder != teacher)
     runs = [(subnet, seed) for seed in args.seeds for subnet in folders]
     progress = Progress('networks trained', len(runs))
     for number, (subnet, seed) in enumerate(runs):
         metrics = retrain(
             subnet, seed, inherit=args.inherit, options=args.cfg_options, auto_scale_lr=args.auto_scale_lr,
-            launcher=args.launcher, extras=extras,
+            launcher=args.launcher, extras=Extras(args.ema, None if subnet == teacher else files),
         )  # fmt: skip
         progress.update(number + 1, f'{subnet.name} seed {seed} {search.score} {metric(metrics, search.score):.2f} %')
     if args.qat is not None:

@@ -1,8 +1,9 @@
-"""What retraining may add to the config of a network."""
+"""What retraining may add to the config of a network: averaged weights, a teacher."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -19,9 +20,12 @@ class Extras:
     Attributes:
         ema: Momentum of the exponential average of weights that is validated, tested and kept, below 1; 0 for an
             average over about a sixth of the training, None for the weights of the last step.
+        teacher: Config and checkpoint of a network to learn from, see
+            :class:`~hyctas_mm.engine.distilled_segmentor.DistilledSegmentor`.
     """
 
     ema: float | None = None
+    teacher: tuple[Path, Path] | None = None
 
     def __post_init__(self) -> None:
         if self.ema is not None and not 0 <= self.ema < 1:
@@ -31,18 +35,31 @@ class Extras:
         """Changes a training config in place.
 
         Raises:
-            ValueError: If the training has no length to choose the momentum by.
+            ValueError: If the training has no length to choose the momentum by, or the network is no plain semantic
+                one, which a teacher wants.
         """
-        if self.ema is None:
-            return
-        momentum = self.ema or _momentum(cfg)
-        others = [hook for hook in cfg.get('custom_hooks') or () if hook['type'] != 'EMAHook']
-        # statistics of batch norm are averaged too: those of the last step are of other weights
-        cfg.custom_hooks = [*others, dict(type='EMAHook', momentum=momentum, update_buffers=True)]
+        if self.ema is not None:
+            momentum = self.ema or _momentum(cfg)
+            others = [hook for hook in cfg.get('custom_hooks') or () if hook['type'] != 'EMAHook']
+            # statistics of batch norm are averaged too: those of the last step are of other weights
+            cfg.custom_hooks = [*others, dict(type='EMAHook', momentum=momentum, update_buffers=True)]
+        if self.teacher is not None:
+            if cfg.model.type != 'EncoderDecoder':
+                raise BadValue(
+                    f'--teacher: the network is a {cfg.model.type}, and only semantic networks (EncoderDecoder) have '
+                    'teachers; leave it out'
+                )
+            config, checkpoint = (str(path.resolve()) for path in self.teacher)
+            cfg.model.update(type='DistilledSegmentor', teacher=dict(config=config, checkpoint=checkpoint))
 
     def noted(self) -> dict[str, Any]:
         """What differs from plain retraining, for ``results.json``."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        found: dict[str, Any] = {} if self.ema is None else dict(ema=self.ema)
+        return found if self.teacher is None else found | dict(teacher=[str(path) for path in self.teacher])
+
+
+PLAIN = Extras()
+"""Nothing is added."""
 
 
 def _momentum(cfg: Config) -> float:

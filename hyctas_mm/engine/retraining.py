@@ -22,7 +22,7 @@ from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.engine.configs import build_runner, read_config, use_launcher, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
-from hyctas_mm.engine.extras import Extras
+from hyctas_mm.engine.extras import PLAIN, Extras
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
 from hyctas_mm.engine.search_costs import finished_search_costs
@@ -43,7 +43,7 @@ def retrain(
     options: Mapping[str, Any] | None = None,
     auto_scale_lr: bool = False,
     launcher: str = 'none',
-    extras: Extras = Extras(),
+    extras: Extras = PLAIN,
 ) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
@@ -272,6 +272,12 @@ def networks_to_train(search: SearchFolder, folders: Sequence[Path], handover: H
     made = [search.subnet(folder.name, handover) for folder in folders]
     names = {folder.name for folder in made}
     return made + [f for f in search.subnets() if read_json(f / 'results.json').get('twin_of') in names]
+
+
+def largest(search: SearchFolder, folders: Sequence[Path]) -> Path:
+    """Of networks of a search the one that multiplies and adds most."""
+    known = {candidate.archid: candidate.costs for candidate in search.candidates()}
+    return max(folders, key=lambda f: (read_json(f / 'results.json').get('costs') or known[f.name])['macs_g'])
 
 
 def _as_trained(search: SearchFolder, folder: Path, handover: Handover) -> tuple[Config, CandidateCosts]:
