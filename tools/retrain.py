@@ -23,6 +23,7 @@ from hyctas_mm.archs import LOW_LEVELS
 from hyctas_mm.cli import (
     ConfigOptions,
     add_batch_arguments,
+    add_init_argument,
     add_launcher_arguments,
     add_retraining_arguments,
     tells_mistakes,
@@ -55,6 +56,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--inherit', action='store_true', help="start from the supernet's weights instead of from scratch"
     )
+    add_init_argument(parser)
     parser.add_argument(
         '--ema',
         type=float,
@@ -113,6 +115,8 @@ def main() -> None:
     given = {k: v for k, v in vars(args).items() if k in ('base_channels', 'low_level') and v is not None}
     chosen = [folder for folder in chosen if not args.networks or folder.name in args.networks]
     handover = replace(search.handover, **given)
+    if args.inherit and args.init:
+        raise BadValue("--inherit and --init are two starts, this job's supernet and another's; give one")
     if args.teacher and args.teacher != ['largest'] and len(args.teacher) != 2:
         raise BadValue(f'--teacher {" ".join(args.teacher)}; expected CONFIG CHECKPOINT, or largest')
     start_processes(args.launcher, args.shard[0])
@@ -135,7 +139,7 @@ def main() -> None:
     for number, (subnet, seed) in enumerate(runs):
         metrics = retrain(
             subnet, seed, inherit=args.inherit, options=args.cfg_options, auto_scale_lr=args.auto_scale_lr,
-            launcher=args.launcher, extras=Extras(args.ema, None if subnet == teacher else files),
+            launcher=args.launcher, extras=Extras(args.ema, None if subnet == teacher else files, args.init),
         )  # fmt: skip
         progress.update(number + 1, f'{subnet.name} seed {seed} {search.score} {metric(metrics, search.score):.2f} %')
     if args.qat is not None:

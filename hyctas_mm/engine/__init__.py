@@ -9,6 +9,7 @@ from hyctas_mm.engine.hooks import SampleArchHook
 from hyctas_mm.engine.nsga2_search_loop import NSGA2SearchLoop
 from hyctas_mm.engine.search_loop import SearchLoop
 from hyctas_mm.engine.supernet_data_parallel import SupernetDataParallel
+from hyctas_mm.engine.transfer import TransferHook
 
 let_mmengine_read_its_checkpoints()
 
@@ -22,4 +23,5 @@ __all__ = [
     'SampleArchHook',
     'SearchLoop',
     'SupernetDataParallel',
+    'TransferHook',
 ]

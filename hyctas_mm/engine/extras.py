@@ -1,4 +1,4 @@
-"""What retraining may add to the config of a network: averaged weights, a teacher."""
+"""What retraining may add to the config of a network: averaged weights, a teacher, weights to begin with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from hyctas_mm.engine.transfer import begin_with
 from hyctas_mm.errors import BadValue
 
 LEAST_MOMENTUM, MOST_MOMENTUM = 0.0002, 0.1
@@ -22,10 +23,13 @@ class Extras:
             average over about a sixth of the training, None for the weights of the last step.
         teacher: Config and checkpoint of a network to learn from, see
             :class:`~hyctas_mm.engine.distilled_segmentor.DistilledSegmentor`.
+        init: Another job, training or file whose weights it begins with, see
+            :class:`~hyctas_mm.engine.transfer.TransferHook`.
     """
 
     ema: float | None = None
     teacher: tuple[Path, Path] | None = None
+    init: Path | None = None
 
     def __post_init__(self) -> None:
         if self.ema is not None and not 0 <= self.ema < 1:
@@ -37,12 +41,15 @@ class Extras:
         Raises:
             ValueError: If the training has no length to choose the momentum by, or the network is no plain semantic
                 one, which a teacher wants.
+            FileNotFoundError: If there are no weights to begin with.
         """
         if self.ema is not None:
             momentum = self.ema or _momentum(cfg)
             others = [hook for hook in cfg.get('custom_hooks') or () if hook['type'] != 'EMAHook']
             # statistics of batch norm are averaged too: those of the last step are of other weights
             cfg.custom_hooks = [*others, dict(type='EMAHook', momentum=momentum, update_buffers=True)]
+        if self.init is not None:
+            begin_with(cfg, self.init)
         if self.teacher is not None:
             if cfg.model.type != 'EncoderDecoder':
                 raise BadValue(
@@ -55,7 +62,8 @@ class Extras:
     def noted(self) -> dict[str, Any]:
         """What differs from plain retraining, for ``results.json``."""
         found: dict[str, Any] = {} if self.ema is None else dict(ema=self.ema)
-        return found if self.teacher is None else found | dict(teacher=[str(path) for path in self.teacher])
+        found |= {} if self.teacher is None else dict(teacher=[str(path) for path in self.teacher])
+        return found if self.init is None else found | dict(init=str(self.init))
 
 
 PLAIN = Extras()
