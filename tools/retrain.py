@@ -7,6 +7,7 @@ Networks that are done are left alone, so an interrupted run goes on with the ne
 Example:
     python tools/retrain.py work_dirs/my_search
     python tools/retrain.py work_dirs/my_search --qat 200
+    python tools/retrain.py work_dirs/my_search --ema --teacher large.py large.pth
     python tools/retrain.py work_dirs/my_search --networks 1f3a5c7e9b0d --base-channels 16 --low-level s4
 """
 
@@ -22,6 +23,7 @@ from hyctas_mm.archs import LOW_LEVELS
 from hyctas_mm.cli import (
     ConfigOptions,
     add_batch_arguments,
+    add_init_argument,
     add_launcher_arguments,
     add_retraining_arguments,
     tells_mistakes,
@@ -54,6 +56,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--inherit', action='store_true', help="start from the supernet's weights instead of from scratch"
     )
+    add_init_argument(parser)
+    parser.add_argument(
+        '--ema',
+        type=float,
+        nargs='?',
+        const=0.0,
+        metavar='MOMENTUM',
+        help='keep, test and ship an exponential average of the weights; without a momentum over about a sixth of the '
+        'training',
+    )
+    parser.add_argument(
+        '--teacher',
+        nargs='+',
+        metavar='FILE',
+        help='learn from another network too, of which give config and checkpoint; largest: of these networks the one '
+        'of most MACs, which is trained first and without',
+    )
     parser.add_argument(
         '--qat',
         type=int,
@@ -74,9 +93,10 @@ def main() -> None:
     from mmengine.dist import barrier, is_main_process
 
     from hyctas_mm.engine.configs import start_processes
+    from hyctas_mm.engine.extras import Extras
     from hyctas_mm.engine.int8_training import train_int8
     from hyctas_mm.engine.progress import Progress
-    from hyctas_mm.engine.retraining import add_random, hand_over, metric, networks_to_train, retrain
+    from hyctas_mm.engine.retraining import add_random, hand_over, largest, metric, networks_to_train, retrain
     from hyctas_mm.report.html import write_report
     from hyctas_mm.search.folder import SearchFolder
     from hyctas_mm.wizard.pipeline import doubts_of
@@ -95,6 +115,10 @@ def main() -> None:
     given = {k: v for k, v in vars(args).items() if k in ('base_channels', 'low_level') and v is not None}
     chosen = [folder for folder in chosen if not args.networks or folder.name in args.networks]
     handover = replace(search.handover, **given)
+    if args.inherit and args.init:
+        raise BadValue("--inherit and --init are two starts, this job's supernet and another's; give one")
+    if args.teacher and args.teacher != ['largest'] and len(args.teacher) != 2:
+        raise BadValue(f'--teacher {" ".join(args.teacher)}; expected CONFIG CHECKPOINT, or largest')
     start_processes(args.launcher, args.shard[0])
     if is_main_process():
         made = hand_over(search, chosen, handover)
@@ -102,12 +126,20 @@ def main() -> None:
             add_random(search, args.random, args.seed, made, handover)
     barrier()
     folders = networks_to_train(search, chosen, handover)[args.shard[0] :: args.shard[1]]
+    files = tuple(map(Path, args.teacher)) if args.teacher and len(args.teacher) == 2 else None
+    teacher = None
+    if args.teacher == ['largest']:
+        teacher = largest(search, [search.subnet(folder.name, handover) for folder in chosen])
+        files = (teacher / 'config.py', teacher / 'retrained.pth')
+        if args.shard[1] > 1 and not files[1].is_file():
+            raise BadValue(f'--teacher largest with --shard: train it first, by --networks {teacher.name}')
+        folders.sort(key=lambda folder: folder != teacher)
     runs = [(subnet, seed) for seed in args.seeds for subnet in folders]
     progress = Progress('networks trained', len(runs))
     for number, (subnet, seed) in enumerate(runs):
         metrics = retrain(
             subnet, seed, inherit=args.inherit, options=args.cfg_options, auto_scale_lr=args.auto_scale_lr,
-            launcher=args.launcher,
+            launcher=args.launcher, extras=Extras(args.ema, None if subnet == teacher else files, args.init),
         )  # fmt: skip
         progress.update(number + 1, f'{subnet.name} seed {seed} {search.score} {metric(metrics, search.score):.2f} %')
     if args.qat is not None:

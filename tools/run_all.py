@@ -22,7 +22,7 @@ from typing import Any
 from new_search import check_device, use_device
 
 from hyctas_mm import register_all_modules
-from hyctas_mm.cli import add_batch_arguments, add_retraining_arguments, mistake, tells_mistakes
+from hyctas_mm.cli import add_batch_arguments, add_init_argument, add_retraining_arguments, mistake, tells_mistakes
 from hyctas_mm.errors import BadValue
 
 
@@ -39,6 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_retraining_arguments(parser)
     add_batch_arguments(parser)
+    add_init_argument(parser)
     parser.add_argument(
         '--inherit',
         action=argparse.BooleanOptionalAction,
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         accumulate=args.accumulate, auto_scale_lr=args.auto_scale_lr,
         add_networks=add_networks if args.random else None,
         deploy=args.deploy and tuple(name for name in args.deploy if name != 'none'),
-        precision=args.precision and tuple(args.precision),
+        precision=args.precision and tuple(args.precision), init=args.init,
     )  # fmt: skip
     view, start = make_view(), time.monotonic()
     try:

@@ -6,6 +6,7 @@ Nothing here loads torch or OpenMMLab, so that ``--help`` need not wait for them
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 
@@ -47,6 +48,17 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         '--auto-scale-lr', action='store_true', help='keep the batch and scale the learning rate linearly to it'
+    )
+
+
+def add_init_argument(parser: argparse.ArgumentParser) -> None:
+    """Whose weights a training begins with."""
+    parser.add_argument(
+        '--init',
+        type=Path,
+        metavar='WORK_DIR',
+        help="begin with the weights of another job's supernet, or of a checkpoint, of other classes too: what fits is "
+        'taken',
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -21,6 +22,7 @@ from hyctas_mm.engine.candidate_costs import CandidateCosts
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.engine.configs import build_runner, read_config, use_launcher, use_scope
 from hyctas_mm.engine.export import plain_metainfo, write_architecture
+from hyctas_mm.engine.extras import PLAIN, Extras
 from hyctas_mm.engine.hooks.constant_prediction_hook import ConstantPredictionHook
 from hyctas_mm.engine.predictions import draw_predictions
 from hyctas_mm.engine.search_costs import finished_search_costs
@@ -41,6 +43,7 @@ def retrain(
     options: Mapping[str, Any] | None = None,
     auto_scale_lr: bool = False,
     launcher: str = 'none',
+    extras: Extras = PLAIN,
 ) -> dict[str, float]:
     """Trains and tests one exported network; does nothing if that is done.
 
@@ -58,13 +61,14 @@ def retrain(
         auto_scale_lr: Scale the learning rate to the batch; otherwise the batch that it belongs to is reached, in
             pieces where the processes do not take it at once.
         launcher: What started the processes, all of which call this; the first one writes.
+        extras: What is added to the config.
 
     Returns:
         Metrics of the retrained network on the test images.
 
     Raises:
-        ValueError: If it was retrained from another start, or has no weights to start from, or those of a network of
-            other channels.
+        ValueError: If it was retrained from another start or with other extras, or has no weights to start from, or
+            those of a network of other channels.
     """
     barrier()  # nobody reads what another one is still writing
     results = read_json(folder / 'results.json')
@@ -78,9 +82,15 @@ def retrain(
             f'{folder} was retrained {start[not inherit]}, now {start[inherit]}; move its results.json away to train '
             'it again'
         )
-    results['inherit'] = inherit
+    if done and results.get('extras', {}) != extras.noted():
+        raise BadValue(
+            f'{folder} was retrained with extras {results.get("extras", {})}, now {extras.noted()}; move its '
+            'results.json away to train it again'
+        )
+    results |= dict(inherit=inherit, **(dict(extras=extras.noted()) if extras.noted() else {}))
     cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
+    extras.add_to(cfg)
     cfg.randomness = dict(seed=seed)
     use_launcher(cfg, launcher)
     fit_batch(cfg, accumulate='auto_scale_lr' in cfg and not auto_scale_lr, auto_scale_lr=auto_scale_lr)
@@ -98,6 +108,9 @@ def retrain(
     runner.train()
     first, master = not done, is_main_process()
     network = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for hook in runner.hooks:
+        if isinstance(hook, EMAHook):  # in the test it puts the average in their place, then puts them back
+            network.load_state_dict(hook.ema_model.module.state_dict())
     if first and master:
         ours = (folder / 'arch.json').is_file()  # of a handed-over network the folder has another name
         meta = dict(
@@ -259,6 +272,12 @@ def networks_to_train(search: SearchFolder, folders: Sequence[Path], handover: H
     made = [search.subnet(folder.name, handover) for folder in folders]
     names = {folder.name for folder in made}
     return made + [f for f in search.subnets() if read_json(f / 'results.json').get('twin_of') in names]
+
+
+def largest(search: SearchFolder, folders: Sequence[Path]) -> Path:
+    """Of networks of a search the one that multiplies and adds most."""
+    known = {candidate.archid: candidate.costs for candidate in search.candidates()}
+    return max(folders, key=lambda f: (read_json(f / 'results.json').get('costs') or known[f.name])['macs_g'])
 
 
 def _as_trained(search: SearchFolder, folder: Path, handover: Handover) -> tuple[Config, CandidateCosts]:

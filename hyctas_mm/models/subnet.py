@@ -64,6 +64,29 @@ def subnet_model_cfg(model_cfg: Mapping[str, Any], arch: Architecture, base_chan
     return ConfigDict(fixed(model_cfg))
 
 
+def supernet_model_cfg(model_cfg: Mapping[str, Any], space: SearchSpace, shared_trunk: bool = False) -> ConfigDict:
+    """The config of a supernet that has what a fixed network has beside its architecture.
+
+    Args:
+        model_cfg: A fixed network's model config.
+        space: The supernet's search space.
+        shared_trunk: Whether its heads share their trunks.
+    """
+
+    def searchable(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            out = {
+                k: searchable(v) for k, v in value.items() if 'arch' not in value or k not in ('arch', 'base_channels')
+            }
+            if 'arch' in value:
+                out['search_space'] = space.to_dict()
+                out |= dict(shared_trunk=True) if shared_trunk and 'Head' in str(value.get('type')) else {}
+            return out
+        return [searchable(v) for v in value] if isinstance(value, (list, tuple)) else deepcopy(value)
+
+    return ConfigDict(searchable(model_cfg))
+
+
 def drop_training_parts(model: nn.Module) -> nn.Module:
     """Removes from a fixed network what only training uses, its auxiliary heads; returns it."""
     for module in list(model.modules()):

@@ -20,6 +20,7 @@ from hyctas_mm.engine.batches import fit_batch
 from hyctas_mm.engine.configs import build_runner, read_config, set_data_root, set_supernet
 from hyctas_mm.engine.progress import quiet_runners
 from hyctas_mm.engine.retraining import retrain
+from hyctas_mm.engine.transfer import begin_with
 from hyctas_mm.errors import MissingPackage
 from hyctas_mm.files import lock_folder, read_json
 from hyctas_mm.report.doubts import doubts
@@ -48,6 +49,7 @@ class Job:
         deploy: Runtimes that the chosen networks get files for, see :data:`~hyctas_mm.deploy.folder.SUFFIXES`; () for
             none, None for ONNX Runtime and the search's target.
         precision: Precisions of these files; None for float32 and that of the target.
+        init: Another job whose supernet this one's begins with, see :class:`~hyctas_mm.engine.transfer.TransferHook`.
     """
 
     supernet: str
@@ -63,6 +65,7 @@ class Job:
     add_networks: Callable[[SearchFolder], None] | None = None
     deploy: tuple[str, ...] | None = None
     precision: tuple[str, ...] | None = None
+    init: Path | None = None
 
     def config(self, path: str, **options: Any) -> Config:
         """A config with the job's data and overrides."""
@@ -108,6 +111,8 @@ def train_supernet(job: Job) -> Path:
     last = Path(cfg.work_dir) / 'last_checkpoint'  # written after the checkpoint is whole
     cfg.resume = last.exists()
     fit_batch(cfg, job.accumulate, job.auto_scale_lr)
+    if job.init is not None:
+        begin_with(cfg, job.init)
     if not last.exists() or Path(last.read_text().strip()).name != checkpoint.name:
         _runner(cfg).train()
     return checkpoint

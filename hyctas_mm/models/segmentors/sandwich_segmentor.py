@@ -73,14 +73,17 @@ class SandwichSegmentor(EncoderDecoder):
         return losses
 
 
-def distillation_loss(logits: Tensor, targets: Tensor) -> Tensor:
+def distillation_loss(logits: Tensor, targets: Tensor, temperature: float = 1.0) -> Tensor:
     """KL divergence of the student's class probabilities from the teacher's, averaged over pixels.
 
     Args:
         logits: The student's, (B, classes, h, w); resized where the teacher predicts at another size (low-level
             fusion).
         targets: The teacher's, (B, classes, H, W).
+        temperature: What logits are divided by; the loss is multiplied by its square, so that gradients stay as large
+            (https://arxiv.org/abs/1503.02531).
     """
     logits = resize(logits.float(), targets.shape[2:])  # in float: half precision loses small probabilities
-    student, teacher = F.log_softmax(logits, dim=1), F.log_softmax(targets.detach().float(), dim=1)
-    return F.kl_div(student, teacher, reduction='none', log_target=True).sum(dim=1).mean()
+    student = F.log_softmax(logits / temperature, dim=1)
+    teacher = F.log_softmax(targets.detach().float() / temperature, dim=1)
+    return F.kl_div(student, teacher, reduction='none', log_target=True).sum(dim=1).mean() * temperature**2
