@@ -22,18 +22,18 @@ from tests.test_engine.test_search_loop import lines
 from tests.tiny_jobs import SPACE, config, run
 
 
-def search(root: Path, supernet: Path, work_dir: Path, **options: object) -> None:
+def search(root: Path, supernet: Path, work_dir: Path, report: bool = False, **options: object) -> None:
     cfg = config('gradient_search', root, work_dir)
     cfg.train_cfg.update(supernet=str(supernet), cost='macs_g', budgets=(0.02, 0.05), steps=4, candidates=2)
     cfg.train_cfg.choice_dataloader = {**cfg.val_dataloader, 'batch_size': 2}
     cfg.merge_from_dict(options)
-    run(cfg)
+    run(cfg, report)
 
 
 @pytest.fixture(scope='module')
 def learned(toy_root: Path, supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work_dir = tmp_path_factory.mktemp('gradient')
-    search(toy_root, supernet, work_dir)
+    search(toy_root, supernet, work_dir, report=True)
     return work_dir
 
 

@@ -22,10 +22,10 @@ def lines(work_dir: Path) -> list[dict]:
 
 
 def search(
-    toy_root: Path, supernet: Path, work_dir: Path, judge: str = '', judge_options: dict = {}, **options
+    toy_root: Path, supernet: Path, work_dir: Path, judge: str = '', judge_options: dict = {}, report=False, **options
 ) -> None:
     cfg = config('search', toy_root, work_dir, **{'train_cfg.supernet': str(supernet)}, **options)
-    run(judged_by(judge, cfg, **judge_options) if judge else cfg)
+    run(judged_by(judge, cfg, **judge_options) if judge else cfg, report)
 
 
 def test_files_of_a_search(searched: Path) -> None:
@@ -264,7 +264,7 @@ def test_training_memory_as_a_bound(toy_root: Path, supernet: Path, tmp_path: Pa
 def test_screening_gives_up_on_dominated_candidates(
     toy_root: Path, supernet: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    search(toy_root, supernet, tmp_path / 'whole', **SCREENED)
+    search(toy_root, supernet, tmp_path / 'whole', report=True, **SCREENED)
     candidates = read_archive(tmp_path / 'whole' / 'search' / 'archive.jsonl')
     given_up = [c for c in candidates if 'mIoU' not in c.metrics]
     front = json.loads((tmp_path / 'whole' / 'search' / 'front.json').read_text())

