@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from hyctas_mm.models import cut_subnet
 from hyctas_mm.models.subnet import subnet_model_cfg, supernet_model_cfg
 from hyctas_mm.registry import MODELS
 from hyctas_mm.search.folder import SearchFolder
+from hyctas_mm.wizard import pipeline
 from tests.conftest import run_script, supernet_cfg
-from tests.tiny_jobs import SPACE, config
+from tests.tiny_jobs import CONFIGS, SPACE, config
 
 pytestmark = pytest.mark.slow
 ARCH = SearchSpace.from_dict(SPACE).sample(np.random.default_rng(3), 2)
@@ -92,6 +94,19 @@ def test_what_cannot_be_begun_with_is_refused(tmp_path: Path) -> None:
         take_what_fits(here, fixed, path)
     with pytest.raises(FileNotFoundError, match=r'nowhere: no checkpoint, and no folder of a job'):
         find_checkpoint(tmp_path / 'nowhere')
+
+
+def test_a_whole_job_begins_with_the_supernet_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, begun = tmp_path / 'other' / 'supernet', []
+    other.mkdir(parents=True)
+    for name in ('iter_2.pth', 'iter_4.pth'):
+        (other / name).touch()
+    (other / 'last_checkpoint').write_text('/where/it/was/supernet/iter_2.pth')  # the folder was moved
+    monkeypatch.setattr(pipeline, '_runner', lambda cfg: begun.append(cfg) or SimpleNamespace(train=lambda: None))
+    job = pipeline.Job(str(CONFIGS / 'toy_streets_supernet.py'), '', tmp_path / 'job', init=tmp_path / 'other')
+    pipeline.train_supernet(job)
+    hooks = [dict(type='SampleArchHook', seed=0), dict(type='TransferHook', checkpoint=str(other / 'iter_2.pth'))]
+    assert begun[0].custom_hooks == hooks
 
 
 def test_jobs_begin_with_another(
