@@ -53,12 +53,12 @@ def save(model: Any, path: Path, space: Any = None) -> Path:
 
 def test_all_but_the_classifier_is_taken_from_a_supernet_of_other_classes(tmp_path: Path) -> None:
     there, here = (built(supernet_cfg(SPACE, classes), seed) for seed, classes in enumerate((7, 5)))
-    before = kept(here)
+    before, given = kept(here), there.state_dict()
     told = take_what_fits(here, supernet_cfg(SPACE), save(there, tmp_path / 'there.pth', SPACE))
-    left = [name for name, old in before.items() if there.state_dict()[name].shape != old.shape]
+    left = [name for name, old in before.items() if given[name].shape != old.shape]
     assert left and all(name.endswith(('weight', 'bias')) for name in left)
     for name, tensor in here.state_dict().items():
-        assert torch.equal(tensor, before[name] if name in left else there.state_dict()[name]), name
+        assert torch.equal(tensor, before[name] if name in left else given[name]), name
     assert f'{len(before) - len(left)} of {len(before)} tensors taken' in told and 'not there' not in told
     assert f'of another shape there: {left[0]}, {left[1]}, {left[2]} and {len(left) - 3} more' in told
 
