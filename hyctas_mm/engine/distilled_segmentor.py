@@ -55,7 +55,8 @@ class DistilledSegmentor(EncoderDecoder):
             inputs: Images, (B, 3, H, W).
             data_samples: With their labels.
         """
-        head, found = self.decode_head, []
+        found: list[Tensor] = []
+        head = self.decode_head
         of_head = head.loss_by_feat
 
         def loss_by_feat(logits: Tensor, *args: Any, **kwargs: Any) -> Any:

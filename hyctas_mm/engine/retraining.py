@@ -87,7 +87,7 @@ def retrain(
             f'{folder} was retrained with extras {results.get("extras", {})}, now {extras.noted()}; move its '
             'results.json away to train it again'
         )
-    results |= dict(inherit=inherit, **(dict(extras=extras.noted()) if extras.noted() else {}))
+    results |= dict(inherit=inherit, extras=extras.noted())
     cfg = read_config(folder / 'config.py')
     cfg.merge_from_dict(dict(options or {}))
     extras.add_to(cfg)

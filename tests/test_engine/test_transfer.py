@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from hyctas_mm.models import cut_subnet
 from hyctas_mm.models.subnet import subnet_model_cfg, supernet_model_cfg
 from hyctas_mm.registry import MODELS
 from hyctas_mm.search.folder import SearchFolder
+from hyctas_mm.wizard import pipeline
 from tests.conftest import run_script, supernet_cfg
-from tests.tiny_jobs import SPACE, config
+from tests.tiny_jobs import CONFIGS, SPACE, config
 
 pytestmark = pytest.mark.slow
 ARCH = SearchSpace.from_dict(SPACE).sample(np.random.default_rng(3), 2)
@@ -51,12 +53,12 @@ def save(model: Any, path: Path, space: Any = None) -> Path:
 
 def test_all_but_the_classifier_is_taken_from_a_supernet_of_other_classes(tmp_path: Path) -> None:
     there, here = (built(supernet_cfg(SPACE, classes), seed) for seed, classes in enumerate((7, 5)))
-    before = kept(here)
+    before, given = kept(here), there.state_dict()
     told = take_what_fits(here, supernet_cfg(SPACE), save(there, tmp_path / 'there.pth', SPACE))
-    left = [name for name, old in before.items() if there.state_dict()[name].shape != old.shape]
+    left = [name for name, old in before.items() if given[name].shape != old.shape]
     assert left and all(name.endswith(('weight', 'bias')) for name in left)
     for name, tensor in here.state_dict().items():
-        assert torch.equal(tensor, before[name] if name in left else there.state_dict()[name]), name
+        assert torch.equal(tensor, before[name] if name in left else given[name]), name
     assert f'{len(before) - len(left)} of {len(before)} tensors taken' in told and 'not there' not in told
     assert f'of another shape there: {left[0]}, {left[1]}, {left[2]} and {len(left) - 3} more' in told
 
@@ -92,6 +94,19 @@ def test_what_cannot_be_begun_with_is_refused(tmp_path: Path) -> None:
         take_what_fits(here, fixed, path)
     with pytest.raises(FileNotFoundError, match=r'nowhere: no checkpoint, and no folder of a job'):
         find_checkpoint(tmp_path / 'nowhere')
+
+
+def test_a_whole_job_begins_with_the_supernet_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, begun = tmp_path / 'other' / 'supernet', []
+    other.mkdir(parents=True)
+    for name in ('iter_2.pth', 'iter_4.pth'):
+        (other / name).touch()
+    (other / 'last_checkpoint').write_text('/where/it/was/supernet/iter_2.pth')  # the folder was moved
+    monkeypatch.setattr(pipeline, '_runner', lambda cfg: begun.append(cfg) or SimpleNamespace(train=lambda: None))
+    job = pipeline.Job(str(CONFIGS / 'toy_streets_supernet.py'), '', tmp_path / 'job', init=tmp_path / 'other')
+    pipeline.train_supernet(job)
+    hooks = [dict(type='SampleArchHook', seed=0), dict(type='TransferHook', checkpoint=str(other / 'iter_2.pth'))]
+    assert begun[0].custom_hooks == hooks
 
 
 def test_jobs_begin_with_another(
