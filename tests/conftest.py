@@ -62,12 +62,16 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(
-        key=lambda item: item.name != 'test_the_paper_at_toy_size'
-    )  # the longest first, so that none waits for it
+    """Two processes begin with a half each, and take over from each other what is left: each half begins with the files
+    that train, the first with the longest test of all, so that none waits for another at the end.
+    """
     for item in items:
         if TRAINING & set(getattr(item, 'fixturenames', ())):
             item.add_marker('slow')
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    files = list(dict.fromkeys(item.path for item in items))
+    order = [path for half in (0, 1) for path in sorted(files[half::2], key=lambda path: path not in slow)]
+    items.sort(key=lambda item: (item.name != 'test_the_paper_at_toy_size', order.index(item.path)))
 
 
 def pytest_collection_finish() -> None:

@@ -41,7 +41,7 @@ def package_configs(package: ModuleType) -> Path:
 
 
 def shrink(cfg: Config) -> Config:
-    """The same config for a CPU and a narrow backbone; channels follow the backbone's."""
+    """The same config for a CPU, a narrow backbone and narrow heads; channels follow the backbone's."""
     backbone = cfg.model.backbone
     wide = HyCTASBackbone(arch=backbone.arch, base_channels=backbone.base_channels).out_channels
     narrow = HyCTASBackbone(arch=backbone.arch, base_channels=SMALL).out_channels
@@ -54,6 +54,8 @@ def shrink(cfg: Config) -> Config:
         elif isinstance(block, dict):
             if block.get('type') == 'SyncBN':  # trains on GPUs only
                 block['type'] = 'BN'
+            narrower = {name: 32 for name in ('channels', 'ocr_channels', 'fc_out_channels') if block.get(name, 0) > 32}
+            block.update(narrower)
             channels = block.get('in_channels')
             if channels == list(wide):
                 block['in_channels'] = list(narrow)

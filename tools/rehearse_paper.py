@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,11 +80,13 @@ class Rehearsal:
     Args:
         folder: Where, absolute.
         processes: Processes of a command at most.
+        launched: Whether torchrun itself has started a command; it starts the first alone, as new processes import
+            everything anew, which takes longer than their work.
     """
 
     folder: Path
     processes: int
-    launched: set[str] = field(default_factory=set)
+    launched: bool = False
 
     def prepare(self) -> None:
         """Makes the folder what a checkout with data is."""
@@ -135,11 +137,11 @@ class Rehearsal:
             status = run_python(words[1:], self.folder, log)
         else:
             count, words = min(self.processes, int(words[1].split('=')[1])), words[2:]
-            if words[0] in self.launched:  # new processes import everything anew, which takes longer than their work
+            if self.launched:
                 status = run_python(words, self.folder, log, count)
             else:
                 status = run_torchrun(words, self.folder, log, min(2, count), ROOT)
-            self.launched.add(words[0])
+            self.launched = True
         if status:
             tail = log.read_text(encoding='utf-8', errors='replace').splitlines()[-TAIL:]
             return '\n    '.join([f'FAILED with status {status}, {log}', *tail])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import forks
 
 pytestmark = pytest.mark.slow
 
@@ -28,25 +27,10 @@ def missing(names: tuple[str, ...]) -> list[str]:
     bool(missing(PANOPTIC)), reason='the reference of the panoptic parts needs mmdet and mmcv with compiled operators'
 )
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        '-m',
-        'sphinx',
-        '-W',
-        '--keep-going',
-        '-q',
-        '-E',
-        '-c',
-        'docs',
-        '-b',
-        'html',
-        '.',
-        str(tmp_path / 'site'),
-    ]
-    environment = os.environ | dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-4000:]
     site = tmp_path / 'site'
+    options = ('-W', '--keep-going', '-q', '-E', '-c', 'docs', '-b', 'html')
+    done = forks.run('-m', 'sphinx', *options, '.', site, patience_s=900, CUDA_VISIBLE_DEVICES='')
+    assert done.returncode == 0, done.stdout[-4000:]
     assert (
         'url=docs/index.html' in (site / 'index.html').read_text()
         and 'hyctas_mm' in (site / 'docs' / 'index.html').read_text()
