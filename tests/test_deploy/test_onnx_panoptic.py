@@ -26,12 +26,24 @@ from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.engine.int8 import FLOAT_LAYERS
 from hyctas_mm.models.post_processing import panoptic_from_maps
 from hyctas_mm.registry import MODELS
-from tests.test_deploy.onnx_fixtures import ARCH, save
+from tests.test_deploy.onnx_fixtures import save
 from tests.test_deploy.test_onnx_export import run_example
 from tests.test_engine.test_panoptic_search import config as panoptic_config
 
 pytestmark = pytest.mark.slow
 
+SMALL = dict(
+    branches=[
+        [dict(op='lite_conv', width=12, down=False)],
+        [dict(op='attention', width=6, down=True), dict(op='lite_conv', width=12, down=False)],
+    ],
+    format='hyctas_mm/arch-1',
+    head_attention=True,
+    head_width=12,
+    low_level='s4',
+    stem_width=6,
+)
+"""What a backbone can have besides is in semantic files, which are tested with all of it."""
 RULE = dict(threshold=0.05, of_highest=0.5, nms_kernel=5, top_k=30, stuff_area=200, stuff_area_hw=(64, 128))
 
 
@@ -41,7 +53,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = toy_streets_panoptic(folder / 'data', num_train=4, num_val=2, height=70, width=128)
     cfg = panoptic_config('subnet', root, folder, **{'train_dataloader.dataset.indices': 3})
     for part in (cfg.model.backbone, cfg.model.panoptic_head):
-        part.update(arch=ARCH.to_dict(), base_channels=4)
+        part.update(arch=SMALL, base_channels=4)
     cfg.model.test_cfg = RULE
     return save(cfg, folder)
 
