@@ -48,8 +48,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--space',
         choices=['paper', 'wide'],
-        default='paper',
-        help='wide: stem, head and low-level fusion are searched too, for the fastest networks',
+        default='wide',
+        help='wide (default): stem, head and low-level fusion are searched too; paper: they are as there',
     )
     parser.add_argument('--latency-ms', type=float, help='the most that a network may take for an image on the device')
     parser.add_argument(
