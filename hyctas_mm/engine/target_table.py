@@ -115,7 +115,7 @@ def build_table(
             say(f'goes on with {sum(map(len, found.values()))} measurements of before')
         for name, (arch, _) in chosen.items():
             net, written = shipped(costs, arch), known['written']
-            opens[name] = _opener(table.target, net, costs.input_shape, device, folder, name, written)
+            opens[name] = opener(table.target, net, costs.input_shape, device, folder, name, written)
             write_json(folder / BUILDING, known)
         for repeated in (1, 2):
             with alone():
@@ -159,7 +159,7 @@ def shipped(costs: CandidateCosts, arch: Architecture) -> nn.Module:
     return fuse_conv_bn(costs.network(arch))
 
 
-def _opener(
+def opener(
     target: Target,
     net: nn.Module,
     shape: Sequence[int],
@@ -168,8 +168,17 @@ def _opener(
     name: str,
     written: dict[str, str],
 ) -> Callable[[], Call]:
-    """What makes a network a call. Files are written once and noted; PyTorch's networks are made each time, to save
-    memory.
+    """What makes a network a call, for :func:`~hyctas_mm.costs.targets.on_device.measure`. Files are written once;
+    PyTorch's networks are made each time, to save memory.
+
+    Args:
+        target: What runs it.
+        net: The network on the meta device, batch norm fused.
+        shape: Of its input, (1, 3, H, W).
+        device: Where it runs.
+        folder: Where files go.
+        name: Of its file, without suffix.
+        written: Names of files by ``name``; those that are there are not written again, a new one is noted.
     """
     runtime = target.software(target)
     x = torch.rand(*shape, device=device)

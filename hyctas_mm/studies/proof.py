@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.config import Config
 from scipy.stats import binomtest
 
 from hyctas_mm.archs import Architecture
-from hyctas_mm.costs import Target, prepare_call
+from hyctas_mm.costs import Target
 from hyctas_mm.costs.targets import on_device
-from hyctas_mm.engine.candidate_costs import network_to_time
+from hyctas_mm.engine.candidate_costs import shipped_network
+from hyctas_mm.engine.target_table import opener
 from hyctas_mm.errors import BadValue
 from hyctas_mm.evaluators.trained_networks import TrainedNetworks
 from hyctas_mm.files import alone, read_json, write_json
@@ -117,22 +119,25 @@ class Proof:
         path = self.folder / (f'latencies_{self.target}.json'.replace(' ', '_') if self.target else LATENCIES)
         known = read_json(path)
         if not set(archs) <= set(known):
-            threads = self.target.threads if self.target else torch.get_num_threads()
-            # each is written and opened once, not in each round
-            opens = {name: cache(partial(self._timed, arch, base_channels)) for name, arch in archs.items()}
+            target = self.target or Target.read('eager', threads=torch.get_num_threads())
             rounds: on_device.Rounds = {}
-            with alone():
-                for line in on_device.measure(opens, rounds, on_device.clock_for(threads), ROUNDS, SECONDS):
-                    if line:
-                        print(line)
+            with TemporaryDirectory() as files:
+                opens = {name: self._opener(target, arch, base_channels, files) for name, arch in archs.items()}
+                with alone():
+                    clock = on_device.clock_for(target.threads)
+                    for line in on_device.measure(opens, rounds, clock, ROUNDS, SECONDS):
+                        if line:
+                            print(line)
             known = {name: on_device.quietest(rounds[name]) for name in archs}
             write_json(path, known)
         return {name: float(known[name]) for name in archs}
 
-    def _timed(self, arch: Architecture, base_channels: int) -> on_device.Call:
-        cfg = subnet_model_cfg(self.recipe.model, arch, base_channels)
-        network = network_to_time(cfg, arch, torch.device('cpu'))
-        return prepare_call(network, torch.rand(1, 3, *self.table['input_hw']), self.target or 'eager')
+    def _opener(
+        self, target: Target, arch: Architecture, base_channels: int, files: str
+    ) -> Callable[[], on_device.Call]:
+        net = fuse_conv_bn(shipped_network(subnet_model_cfg(self.recipe.model, arch, base_channels), arch))
+        shape = (1, 3, *self.table['input_hw'])
+        return opener(target, net, shape, torch.device('cpu'), Path(files), arch.archid, {})
 
 
 def summarise(x: Array, y: Array, at: Array, scores: Array, seed: int = 0) -> dict[str, Any]:
