@@ -223,15 +223,15 @@ def search(
     lengths = text.lengths
     bounds = f'    bounds=dict(latency_ms=dict(max={latency_ms:g})),\n' if latency_ms else ''
     ships = f'    target={target.to_dict()},\n' if target else ''
-    in_int8 = target and target.precision == 'int8' and text.one_size and isinstance(data, SemanticData)
-    precision = "\n        precision='int8'," if in_int8 else ''
+    if target and target.precision == 'int8' and text.one_size and isinstance(data, SemanticData):
+        ships += "    precision='int8',  # scores too\n"
     pipeline = ', dataset=dict(pipeline={{_base_.calibration_pipeline}})' if isinstance(data, SemanticData) else ''
     if isinstance(data, SemanticData):
         scored = f"ann_file='{HERE}/lists/select.txt', data_prefix={{{{_base_.train_images}}}}"
     else:
         scored = f'{_files(data.train_file)}, indices={{{{_base_.select_images}}}}'
-    return f"""# A search over the supernet: {lengths.candidates} candidates, scored on training images that its weights
-# have not seen; a model of the scores, refitted each generation, says which.
+    return f"""# NSGA-II over the supernet: {lengths.candidates} candidates, scored on training images that its weights
+# have not seen.
 _base_ = './supernet.py'
 train_dataloader = dict(  # recalibrates the batch norm
     batch_size={text.calibration_batch}, sampler=dict(type='DefaultSampler', shuffle=True){pipeline}
@@ -239,19 +239,15 @@ train_dataloader = dict(  # recalibrates the batch norm
 val_dataloader = dict(dataset=dict({scored}))
 train_cfg = dict(
     _delete_=True,
-    type='SearchLoop',
-    algorithm=dict(type='SurrogateNSGA2'),
-    evaluator=dict(
-        type='InheritedWeights',
-        supernet='{HERE}/../supernet/iter_{lengths.steps}.pth',
-        calibration_batches={max(1, lengths.calibration_images // text.calibration_batch)},{precision}
-    ),
+    type='NSGA2SearchLoop',
+    supernet='{HERE}/../supernet/iter_{lengths.steps}.pth',
     subnet_config='{HERE}/subnet.py',
     input_hw={text.plan.geometry.input_hw},
     objectives=['{data.score}', 'latency_ms'],
 {bounds}{ships}    branches=(1, 2, 3),
     population={lengths.population},
     generations={lengths.generations},
+    calibration_batches={max(1, lengths.calibration_images // text.calibration_batch)},
     num_chosen={lengths.num_chosen},
     latency_seconds={lengths.latency_seconds},
     seed=0,
