@@ -50,7 +50,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
     monkeypatch.setattr(target_table, 'shipped', lambda costs, arch: costs.table.row(costs.parts(arch)))
     monkeypatch.setattr(target_table, 'measure', measure)
-    monkeypatch.setattr(target_table, '_opener', milliseconds)
+    monkeypatch.setattr(target_table, 'opener', milliseconds)
     return settings
 
 
@@ -114,7 +114,7 @@ def test_of_another_measurement_nothing_is_taken_and_files_are_written_once(
     monkeypatch.setattr(OnnxRuntime, 'write', write)
     written: dict[str, str] = {}
     for _ in range(2):
-        target_table._opener(TARGET, torch.nn.Identity(), SHAPE, CPU, tmp_path, 'a', written)
+        target_table.opener(TARGET, torch.nn.Identity(), SHAPE, CPU, tmp_path, 'a', written)
     assert made == ['a'] and written == dict(a='a.onnx')
 
 
