@@ -141,7 +141,7 @@ class SearchFolder:
         that its trained networks are compared by.
         """
         name = score_of(self.objectives).name
-        return trained_metric(name, self.candidates()[0].metrics if name == TRAIN_LOSS else ())
+        return trained_metric(name, {m for c in self.candidates() for m in c.metrics} if name == TRAIN_LOSS else ())
 
     @property
     def cost(self) -> str:
