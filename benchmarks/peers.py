@@ -5,8 +5,8 @@ python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [
                            [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--device cpu]
                            [--json FILE] [--picture FILE]
 
-Weights are random: no number here depends on them. What does not work with a network is told below the table.
-compile takes minutes a network.
+Weights are random: no number here depends on them. Images are padded for peers that take multiples of a size only.
+What does not work with a network is told below the table. compile takes minutes a network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
 from hyctas_mm.costs import target_names
 from hyctas_mm.measuring import Network, count, from_config, measure, prepare, published, read_targets
-from hyctas_mm.measuring.peers import PEERS, peer_model
+from hyctas_mm.measuring.peers import PEERS, padded_size, peer_model
 from hyctas_mm.measuring.picture import draw_latency
 from hyctas_mm.measuring.printing import conditions, describe, report
 
@@ -72,9 +72,16 @@ def main() -> None:
         published(n, shape, None, None, args.classes) if n in zoo_names() else from_config(n, shape)
         for n in args.networks
     ]
-    networks = [*ours, *(Network(name, peer_model(name, args.classes), shape, '--shape') for name in args.peers)]
-    rows: list[dict[str, Any]] = [dict(network=n.name, **count(n, device='cpu')) for n in networks]
+    peers = [Network(n, peer_model(n, args.classes), padded_size(n, shape), '--shape') for n in args.peers]
+    networks: list[Network] = []
+    rows: list[dict[str, Any]] = []
     problems = []
+    for network in (*ours, *peers):
+        try:
+            rows.append(dict(network=network.name, input_hw=network.input_hw, **count(network, device='cpu')))
+            networks.append(network)
+        except Exception as error:  # whatever networks of others raise at a size that they do not take
+            problems.append(f'{network.name} at {network.input_hw}: {str(error).splitlines()[0]}')
     for name, target in targets.items():
         prepared, places = [], []
         for place, network in enumerate(networks):

@@ -43,7 +43,7 @@ from hyctas_mm.evaluators.trained_networks import with_iters
 from hyctas_mm.files import read_json
 from hyctas_mm.measuring import Network, count, input_size, measure, prepare, read_targets
 from hyctas_mm.measuring.fronts import Box, is_above
-from hyctas_mm.measuring.peers import PEERS, SIZE_DIVISORS, peer_model, use_own_adamw
+from hyctas_mm.measuring.peers import PEERS, SIZE_DIVISORS, padded_size, peer_model, use_own_adamw
 from hyctas_mm.measuring.printing import conditions, report
 from hyctas_mm.search.front import front_indices
 
@@ -180,9 +180,8 @@ def train(args: argparse.Namespace, recipe: Config) -> tuple[list[dict[str, Any]
         seeds = sorted(by_seed, key=int)
         scores = [metric(by_seed[seed], args.metric) for seed in seeds]
         print(f'{name}: {args.metric} {", ".join(f"{score:.2f}" for score in scores)}', flush=True)
-        divisor, optimizer = SIZE_DIVISORS.get(name, 1), configs[name].optim_wrapper.optimizer
-        height, width = (-(-size // divisor) * divisor for size in found[0])
-        network = Network(name, model, (height, width), found[1])
+        optimizer = configs[name].optim_wrapper.optimizer
+        network = Network(name, model, padded_size(name, found[0]), found[1])
         row = dict(network=name, kind=kind, score=statistics.mean(scores), seeds=seeds, scores=scores)
         row |= dict(std=statistics.stdev(scores) if len(scores) > 1 else None)
         row |= dict(optimizer=f'{optimizer.type} {optimizer.lr:g}', input_hw=network.input_hw)

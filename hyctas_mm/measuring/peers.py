@@ -48,6 +48,18 @@ def peer_model(name: str, num_classes: int) -> ConfigDict:
     return ConfigDict(_from_scratch(_own_config(name).model.to_dict(), num_classes))
 
 
+def padded_size(name: str, input_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width that an image is padded to at the right and bottom before a network sees it.
+
+    Args:
+        name: One of :data:`PEERS`, or a network that takes every size.
+        input_hw: Of the image.
+    """
+    divisor = SIZE_DIVISORS.get(name, 1)
+    height, width = (-(-size // divisor) * divisor for size in input_hw)
+    return height, width
+
+
 def use_own_adamw(cfg: Config, name: str, lr: float | None = None) -> None:
     """Gives a training AdamW in place of its optimizer if the peer's own config has it; the schedule stays.
 
