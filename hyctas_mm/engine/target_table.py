@@ -32,6 +32,8 @@ POOL = 3
 """Networks to choose from, as a multiple of those chosen."""
 LEAST = 24
 """Networks that a table takes at least."""
+ROUNDS, SECONDS = 2, 0.3
+"""Rounds that visit all networks, and the time for a network in each."""
 BUILDING = 'measured.json'
 """What of a table that is being built is known, in a folder beside the table."""
 Say = Callable[[str], None]
@@ -74,8 +76,8 @@ def build_table(
     space: SearchSpace,
     device: torch.device,
     networks: int = 80,
-    rounds: int = 2,
-    seconds: float = 0.3,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
     enough: float = 0.1,
     say: Say = print,
 ) -> FitCheck:

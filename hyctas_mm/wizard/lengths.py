@@ -15,6 +15,7 @@ _LEAST_SUBNET_STEPS, _MOST_OF_LEAST = 300, 600
 _LEAST_SUBNET_EPOCHS, _LEAST_STEPS_OF_A_CLASS = 3, 20
 _MAX_EPOCHS, _MAX_SUBNET_EPOCHS = 600, 200  # 600 as in our Cityscapes supernet
 _PART_SECONDS = 0.05
+_TABLE_NETWORKS = 80
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Lengths:
         calibration_images: Images that a candidate's batch norm is recalibrated on.
         num_chosen: Networks that are retrained.
         latency_seconds: Time to measure each part of the latency table.
+        latency_networks: Networks that the latency table of a target is fitted to.
+        latency_error: Median error that such a table may have.
         inherit: Whether retraining starts from the supernet's weights.
     """
 
@@ -39,6 +42,8 @@ class Lengths:
     calibration_images: int
     num_chosen: int
     latency_seconds: float = _PART_SECONDS
+    latency_networks: int = _TABLE_NETWORKS
+    latency_error: float = 0.1
     inherit: bool = True
 
     @property
@@ -48,7 +53,15 @@ class Lengths:
 
 
 QUICK = Lengths(
-    steps=20, subnet_steps=10, population=2, generations=2, calibration_images=16, num_chosen=2, latency_seconds=0.005
+    steps=20,
+    subnet_steps=10,
+    population=2,
+    generations=2,
+    calibration_images=16,
+    num_chosen=2,
+    latency_seconds=0.005,
+    latency_networks=24,
+    latency_error=1.0,
 )
 """To see that everything runs; the networks are worth nothing."""
 QUICK_SELECT = 12
@@ -63,11 +76,13 @@ class Speed:
         step: A training step with its images.
         calibration_image: A candidate's recalibration, for each image.
         image: Scoring an image.
+        on_target: Writing and measuring a network for the latency table of a target; None without one.
     """
 
     step: float
     calibration_image: float
     image: float
+    on_target: float | None = None
 
     def candidate(self, lengths: Lengths, num_select: int) -> float:
         """Seconds of a candidate; its price takes milliseconds."""
@@ -145,7 +160,7 @@ def fit_hours(
     test = 2 * num_val * speed.image
     least_steps = least_subnet_steps(epoch, num_classes)
     steps = _within(_SHARES['supernet'] * seconds / speed.step, _MIN_STEPS, max(_MIN_STEPS, _MAX_EPOCHS * epoch))
-    for_search = _SHARES['search'] * seconds - table_seconds(space, lengths)
+    for_search = _SHARES['search'] * seconds - table_seconds(space, lengths, speed)
     each = max(0.0, for_search / speed.candidate(lengths, num_select) / TRACKS)
     population = _within((2 * each) ** 0.5, _MIN_POPULATION, 40)  # twice as many as generations, as in the paper
     generations = _within(each / population, _MIN_GENERATIONS, 20)
@@ -192,9 +207,14 @@ def estimate(
 ) -> list[Estimate]:
     """What each step of the job will take."""
     test = 2 * num_val * speed.image  # with the supernet's weights and after retraining
-    search = lengths.candidates * speed.candidate(lengths, num_select) + table_seconds(space, lengths)
+    search, table = lengths.candidates * speed.candidate(lengths, num_select), table_seconds(space, lengths, speed)
+    steps = [Estimate('supernet', f'{lengths.steps} steps of {batch} images', lengths.steps * speed.step)]
+    if speed.on_target is None:
+        search += table
+    else:
+        steps.append(Estimate('latency table', f'{lengths.latency_networks} networks measured on the target', table))
     return [
-        Estimate('supernet', f'{lengths.steps} steps of {batch} images', lengths.steps * speed.step),
+        *steps,
         Estimate('search', f'{lengths.candidates} candidates, scored on {num_select} images', search),
         Estimate(
             'retraining and test',
@@ -209,10 +229,12 @@ def estimate(
     ]
 
 
-def table_seconds(space: SearchSpace, lengths: Lengths) -> float:
-    """Time to measure the parts of the latency table, as if every kind of cell came up: op, widths in and out, stride,
-    going down or not.
+def table_seconds(space: SearchSpace, lengths: Lengths, speed: Speed) -> float:
+    """Time to make the latency table: of a target that of its networks; else that of its parts, as if every kind of
+    cell came up: op, widths in and out, stride, going down or not.
     """
+    if speed.on_target is not None:
+        return lengths.latency_networks * speed.on_target
     kinds = (len(space.ops) - 1) * len(space.widths) ** 2 * 5
     return lengths.latency_seconds * min(kinds, space.layers * lengths.candidates)
 

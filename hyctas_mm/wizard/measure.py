@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ from mmengine.runner import Runner
 from torch import nn
 
 from hyctas_mm.archs import Architecture, SearchSpace
+from hyctas_mm.costs import Target, prepare_call
+from hyctas_mm.engine.candidate_costs import network_to_time
 from hyctas_mm.engine.configs import use_scope
 from hyctas_mm.engine.hooks.sample_arch_hook import supernet_space
 from hyctas_mm.engine.scoring import Scorer
+from hyctas_mm.engine.target_table import ROUNDS, SECONDS
 from hyctas_mm.models.subnet import cut_subnet, set_arch
 from hyctas_mm.registry import DATASETS, MODELS
 from hyctas_mm.wizard.lengths import Speed
@@ -53,7 +57,7 @@ def _measure(cfg: Config, search: Config, device: torch.device) -> Speed:
     model = MODELS.build(cfg.model).to(device)
     space = supernet_space(model)
     step = _training_step(cfg, model, space, device)
-    return _scoring(search, model, space, step)
+    return replace(_scoring(search, model, space, step), on_target=_on_target(search, space, device))
 
 
 def _training_step(cfg: Config, model: nn.Module, space: SearchSpace, device: torch.device) -> float:
@@ -110,6 +114,20 @@ def _scoring(cfg: Config, model: nn.Module, space: SearchSpace, step: float) -> 
         times.append((cut / train.batch_size, max(whole - cut, 0.01 * whole) / len(val.dataset)))
     calibration, image = (float(value) for value in np.mean(times, axis=0))
     return Speed(step, calibration, image)
+
+
+def _on_target(cfg: Config, space: SearchSpace, device: torch.device) -> float | None:
+    """Seconds to write a network for the search's target and to measure it, as its latency table does."""
+    if not cfg.train_cfg.get('target'):
+        return None
+    target = Target.read(cfg.train_cfg.target)
+    place = target.place(device)
+    x = torch.rand(1, 3, *cfg.train_cfg.input_hw, device=place)
+    rng = np.random.default_rng(0)
+    nets = [network_to_time(cfg.model.to_dict(), space.sample(rng), place) for _ in range(_ARCHS)]
+    prepare_call(nets[0], x, target)  # loads the runtime
+    written = float(np.mean([_seconds(lambda net=net: prepare_call(net, x, target)) for net in nets]))  # type: ignore[misc]
+    return written + ROUNDS * SECONDS
 
 
 def _seconds(call: Callable[[], object]) -> float:

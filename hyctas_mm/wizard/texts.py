@@ -222,7 +222,10 @@ def search(
     """``search.py``."""
     lengths = text.lengths
     bounds = f'    bounds=dict(latency_ms=dict(max={latency_ms:g})),\n' if latency_ms else ''
-    ships = f'    target={target.to_dict()},\n' if target else ''
+    ships = ''
+    if target:
+        ships = f'    target={target.to_dict()},\n    latency_networks={lengths.latency_networks},\n'
+        ships += f'    latency_error={lengths.latency_error},\n'
     if target and target.precision == 'int8' and text.one_size and isinstance(data, SemanticData):
         ships += "    precision='int8',  # scores too\n"
     pipeline = ', dataset=dict(pipeline={{_base_.calibration_pipeline}})' if isinstance(data, SemanticData) else ''

@@ -188,6 +188,8 @@ def test_hours_decide_the_lengths() -> None:
     # rather fewer networks than too few steps for each, down to one
     assert [timing.least_subnet_steps(epoch, 8) for epoch in (10, 150, 1000)] == [300, 450, 600]
     assert [timing.least_subnet_steps(10, classes) for classes in (15, 27, 150)] == [300, 540, 600]
+    shipped = timing.estimate(usual, replace(speed, on_target=4.5), 140, 100, 8, space)
+    assert [(e.step, e.seconds) for e in shipped if 'table' in e.step] == [('latency table', 80 * 4.5)]
     slow = Speed(step=1.1, calibration_image=0.01, image=0.02)
     for hours, chosen in ((0.95, 3), (0.65, 2), (0.4, 1)):
         fitted = timing.fit_hours(usual, hours, slow, 400, 40, 100, 8, space, 8)
@@ -389,6 +391,7 @@ def test_the_command(
         and '8 of 19 classes occur in none' in said
     )
     assert 'run_all.py' in said and 'supernet' in said
+    assert 'latency table' in said and '24 networks' in said, 'the plan has the time that measuring the target takes'
     target = Config.fromfile(tmp_path / 'work' / 'configs' / 'search.py').train_cfg.target
     assert target == dict(runtime='onnxruntime', precision='int8', threads=1)
     assert new_search.main(argv) == 2
