@@ -1,4 +1,4 @@
-"""Small files of JSON, written whole; folders that one process has; trainings that wait while another process times."""
+"""Small files, written whole; folders that one process has; trainings that wait while another process times."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,16 +21,23 @@ MACHINE = Path(tempfile.gettempdir()) / f'hyctas_mm-{os.getuid()}.lock'
 """Shared by all processes of a user on a machine: who may compute, see :func:`alone`."""
 PATIENCE = 60.0
 """Seconds that steps under way are waited for."""
+_LONG = 200
+"""Characters of a value that is told."""
 _DOOR, _ROOM = 0, 1
 """Bytes of the file that are locked: to begin a step, and to compute."""
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON so that the file is whole at every instant, whatever interrupts."""
+def write_text(path: Path, text: str) -> None:
+    """Writes a text so that the file is whole at every instant, whatever interrupts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix('.tmp')
-    temporary.write_text(json.dumps(content, indent=1), encoding='utf-8')
+    temporary.write_text(text, encoding='utf-8')
     os.replace(temporary, path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON as :func:`write_text` does."""
+    write_text(path, json.dumps(content, indent=1))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -39,7 +47,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def differences(there: Any, here: Any, places: tuple[str, str] = ('there', 'here'), path: str = '') -> list[str]:
-    """Where two plain objects differ, each as ``a.b is 1 there, 2 here``."""
+    """Where two plain objects differ, each as ``a.b is 1 there, 2 here``; of long values the beginning."""
     if isinstance(there, dict) and isinstance(here, dict):
         keys = sorted({*there, *here})
         return [
@@ -47,7 +55,11 @@ def differences(there: Any, here: Any, places: tuple[str, str] = ('there', 'here
             for key in keys
             for text in differences(there.get(key), here.get(key), places, f'{path}.{key}' if path else key)
         ]
-    return [] if there == here else [f'{path} is {there!r} {places[0]}, {here!r} {places[1]}']
+    return [] if there == here else [f'{path} is {_short(there)} {places[0]}, {_short(here)} {places[1]}']
+
+
+def _short(value: Any) -> str:
+    return textwrap.shorten(repr(value), _LONG, placeholder=' ...')
 
 
 def lock_folder(folder: Path) -> IO[str]:

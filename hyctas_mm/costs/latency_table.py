@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import datetime
 import json
-import os
 import platform
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from torch import nn
 from hyctas_mm.costs.latency import Stopwatch, measure_latency
 from hyctas_mm.costs.parts import Part, collect_parts, time_parts
 from hyctas_mm.errors import BadValue
+from hyctas_mm.files import write_json
 
 FORMAT = 'hyctas_mm/latency-table-2'
 
@@ -192,10 +192,7 @@ class LatencyTable:
             post_processing_ms=self.post_processing_ms,
             parts_ms=dict(sorted(self.parts.items())),
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix('.tmp')
-        temporary.write_text(json.dumps(content, indent=1), encoding='utf-8')
-        os.replace(temporary, self.path)
+        write_json(self.path, content)
 
     def _read(self) -> None:
         try:

@@ -13,7 +13,7 @@ from torch import nn
 from hyctas_mm.archs import Architecture
 from hyctas_mm.engine.hooks import SampleArchHook
 from hyctas_mm.errors import NoSuchFile
-from hyctas_mm.files import write_json
+from hyctas_mm.files import write_json, write_text
 from hyctas_mm.models.subnet import subnet_model_cfg
 from hyctas_mm.registry import HOOKS
 from hyctas_mm.report.draw_arch import draw_arch_file
@@ -124,6 +124,6 @@ def write_architecture(folder: str | Path, cfg: Config, arch: Architecture, base
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / 'arch.json', arch.to_dict())
-    subnet_config(cfg, arch, base_channels).dump(str(folder / 'config.py'))
+    write_text(folder / 'config.py', subnet_config(cfg, arch, base_channels).pretty_text)
     draw_arch_file(arch, folder / 'arch.svg', base_channels)
     return folder

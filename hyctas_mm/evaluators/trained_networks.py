@@ -20,6 +20,8 @@ from hyctas_mm.engine.scoring import image_paths
 from hyctas_mm.errors import BadValue
 from hyctas_mm.files import differences, read_json
 
+SHOWN = 5
+"""Differences between two trainings that are told."""
 SCHEDULE_LENGTHS = ('begin', 'end', 'T_max', 'step_size')
 
 
@@ -94,7 +96,8 @@ class TrainedNetworks:
         """What an existing folder's config has differently; '' if nothing."""
         there = training_of(Config.fromfile(folder / 'config.py'))
         here = training_of(subnet_config(self.cfg, arch, self.base_channels))
-        return '; '.join(differences(there, here))
+        found = differences(there, here)
+        return '; '.join(found[:SHOWN]) + (f'; and {len(found) - SHOWN} more' if len(found) > SHOWN else '')
 
 
 def with_iters(cfg: Config, iters: int) -> Config:
