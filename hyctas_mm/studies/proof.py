@@ -155,15 +155,16 @@ def summarise(x: Array, y: Array, at: Array, scores: Array, seed: int = 0) -> di
         networks are above the fit; ``p``, the chance of as many or more (sign test).
     """
     gains = scores - np.polyval(np.polyfit(x, y, DEGREE), at)
-    rng, drawn = np.random.default_rng(seed), []
-    for _ in range(DRAWS):
-        these, those = rng.integers(len(x), size=len(x)), rng.integers(len(at), size=len(at))
-        fit = np.polyfit(x[these], y[these], DEGREE)
-        drawn.append(np.mean(scores[those] - np.polyval(fit, at[those])))
+    rng = np.random.default_rng(seed)
+    drawn_anew = [(rng.integers(len(x), size=len(x)), rng.integers(len(at), size=len(at))) for _ in range(DRAWS)]
+    these, those = (np.stack(found) for found in zip(*drawn_anew, strict=True))  # (DRAWS, N), (DRAWS, M)
+    fits = np.linalg.pinv(np.vander(x, DEGREE + 1)[these]) @ y[these, None]  # (DRAWS, DEGREE + 1, 1)
+    expected = np.vander(at, DEGREE + 1)[those] @ fits  # (DRAWS, M, 1)
+    drawn = np.mean(scores[those] - expected[..., 0], axis=1)
     above = int((gains > 0).sum())
     return dict(
         gain=float(gains.mean()),
-        se=float(np.std(drawn)),
+        se=float(drawn.std()),
         interval=np.quantile(drawn, (0.025, 0.975)).tolist(),
         above=above,
         count=len(at),

@@ -26,10 +26,10 @@ def drawn(count: int, better: float, seed: int) -> tuple[np.ndarray, np.ndarray]
 
 @pytest.mark.parametrize('better', [0.0, 1.0])
 def test_a_gain_is_found_and_none_is_made_up(better: float) -> None:
-    """In 60 draws of landmarks and choices: unbiased, its error is what it says, and the interval holds the truth."""
-    found = [proof.summarise(*drawn(48, 0.0, n), *drawn(12, better, 1000 + n)) for n in range(60)]
+    """In 40 draws of landmarks and choices: unbiased, its error is what it says, and the interval holds the truth."""
+    found = [proof.summarise(*drawn(48, 0.0, n), *drawn(12, better, 1000 + n)) for n in range(40)]
     gains = np.array([f['gain'] for f in found])
-    assert abs(gains.mean() - better) < 4 * gains.std() / 60**0.5
+    assert abs(gains.mean() - better) < 4 * gains.std() / 40**0.5
     assert 0.75 < np.mean([f['se'] for f in found]) / gains.std() < 1.3
     assert np.mean([f['interval'][0] <= better <= f['interval'][1] for f in found]) > 0.85
     assert (np.mean([f['p'] < 0.05 for f in found]) > 0.3) == (better > 0)
@@ -39,7 +39,7 @@ def test_a_gain_is_found_and_none_is_made_up(better: float) -> None:
 def test_the_command(
     fast_search: Path, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    landmarks = table(8, seeds=2) | dict(input_hw=[32, 64])
+    landmarks = table(4, seeds=2) | dict(input_hw=[32, 64])
     (tmp_path / 'landmarks.json').write_text(json.dumps(landmarks))
     config('subnet', toy_root, tmp_path / 'unused').dump(str(tmp_path / 'recipe.py'))
     trained: list[tuple[str, int]] = []
