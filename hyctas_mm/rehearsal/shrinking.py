@@ -66,7 +66,7 @@ def shrink_search(cfg: Config) -> Config:
     """
     search = cfg.train_cfg
     search.update(
-        input_hw=(SIDE, SIDE), population=2, generations=2, calibration_batches=2, num_chosen=3, latency_seconds=0.001
+        input_hw=(SIDE, SIDE), population=2, generations=1, calibration_batches=1, num_chosen=3, latency_seconds=0.001
     )
     if 'memory_input' in search:
         search.memory_input = (2, (SIDE, SIDE))

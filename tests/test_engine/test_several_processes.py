@@ -36,7 +36,7 @@ from tests.tiny_jobs import config, run
 
 pytestmark = pytest.mark.slow
 
-STEPS = 6
+STEPS = 4
 CELLS = [('lite_conv', 8, True), ('attention', 12, False), ('conv', 8, False)]
 SMALL = dict(
     format='hyctas_mm/arch-1',
@@ -115,7 +115,7 @@ def train(cfg: Config) -> Runner:
 
 
 def losses(folder: Path, root: str, double: bool) -> dict[str, list[float]]:
-    """The losses of six steps of a supernet and of fixed networks."""
+    """The losses of four steps of a supernet and of fixed networks."""
     found = {}
     torch.set_default_dtype(torch.float64 if double else torch.float32)
     for kind in KINDS[double]:

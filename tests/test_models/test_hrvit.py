@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ GMACS = dict(b1=(1.746, 10.585, 52.25), b2=(4.221, 24.82, 118.0), b3=(4.806, 28.
 ATTENTION_GMACS = dict(b1=2.50, b2=4.72, b3=5.60)
 """Of these the products of attention, at 512x512."""
 SHORTCUTS = dict(b1=(92, 144, 344, 544), b2=((8, 6), (8, 12), (16, 15), (16, 24)))
+
+
+@pytest.fixture
+def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most two blocks in a stage, where the number changes nothing but the time."""
+    b1 = VARIANTS['b1']
+    blocks = tuple(tuple(min(2, count) for count in counts) for counts in b1.blocks)
+    monkeypatch.setitem(VARIANTS, 'b1', replace(b1, blocks=blocks))
 
 
 def on_meta(arch: str) -> HRViT:
@@ -132,6 +141,7 @@ def test_config(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('few_blocks')
 @pytest.mark.parametrize('head', ['segformer', 'upernet'])
 def test_it_trains_and_predicts_in_mmseg(head: str) -> None:
     cfg = read(FOLDER / f'hrvit-b1_{head}_8xb2-160k_ade20k-512x512.py')
@@ -147,6 +157,7 @@ def test_it_trains_and_predicts_in_mmseg(head: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('few_blocks')
 def test_a_config_runs(toy_root: Path, tmp_path: Path) -> None:
     """Two steps on toy streets, which are laid out and labelled as Cityscapes, and a validation in windows."""
     cfg = read(FOLDER / 'hrvit-b1_segformer_4xb2-160k_cityscapes-1024x1024.py')
@@ -165,6 +176,7 @@ def test_a_config_runs(toy_root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('few_blocks')
 def test_onnx(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip('onnxruntime')
     net, image = HRViT('b1').eval(), torch.randn(1, 3, 70, 96)
