@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
-from mmengine.hooks import EMAHook
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.costs import LatencyTable
 from hyctas_mm.deploy.export import OnnxResult
-from hyctas_mm.deploy.fast_inference_hook import FastInferenceHook
 from hyctas_mm.deploy.whole_net import WholeNet
 from hyctas_mm.measuring.network import published
 from hyctas_mm.release.checkpoint import things_of
@@ -42,11 +39,6 @@ def _(place: Place) -> None:
 # After the search -----------------------------------------------------------------------------------------------------
 
 
-@provokes('report-nothing')
-def _(place: Place) -> None:
-    write_report(place.tmp_path)
-
-
 @provokes('report-score')
 def _(place: Place) -> None:
     work_dir = place.copy_of_begun()
@@ -74,18 +66,6 @@ def network(place: Place) -> tuple[Path, Path]:
     return save(semantic_config(place.toy_root, place.tmp_path), place.tmp_path)
 
 
-@provokes('onnx-checkpoint')
-def _(place: Place) -> str:
-    config_file, _ = network(place)
-    return said(place, 'export_onnx', config_file, place.tmp_path / 'none.pth', '--shape', 64, 64)
-
-
-@provokes('onnx-small')
-def _(place: Place) -> str:
-    config_file, weights = network(place)
-    return said(place, 'export_onnx', config_file, weights, '--shape', 32, 32, '--dynamic', 'size')
-
-
 @provokes('onnx-differs')
 def _(place: Place) -> str:
     config_file, weights = network(place)
@@ -96,12 +76,6 @@ def _(place: Place) -> str:
     place.monkeypatch.setattr('hyctas_mm.deploy.export._write', lambda *_: None)  # slow, and nothing is wrong in it
     place.monkeypatch.setattr('hyctas_mm.deploy.export._compare', compare)
     return said(place, 'export_onnx', config_file, weights, '--shape', 64, 64)
-
-
-@provokes('fast-ema')
-def _(place: Place) -> None:
-    hook = FastInferenceHook()
-    hook.before_test(SimpleNamespace(hooks=[hook, EMAHook()]))
 
 
 # Converting checkpoints of the release --------------------------------------------------------------------------------
