@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.config import Config, ConfigDict
+from mmengine.model import BaseModel, MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
 from hyctas_mm.engine.checkpoint import read_checkpoint
 from hyctas_mm.engine.hooks import GateSparsityHook
+from hyctas_mm.models import DenseFusionNeck
 from tests.conftest import run_script
+from tests.ranks import in_ranks
 from tests.tiny_jobs import FAST, config, run
 
 SHUT = {(0, 1), (3, 1), (1, 2)}
@@ -101,6 +108,40 @@ def test_what_is_pruned_is_a_config_and_weights(
     assert run(cfg).iter == 2  # it trains on
     again = ('tools/prune_fusion.py', out / 'config.py', out / 'weights.pth', '--out', tmp_path / 'again')
     assert run_script(monkeypatch, *again) == 2 and 'was it pruned already' in capsys.readouterr().err
+
+
+class Fused(BaseModel):
+    """A neck alone, whose loss is the mean of its outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.neck = DenseFusionNeck([2, 3], [4, 8], 4)
+
+    def forward(self, fine: Tensor, coarse: Tensor, mode: str) -> dict[str, Tensor]:
+        return dict(loss_mean=torch.stack([y.mean() for y in self.neck((fine, coarse))]).mean())
+
+
+def wrapped_step(folder: Path) -> dict[str, Any]:
+    """A step of a process of several, each on an image of its own."""
+    torch.manual_seed(0)
+    model = MMDistributedDataParallel(Fused())
+    hook = GateSparsityHook(weight=1.0)
+    hook.before_train(SimpleNamespace(model=model))
+    torch.manual_seed(dist.get_rank())
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))
+    data = dict(fine=torch.randn(1, 2, 9, 9), coarse=torch.randn(1, 3, 5, 5))
+    logs = model.train_step(data, wrapper)
+    return {k: float(v) for k, v in logs.items()} | dict(gates=model.module.neck.gates().tolist())
+
+
+@pytest.mark.slow
+def test_it_reaches_the_model_within_a_wrapper_of_processes(tmp_path: Path) -> None:
+    name = 'tests.test_engine.test_fusion_pruning:wrapped_step'
+    first, second = in_ranks(name, [2], tmp_path)[2]
+    assert first['loss_mean'] != second['loss_mean'] and first['gates'] == second['gates'] != [0.5] * 4
+    assert all(
+        s['loss'] == pytest.approx(s['loss_mean'] + s['loss_gates']) and s['loss_gates'] > 2 for s in (first, second)
+    )
 
 
 def test_wrong_configs_are_refused(

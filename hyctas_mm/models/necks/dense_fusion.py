@@ -30,8 +30,8 @@ class DenseFusionNeck(BaseModule):
     :class:`~hyctas_mm.engine.hooks.GateSparsityHook` adds :meth:`sparsity_loss`; :meth:`prune` then removes the
     connections whose gates are small. A pruned neck has the others in ``connections``, ``gated=False``, and no gates.
 
-    The ideas are LGCNet's dense fusion cell and AutoRTNet's aggregation cell, of which no code or details were
-    published, and SparseMask's sparse connections. Form of the connections, one layer of them, sigmoid and pruning are
+    The ideas are LGCNet's dense fusion cell and AutoRTNet's aggregation cell, of which we found no code and know no
+    details, and SparseMask's sparse connections. Form of the connections, one layer of them, sigmoid and pruning are
     ours.
 
     Args:
