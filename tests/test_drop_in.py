@@ -27,7 +27,7 @@ from hyctas_mm.engine.configs import set_data_root
 from hyctas_mm.models.backbones.hyctas import HyCTASBackbone
 
 FOLDER = Path(__file__).parents[1] / 'configs' / 'drop_in'
-MMSEG, MMDET = ('fcn', 'upernet', 'segformer', 'ocrnet'), ('retinanet', 'mask-rcnn')
+MMSEG, MMDET = ('fcn', 'upernet', 'segformer', 'ocrnet', 'dense-fusion'), ('retinanet', 'mask-rcnn')
 HEIGHT, WIDTH, SMALL = 64, 128, 2
 
 
@@ -59,7 +59,7 @@ def shrink(cfg: Config) -> Config:
             channels = block.get('in_channels')
             if channels == list(wide):
                 block['in_channels'] = list(narrow)
-            elif 'in_index' in block:
+            elif isinstance(block.get('in_index'), int):
                 block['in_channels'] = narrow[block['in_index']]
             for item in block.values():
                 follow(item)
@@ -171,6 +171,11 @@ def differences(ours: Any, theirs: Any, where: str = '') -> set[str]:
             'ocrnet',
             'ocrnet_hr18',
             {'pretrained', 'decode_head.0.in_channels', 'decode_head.0.channels', 'decode_head.1.in_channels'},
+        ),
+        (
+            'dense-fusion',
+            'fpn_r50',
+            {'pretrained', *(f'neck.{key}' for key in ('type', 'in_channels', 'strides', 'norm_cfg', 'num_outs'))},
         ),
     ],
 )

@@ -17,32 +17,53 @@ from hyctas_mm.models.synced_norm import together
 from hyctas_mm.registry import MODELS
 
 
-class GatedFusion(nn.Module):
-    """An open gate between two branches: adds the map of one to that of the other (paper section 3.2, "nodes").
-
-    NOTE(paper): it says that a node fuses branches of different resolutions and behaves as a binary gate, not how it
-    fuses. This is HRNet's and HRViT's way: to a coarser stride by a depthwise convolution of that stride and a 1x1
-    convolution, to a finer one by a 1x1 convolution and bilinear resizing; all with batch norm.
+class Connection(nn.Module):
+    """Brings a map to the stride and the channels of another, as HRNet and HRViT do: to a coarser stride by a depthwise
+    convolution of that stride and a 1x1 convolution, to a finer one by a 1x1 convolution and bilinear resizing; all
+    with batch norm, no activation.
 
     Args:
-        source: Channels of the map that is added.
-        target: Channels of the map that it is added to.
+        source: Channels of the map.
+        target: Channels that it gets.
         downs: How often the source's stride must be doubled to be the target's; negative where it must be halved.
-        act: Whether ReLU follows: with the last of the gates to this map.
         norm_cfg: mmcv's norm config.
         slim: Whether the layers are slimmable.
     """
 
     cost_unit = True
 
-    def __init__(
-        self, source: int, target: int, downs: int, act: bool, norm_cfg: Mapping[str, Any], slim: bool = False
-    ) -> None:
+    def __init__(self, source: int, target: int, downs: int, norm_cfg: Mapping[str, Any], slim: bool = False) -> None:
         super().__init__()
         options: dict[str, Any] = dict(act=False, norm_cfg=norm_cfg, slim=slim)
         stride = 2**downs
         self.down = ConvBN(source, source, stride + 1, stride, depthwise=True, **options) if downs > 0 else None
         self.mix = ConvBN(source, target, 1, **options)
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B, C, h, w) and a map of height and width (H, W) to (B, D, H, W)."""
+        brought = self.mix(source if self.down is None else self.down(source))
+        return resize(brought, target.shape[2:])
+
+
+class GatedFusion(Connection):
+    """An open gate between two branches: adds the map of one to that of the other (paper section 3.2, "nodes").
+
+    NOTE(paper): it says that a node fuses branches of different resolutions and behaves as a binary gate, not how it
+    fuses. This is HRNet's and HRViT's way, see :class:`Connection`.
+
+    Args:
+        source: Channels of the map that is added.
+        target: Channels of the map that it is added to.
+        downs: See :class:`Connection`.
+        act: Whether ReLU follows: with the last of the gates to this map.
+        norm_cfg: mmcv's norm config.
+        slim: Whether the layers are slimmable.
+    """
+
+    def __init__(
+        self, source: int, target: int, downs: int, act: bool, norm_cfg: Mapping[str, Any], slim: bool = False
+    ) -> None:
+        super().__init__(source, target, downs, norm_cfg, slim)
         self.act = act
 
     def activate(self, source: int, target: int, act: bool, slot: int = 0) -> None:
@@ -56,8 +77,7 @@ class GatedFusion(nn.Module):
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """(B, C, h, w) and (B, D, H, W) to (B, D, H, W)."""
-        added = self.mix(source if self.down is None else self.down(source))
-        fused = target + resize(added, target.shape[2:])
+        fused = target + super().forward(source, target)
         return F.relu(fused, inplace=True) if self.act else fused
 
 

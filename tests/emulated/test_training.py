@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import nn
 
 from hyctas_mm.archs import SearchSpace
 from hyctas_mm.engine.candidate_costs import training_loss, training_network
+from hyctas_mm.engine.hooks import GateSparsityHook
 from hyctas_mm.measuring import published
 from hyctas_mm.models.ops import attention
 from hyctas_mm.models.ops.blockwise_attention import small_attention
@@ -114,9 +116,12 @@ def test_a_step_with_the_upsampling_inside_the_loss(cuda: AnyCuda) -> None:
     assert not cuda.waits
 
 
-def test_a_step_of_a_head_of_mmseg_on_our_backbone(cuda: AnyCuda) -> None:
-    net, data = MODELS.build(shrink(read('fcn')).model).to('cuda').train(), batch(19)
+@pytest.mark.parametrize('config', ['fcn', 'dense-fusion'])
+def test_a_step_of_a_head_of_mmseg_on_our_backbone(cuda: AnyCuda, config: str) -> None:
+    net, data = MODELS.build(shrink(read(config)).model).to('cuda').train(), batch(19)
     net.data_preprocessor.size = SIZE
+    if config == 'dense-fusion':
+        GateSparsityHook().before_train(SimpleNamespace(model=net))
     steps = optimiser(net)
     cuda.waits.clear()
     step(net, data, steps, torch.float32)

@@ -12,6 +12,7 @@ over more of them than for a fixed network; a momentum of about 10 / max_iters d
 from hyctas_mm.engine.hooks.balanced_sample_arch_hook import BalancedSampleArchHook
 from hyctas_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from hyctas_mm.engine.hooks.fair_sample_arch_hook import FairSampleArchHook
+from hyctas_mm.engine.hooks.gate_sparsity_hook import GateSparsityHook
 from hyctas_mm.engine.hooks.learning_curve_hook import LearningCurveHook
 from hyctas_mm.engine.hooks.pause_hook import PauseHook
 from hyctas_mm.engine.hooks.processes_hook import ProcessesHook
@@ -24,6 +25,7 @@ __all__ = [
     'BalancedSampleArchHook',
     'ChannelsLastHook',
     'FairSampleArchHook',
+    'GateSparsityHook',
     'LearningCurveHook',
     'PauseHook',
     'ProcessesHook',
