@@ -71,6 +71,15 @@ def config(kind: str, root: Path, work_dir: Path, **options: Any) -> Config:
     return cfg
 
 
+def gradient_search(root: Path, supernet: Path | str, work_dir: Path, **options: Any) -> Config:
+    """A search by gradients for two budgets."""
+    cfg = config('gradient_search', root, work_dir)
+    cfg.train_cfg.update(supernet=str(supernet), cost='macs_g', budgets=(0.02, 0.05), steps=4, candidates=2)
+    cfg.train_cfg.choice_dataloader = {**cfg.val_dataloader, 'batch_size': 2}
+    cfg.merge_from_dict(options)
+    return cfg
+
+
 def run(cfg: Config, report: bool = False) -> Runner:
     """Trains (or searches) under a name of its own.
 

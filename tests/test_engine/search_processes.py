@@ -25,7 +25,7 @@ from hyctas_mm.engine.candidate_costs import CandidateCosts
 from tests.evaluators import judged_by, learning
 from tests.ranks import in_child
 from tests.synthetic import synthetic_costs
-from tests.tiny_jobs import SCREENED, config, run
+from tests.tiny_jobs import SCREENED, config, gradient_search, run
 
 
 def fast_search(toy_root: str, supernet: str, work_dir: str) -> None:
@@ -74,6 +74,8 @@ def one_rank(rank: int, size: int, port: int, toy_root: str, supernet: str, work
     )
     dist.init_process_group('gloo')
     cfg = config('search', Path(toy_root), Path(work_dir), **{'train_cfg.supernet': supernet, 'resume': True})
+    if trouble == 'gradients':
+        cfg = gradient_search(Path(toy_root), supernet, Path(work_dir))
     workers._collective = checked(workers._collective)
     cfg.launcher = 'pytorch'
     # mmengine's default names a GPU

@@ -19,15 +19,12 @@ from hyctas_mm.models.subnet import set_arch
 from hyctas_mm.search.archive import read_archive
 from tests.conftest import supernet_cfg
 from tests.test_engine.test_search_loop import lines
-from tests.tiny_jobs import SPACE, config, run
+from tests.test_engine.test_search_workers import free_port, processes
+from tests.tiny_jobs import SPACE, gradient_search, run
 
 
 def search(root: Path, supernet: Path, work_dir: Path, report: bool = False, **options: object) -> None:
-    cfg = config('gradient_search', root, work_dir)
-    cfg.train_cfg.update(supernet=str(supernet), cost='macs_g', budgets=(0.02, 0.05), steps=4, candidates=2)
-    cfg.train_cfg.choice_dataloader = {**cfg.val_dataloader, 'batch_size': 2}
-    cfg.merge_from_dict(options)
-    run(cfg, report)
+    run(gradient_search(root, supernet, work_dir, **options), report)
 
 
 @pytest.fixture(scope='module')
@@ -107,3 +104,9 @@ def test_a_killed_search_goes_on_to_the_same_archive(
     assert lines(tmp_path) == lines(learned)
     name = 'search/choices/joint_1.json'
     assert (tmp_path / name).read_text() == (learned / name).read_text()
+
+
+def test_two_processes_give_the_archive_of_one(toy_root: Path, supernet: Path, learned: Path, tmp_path: Path) -> None:
+    """The first learns, both score."""
+    assert processes('ranks', toy_root, supernet, tmp_path, 2, free_port(), 'gradients') == '0 0'
+    assert lines(tmp_path) == lines(learned)
