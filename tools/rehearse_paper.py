@@ -34,7 +34,7 @@ LINKS = ('tools', 'tests', 'docs')
 BATCH = 8
 """Images of a step, all processes together."""
 SHORT = (
-    (('tools/benchmark.py', 'build-table'), ('--part-seconds', '0.001', '--rounds', '1', '--samples', '20')),
+    (('tools/benchmark.py', 'build-table'), ('--part-seconds', '0.001', '--rounds', '1', '--samples', '8')),
     (('tools/benchmark.py', 'latency'), ('--shape', '64', '128', '--seconds', '0.02', '--rounds', '1')),
     (('tools/benchmark.py', 'latency', 'hyctas-l'), ('--base-channels', '2')),
     (('tools/retrain.py', '--base-channels'), ('--base-channels', '4')),

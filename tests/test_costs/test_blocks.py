@@ -45,7 +45,7 @@ SPACES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
     'panoptic': (WIDE | DETAILED | dict(nodes=True), (64, 64)),
     'panoptic, odd': (WIDE | dict(base_channels=11), (53, 75)),
 }
-COUNT = int(os.environ.get('HYCTAS_PRICES', 120)) // len(SPACES)
+COUNT = int(os.environ.get('HYCTAS_PRICES', 80)) // len(SPACES)
 
 
 def model_cfg_of(name: str, options: dict[str, Any]) -> dict[str, Any]:
