@@ -30,7 +30,7 @@ class Subnet:
         record: Its line of the archive; None for a network that was added.
         role: See :data:`~hyctas_mm.search.folder.CHOSEN`.
         costs: From the archive, else from ``results.json``.
-        inherited: Scores with the supernet's weights on the whole test set, if measured.
+        inherited: Scores before retraining on the whole test set, if measured.
         retrained: Scores after training from scratch (and ``iters``), if that was done; the mean of several trainings.
         by_seed: Scores of each of those trainings.
         results: All of its ``results.json``.
