@@ -137,7 +137,7 @@ def _facts(result: SearchResult) -> list[tuple[str, Any]]:
         ('Evaluated', f'{int(facts.get("num_evaluated", len(result.candidates))):,}'),
         ('Of them infeasible', f'{int(facts.get("num_infeasible", rejected)):,}'),
         ('Of them given up on part of the images', f'{int(given_up):,}' if given_up else None),
-        ('Search time', seconds(float(facts['seconds'])) if 'seconds' in facts else None),
+        ('Evaluation time', seconds(float(facts['seconds'])) if 'seconds' in facts else None),
         ('On the front', len(result.front)),
         ('Base channels', facts.get('base_channels')),
         ('Base channels of the supernet', supernet if supernet != facts.get('base_channels') else None),
