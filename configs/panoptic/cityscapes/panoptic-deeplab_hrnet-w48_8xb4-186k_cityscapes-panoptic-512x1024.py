@@ -1,5 +1,5 @@
-# Panoptic-DeepLab with HRNet-W48, the paper's Table 4, trained as HyCTAS-L beside it. Branches and full convolutions are
-# those of the authors' PyTorch code, which the table's numbers are from.
+# Panoptic-DeepLab with HRNet-W48, the paper's Table 4, trained as HyCTAS-L beside it. The sizes of the branches are those
+# of Panoptic-DeepLab's authors for this backbone (detectron2, separable convolutions).
 _base_ = './hyctas-l_8xb4-186k_cityscapes-panoptic-512x1024.py'
 norm_cfg = dict(type='SyncBN', momentum=0.1)
 channels = [48, 96, 192, 384]
@@ -27,9 +27,9 @@ model = dict(
         type='PanopticDeepLabHead',
         in_channels=channels,
         low_level=(2, 1, 0),
-        separable_aspp=False,
+        dilations=(3, 6, 9),
         semantic=dict(projections=(128, 64, 32), channels=256, tower_channels=256),
-        instance=dict(projections=(64, 32, 16), channels=128, tower_channels=32),
+        instance=dict(projections=(128, 64, 32), channels=128, tower_channels=32),
         num_things_classes=8,
         num_stuff_classes=11,
         loss_semantic=dict(type='HardestPixelsCELoss', fraction=0.2),

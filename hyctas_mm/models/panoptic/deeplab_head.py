@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
-from mmseg.models.decode_heads.aspp_head import ASPPModule
 from mmseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPModule
 from torch import Tensor, nn
 
@@ -16,6 +15,9 @@ from hyctas_mm.models.backbones.hyctas import RELEASE_INIT
 from hyctas_mm.models.layers import resize
 from hyctas_mm.models.panoptic.base_head import BasePanopticHead
 from hyctas_mm.registry import MODELS
+
+SIZES = ('projections', 'channels', 'tower_channels')
+"""What a config says of a branch."""
 
 
 class Decoder(nn.Module):
@@ -31,7 +33,6 @@ class Decoder(nn.Module):
         tower_channels: Channels before the predictors.
         aspp_channels: Channels of the pooling.
         dilations: Of the pooling.
-        separable_aspp: Whether the pooling's 3x3 convolutions are separable.
         dropout_ratio: Dropout behind the pooling.
         norm_cfg: mmcv's norm config.
         align_corners: Of all resizing.
@@ -47,7 +48,6 @@ class Decoder(nn.Module):
         tower_channels: int,
         aspp_channels: int,
         dilations: Sequence[int],
-        separable_aspp: bool,
         dropout_ratio: float,
         norm_cfg: Mapping[str, Any],
         align_corners: bool,
@@ -55,7 +55,7 @@ class Decoder(nn.Module):
         super().__init__()
         norm, self.align_corners = dict(norm_cfg), align_corners
         self.whole = nn.Sequential(nn.AdaptiveAvgPool2d(1), ConvModule(in_channels, aspp_channels, 1, norm_cfg=norm))
-        self.aspp = (DepthwiseSeparableASPPModule if separable_aspp else ASPPModule)(
+        self.aspp = DepthwiseSeparableASPPModule(
             dilations=(1, *dilations),
             in_channels=in_channels,
             channels=aspp_channels,
@@ -97,10 +97,8 @@ class PanopticDeepLabHead(BasePanopticHead):
     a semantic and an instance branch, each with a pyramid pooling and a decoder of its own.
 
     The defaults are the paper's, for a backbone whose last map has stride 16; at stride 32 ``dilations`` are half.
-
-    NOTE(paper): The text does not say whether the pooling's convolutions are separable. With Xception-71 it counts
-    46.7 M parameters, 3 M more than DeepLabv3+ has with one branch; a second pooling of full convolutions alone would
-    be 15 M. The authors' PyTorch code has full ones (``separable_aspp=False``).
+    NOTE(paper): The paper's figure does not show that the pooling's convolutions are separable; its authors say so with
+    their code for detectron2 ("same as the original paper").
 
     Args:
         in_channels: Channels of all maps that the backbone gives.
@@ -110,7 +108,6 @@ class PanopticDeepLabHead(BasePanopticHead):
         low_level: Which maps are fused after that, the smallest first; the predictions have the last one's size.
         dilations: Of the pyramid poolings.
         aspp_channels: Channels of the pyramid poolings.
-        separable_aspp: Whether the 3x3 convolutions of the pyramid poolings are separable.
         semantic: Sizes of the semantic branch: ``projections`` of the low-level maps, ``channels`` of the decoder,
             ``tower_channels`` before the predictor.
         instance: Those of the instance branch.
@@ -124,7 +121,7 @@ class PanopticDeepLabHead(BasePanopticHead):
 
     Raises:
         ValueError: If ``in_index`` or ``low_level`` names a map that ``in_channels`` does not have, or a branch has
-            not one projection for each low-level map.
+            other settings than those, or not one projection for each low-level map.
 
     Example:
         >>> backbone = dict(type='ResNet', depth=50, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), norm_eval=False)
@@ -142,7 +139,6 @@ class PanopticDeepLabHead(BasePanopticHead):
         low_level: Sequence[int] = (1, 0),
         dilations: Sequence[int] = (6, 12, 18),
         aspp_channels: int = 256,
-        separable_aspp: bool = True,
         semantic: Mapping[str, Any] = dict(projections=(64, 32), channels=256, tower_channels=256),
         instance: Mapping[str, Any] = dict(projections=(32, 16), channels=128, tower_channels=32),
         loss_semantic: Mapping[str, Any] = dict(type='HardestPixelsCELoss', fraction=0.2),
@@ -172,9 +168,9 @@ class PanopticDeepLabHead(BasePanopticHead):
                 )
         sizes = dict(semantic=semantic, instance=instance)
         for name, branch in sizes.items():
-            if len(branch['projections']) != len(low_level):
+            if set(branch) != set(SIZES) or len(branch['projections']) != len(low_level):
                 raise BadValue(
-                    f'PanopticDeepLabHead: {name} has projections={tuple(branch["projections"])}; expected one for '
+                    f'PanopticDeepLabHead: {name}={dict(branch)}; expected {", ".join(SIZES)}, with one projection for '
                     f'each map of low_level={self.low_level}'
                 )
         self.trunk = nn.ModuleDict(
@@ -186,7 +182,6 @@ class PanopticDeepLabHead(BasePanopticHead):
                     **sizes[name],
                     aspp_channels=aspp_channels,
                     dilations=dilations,
-                    separable_aspp=separable_aspp,
                     dropout_ratio=dropout_ratio,
                     norm_cfg=norm_cfg,
                     align_corners=align_corners,
