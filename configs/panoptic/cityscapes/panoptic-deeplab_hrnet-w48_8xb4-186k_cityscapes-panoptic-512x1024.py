@@ -1,5 +1,5 @@
-# Panoptic-DeepLab with HRNet-W48, the paper's Table 4, trained as HyCTAS-L beside it. The sizes of the branches are those
-# of Panoptic-DeepLab's authors for this backbone (detectron2, separable convolutions).
+# Panoptic-DeepLab with HRNet-W48, the paper's Table 4, trained as HyCTAS-L beside it. Its branches have the sizes that
+# Panoptic-DeepLab's authors give them for this backbone (detectron2, separable convolutions).
 _base_ = './hyctas-l_8xb4-186k_cityscapes-panoptic-512x1024.py'
 norm_cfg = dict(type='SyncBN', momentum=0.1)
 channels = [48, 96, 192, 384]
