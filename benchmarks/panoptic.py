@@ -1,8 +1,8 @@
 """What panoptic post-processing and the metric cost: grouping beside the network's forward pass, and the metric by
 itself.
 
-python benchmarks/panoptic.py [--arch hyctas-l] [--base-channels 16] [--shape 1024 2048] [--instances 100]
-                              [--rounds 3] [--device cpu]
+python benchmarks/panoptic.py [--arch hyctas-l] [--base-channels 16] [--config CONFIG] [--shape 1024 2048]
+                              [--instances 100] [--rounds 3] [--device cpu]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import MODELS, init_default_scope
 
@@ -30,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--arch', default='hyctas-l')
     parser.add_argument('--base-channels', type=int, default=16)
+    parser.add_argument('--config', help='times the network of this config in place of --arch')
     parser.add_argument('--shape', type=int, nargs=2, default=(1024, 2048), metavar=('H', 'W'))
     parser.add_argument('--instances', type=int, default=100)
     parser.add_argument('--rounds', type=int, default=3)
@@ -38,6 +40,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def network(args: argparse.Namespace) -> torch.nn.Module:
+    if args.config:
+        model = MODELS.build(Config.fromfile(args.config).model)
+        return fuse_conv_bn(drop_training_parts(model).eval()).to(args.device)
     arch = load_arch(args.arch).to_dict()
     shared = dict(arch=arch, base_channels=args.base_channels)
     head = dict(type='HyCTASPanopticHead', num_things_classes=THINGS, num_stuff_classes=STUFF, aux_weight=0, **shared)
@@ -104,7 +109,7 @@ def main() -> None:
         gt_segments_info=infos,
     )
     jobs: dict[str, Callable[[], object]] = {
-        f'{args.arch} forward': lambda: net(image),
+        'forward pass': lambda: net(image),
         'post-processing': lambda: panoptic_from_maps(*maps, num_things=THINGS),
         'metric': lambda: metric.process({}, [sample]),
     }
@@ -115,13 +120,13 @@ def main() -> None:
         for name, job in jobs.items():
             times[name].append(seconds(job, args.device))
     middle = {name: statistics.median(values) for name, values in times.items()}
-    whole = middle[f'{args.arch} forward']
+    whole = middle['forward pass']
     for name, value in middle.items():
         print(f'{name:20} {value * 1e3:9.1f} ms  {value / whole:7.2%}')
     size = f'{args.shape[0]}x{args.shape[1]}'
     print(
-        f'{size}, {len(result.labels)} instances, {args.device}, {torch.get_num_threads()} threads, medians of '
-        f'{args.rounds} interleaved rounds'
+        f'{args.config or args.arch}, {size}, {len(result.labels)} instances, {args.device}, '
+        f'{torch.get_num_threads()} threads, medians of {args.rounds} interleaved rounds'
     )
 
 

@@ -40,6 +40,8 @@ FOLDER = ROOT / 'configs' / 'panoptic'
 CONFIGS = sorted(FOLDER.rglob('*.py'))
 FPN = next(p for p in CONFIGS if p.parent.name == 'panoptic_fpn')
 OURS = [p for p in CONFIGS if p != FPN]
+BASELINES = [p for p in OURS if p.name.startswith('panoptic-deeplab_')]
+"""Panoptic-DeepLab with backbones that are not ours."""
 TOY_NAMES = (
     'person',
     'rider',
@@ -347,7 +349,8 @@ def assert_finite(steps: list[dict[str, float]], names: set[str]) -> None:
 
 LOSSES = {'loss', 'loss_semantic', 'loss_center', 'loss_offset'}
 LIKE_L = [p for p in OURS if p.parent.name in ('coco', 'ade20k') and re.match('hyctas-[sm]_', p.name)]
-FIXED = [p for p in OURS if not re.search('_(search|supernet|test-split)_', p.name) and p not in LIKE_L]
+SAME = [p for p in BASELINES if p.parent.name != 'nuclei']  # too large to train here
+FIXED = [p for p in OURS if not re.search('_(search|supernet|test-split)_', p.name) and p not in (*LIKE_L, *SAME)]
 
 
 @pytest.mark.parametrize('path', LIKE_L, ids=lambda p: p.stem)
@@ -359,6 +362,18 @@ def test_s_and_m_differ_from_l_in_the_network_only(path: Path) -> None:
         'part.arch',
         'part.base_channels',
     } == {*parts}
+
+
+@pytest.mark.parametrize('path', BASELINES, ids=lambda p: p.stem)
+def test_baselines_are_trained_as_a_network_of_ours(path: Path) -> None:
+    """But for the network, which has no paths to drop; so that network's steps stand for theirs."""
+    counterpart = min(path.parent.glob(f'hyctas*_{path.name.split("_", 2)[2]}'))
+    ours, theirs = Config.fromfile(path), Config.fromfile(counterpart)
+    assert ours.model.panoptic_head.loss_semantic == theirs.model.panoptic_head.loss_semantic
+    assert not ours.get('custom_hooks') and len(theirs.get('custom_hooks') or []) == (path.parent.name != 'nuclei')
+    found = {d.split(':')[0] for d in differences(ours.to_dict(), theirs.to_dict())}
+    allowed = r'model\.(backbone|panoptic_head)\b|(part|norm_cfg|channels|custom_hooks|max_iters)\b'
+    assert not [d for d in found if not re.match(allowed, d)] and 'model.backbone.type' in found
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """How networks compute. Importing registers backbones, necks, heads, cells, nodes and ops."""
 
-from hyctas_mm.models.backbones import BranchFeatures, HRViT, HyCTASBackbone
+from hyctas_mm.models.backbones import BranchFeatures, HRViT, HyCTASBackbone, StridedMobileNetV3
 from hyctas_mm.models.cells import HyCTASCell
 from hyctas_mm.models.data_preprocessor import LeanSegDataPreProcessor
 from hyctas_mm.models.decode_heads import HyCTASHead, LinearSegformerHead
@@ -20,6 +20,7 @@ __all__ = [
     'HyCTASNode',
     'LeanSegDataPreProcessor',
     'LinearSegformerHead',
+    'StridedMobileNetV3',
     'copy_subnet_weights',
     'cut_subnet',
     'set_arch',

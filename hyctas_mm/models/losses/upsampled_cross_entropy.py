@@ -18,7 +18,7 @@ class UpsampledCELoss(nn.Module):
     Mean over all pixels; ignored ones count as zeros, as in mmseg's default. Loss and gradient are computed together,
     image by image, while the image's full-size logits are in the cache. Nothing of full size is kept, so
     :class:`~hyctas_mm.models.decode_heads.HyCTASHead` tells no accuracy of the training images with it. Of other heads
-    only :class:`~hyctas_mm.models.panoptic.HyCTASPanopticHead` knows it.
+    only the panoptic ones know it.
 
     Args:
         loss_weight: Factor of the loss.

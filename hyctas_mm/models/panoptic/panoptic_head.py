@@ -5,31 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from mmdet.structures import SampleList
-from mmengine.model import BaseModule
-from torch import Tensor
-
 from hyctas_mm.archs import Architecture, SearchSpace
-from hyctas_mm.errors import BadValue
 from hyctas_mm.models.backbones.hyctas import RELEASE_INIT, BranchFeatures
 from hyctas_mm.models.decode_heads.adaptive import AdaptiveHead, Arch, read_space
-from hyctas_mm.models.layers import MakeBlock, resize
-from hyctas_mm.models.losses import UpsampledCELoss
-from hyctas_mm.models.panoptic.losses import center_loss, offset_loss
-from hyctas_mm.models.post_processing import PanopticMaps
+from hyctas_mm.models.layers import MakeBlock
+from hyctas_mm.models.panoptic.base_head import BasePanopticHead
 from hyctas_mm.registry import MODELS
-
-OFFSET_SCALES = ('exact', 'release')
 
 
 @MODELS.register_module()
-class HyCTASPanopticHead(AdaptiveHead, BaseModule):
+class HyCTASPanopticHead(AdaptiveHead, BasePanopticHead):
     """Predicts classes, a centre heatmap and offsets from any HyCTAS architecture (paper section 4; Panoptic-DeepLab).
 
     Two trunks work on one aggregation: the semantic one and the instance one, which has a tower for centres and a tower
-    for offsets. Their low-level fusion follows the architecture. In training light auxiliary trunks of both kinds work
-    at strides 16 and 32.
+    for offsets. Their low-level fusion follows the architecture: with it the maps have stride 4, without it 8. In
+    training light auxiliary trunks of both kinds work at strides 16 and 32.
 
     Args:
         arch: As in ``HyCTASBackbone``.
@@ -76,24 +66,24 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
         align_corners: bool = False,
         init_cfg: Any = RELEASE_INIT,
     ) -> None:
-        if offset_scale not in OFFSET_SCALES:
-            raise BadValue(
-                f'HyCTASPanopticHead: offset_scale={offset_scale!r}; expected one of {", ".join(OFFSET_SCALES)}'
-            )
         space = read_space('HyCTASPanopticHead', arch, search_space)
-        BaseModule.__init__(self, [dict(c) for c in init_cfg] if isinstance(init_cfg, tuple) else init_cfg)
-        self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes
-        self.num_classes = num_things_classes + num_stuff_classes
-        self.loss_semantic = MODELS.build(dict(loss_semantic))
-        self.center_weight, self.offset_weight = center_weight, offset_weight
-        self.offset_scale, self.align_corners = offset_scale, align_corners
-        tasks = dict(semantic=dict(semantic=self.num_classes), instance=dict(center=1, offset=2))
+        BasePanopticHead.__init__(
+            self,
+            num_things_classes,
+            num_stuff_classes,
+            loss_semantic,
+            center_weight,
+            offset_weight,
+            offset_scale,
+            align_corners,
+            init_cfg,
+        )
         self.build_parts(
             *(
                 arch,
                 space,
                 base_channels,
-                tasks,
+                self.tasks,
                 aux_weight,
                 norm_cfg,
                 dropout_ratio,
@@ -103,86 +93,6 @@ class HyCTASPanopticHead(AdaptiveHead, BaseModule):
             )
         )
 
-    def forward(self, inputs: BranchFeatures) -> dict[str, Tensor]:
-        """The main trunks' maps ``semantic``, ``center`` and ``offset`` at stride 8, at stride 4 with low-level
-        fusion.
-        """
-        return self.predict_maps(inputs)['main']
-
     def compose(self, arch: Architecture, features: BranchFeatures, block: MakeBlock) -> Any:
-        """What :meth:`forward` does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
+        """What the head does for ``arch``, with shapes for maps; see :class:`~hyctas_mm.costs.Blocks`."""
         return self.compose_maps(arch, features, block)
-
-    def upsample(
-        self, maps: Mapping[str, Tensor], size: tuple[int, int], input_hw: tuple[int, int] | None = None
-    ) -> PanopticMaps:
-        """Brings the raw maps to an image's height and width; offsets become pixels of that size.
-
-        Args:
-            maps: As :meth:`forward` gives them.
-            size: Height and width to bring them to.
-            input_hw: Those of the image that the maps were computed from, if it was a scaled one.
-        """
-        semantic = resize(maps['semantic'], size, self.align_corners)
-        return PanopticMaps(semantic, *self._upsample_instances(maps, size, input_hw or size))
-
-    def _upsample_instances(
-        self, maps: Mapping[str, Tensor], size: tuple[int, int], input_hw: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        scale = [
-            new / old * factor
-            for new, old, factor in zip(size, input_hw, self._offset_factors(maps['offset'], input_hw), strict=True)
-        ]
-        center, offset = (
-            resize(_at_least_single(maps[name]), size, self.align_corners) for name in ('center', 'offset')
-        )
-        return center, torch.stack([offset[:, 0] * scale[0], offset[:, 1] * scale[1]], 1)
-
-    def _offset_factors(self, offset: Tensor, input_hw: tuple[int, int]) -> tuple[float, float]:
-        """Pixels of the input per unit of the raw offsets, down and to the right."""
-        height, width = offset.shape[2:]
-        if self.offset_scale == 'release':
-            factor = float((input_hw[0] - 1) // max(1, height - 1))
-            return factor, factor
-        return input_hw[0] / height, input_hw[1] / width
-
-    def loss(self, inputs: BranchFeatures, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """``loss_semantic``, ``loss_center`` and ``loss_offset``, then as ``aux16.*`` and ``aux32.*`` those of the
-        auxiliary trunks.
-
-        Args:
-            inputs: The backbone's features.
-            batch_data_samples: With ``gt_sem_seg`` and ``gt_panoptic_maps`` as ``PackPanopticInputs`` writes them, all
-                of one size.
-        """
-        labels = torch.cat([sample.gt_sem_seg.sem_seg for sample in batch_data_samples]).long()  # (B, H, W)
-        targets = {
-            name: torch.stack([sample.gt_panoptic_maps.get(name) for sample in batch_data_samples]).float()
-            for name in ('center', 'offset', 'center_weight', 'offset_weight', 'semantic_weight')
-        }
-        size = (labels.shape[1], labels.shape[2])
-        losses = {}
-        for name, raw in self.predict_maps(inputs).items():
-            weight, prefix = (1.0, '') if name == 'main' else (self.aux_weight, f'{name}.')
-            semantic = self._semantic_loss(raw['semantic'], labels, targets['semantic_weight'].squeeze(1))
-            center, offset = self._upsample_instances(raw, size, size)
-            of_centers = center_loss(center, targets['center'], targets['center_weight'])
-            of_offsets = offset_loss(offset, targets['offset'], targets['offset_weight'])
-            losses[f'{prefix}loss_semantic'] = weight * semantic
-            losses[f'{prefix}loss_center'] = weight * self.center_weight * of_centers
-            losses[f'{prefix}loss_offset'] = weight * self.offset_weight * of_offsets
-        return losses
-
-    def _semantic_loss(self, logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
-        """Of logits (B, classes, h, w) for labels and weights (B, H, W)."""
-        loss: Tensor
-        if isinstance(self.loss_semantic, UpsampledCELoss):
-            loss = self.loss_semantic(logits, labels, self.align_corners, weight=weight)
-        else:
-            loss = self.loss_semantic(resize(logits, labels.shape[1:], self.align_corners), labels, weight=weight)
-        return loss
-
-
-def _at_least_single(x: Tensor) -> Tensor:
-    """Half precision has steps of half a pixel at 1024."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
