@@ -77,7 +77,7 @@ def test_what_was_stopped_goes_on(tool: dict[str, Any], tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     (tmp_path / 'tools' / 'train.py').write_text('import sys; sys.exit("--resume" not in sys.argv)')
     line = Line('', 'torchrun --nproc_per_node=4 tools/train.py')
-    rehearsal.launched = True
+    rehearsal.launched.add('tools/test.py')
     assert rehearsal.run(line, '1').startswith('FAILED') and rehearsal.run(line, '1') == 'done'
     assert rehearsal.run(Line('', f'{line.text} changed'), '1').startswith('FAILED'), 'another command begins anew'
 
@@ -90,7 +90,7 @@ def test_tables_of_nothing_are_of_dashes(tmp_path: Path) -> None:
 
 def rehearse(folder: Path) -> list[str]:
     """How each command ended."""
-    done = forks.run('tools/rehearse_paper.py', '--processes', 2, '--work-dir', folder, patience_s=3600)
+    done = forks.run('tools/rehearse_paper.py', '--processes', 2, '--once', '--work-dir', folder, patience_s=3600)
     assert done.returncode == 0, done.stdout
     return re.findall(r'^    [\d.]+ s, (.*)$', done.stdout, re.MULTILINE)
 

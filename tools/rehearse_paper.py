@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--processes', type=int, default=4, help='at most, where the page has 4 or 8 GPUs: 1, 2, 4 or 8 (default 4)'
     )
+    parser.add_argument(
+        '--once', action='store_true', help='several processes for the first command of each tool only, to save time'
+    )
     args = parser.parse_args()
     if args.processes not in (1, 2, 4, BATCH):
         parser.error(f'--processes {args.processes}; expected 1, 2, 4 or {BATCH}, which divide {BATCH} images')
@@ -80,13 +83,15 @@ class Rehearsal:
     Args:
         folder: Where, absolute.
         processes: Processes of a command at most.
-        launched: Whether torchrun itself has started a command; it starts the first alone, as new processes import
-            everything anew, which takes longer than their work.
+        once: Whether only the first command of each tool gets several.
+        launched: Tools that were started in several processes. Only the very first is started by torchrun itself, as
+            new processes import everything anew, which takes longer than their work.
     """
 
     folder: Path
     processes: int
-    launched: bool = False
+    once: bool = False
+    launched: set[str] = field(default_factory=set)
 
     def prepare(self) -> None:
         """Makes the folder what a checkout with data is."""
@@ -137,11 +142,11 @@ class Rehearsal:
             status = run_python(words[1:], self.folder, log)
         else:
             count, words = min(self.processes, int(words[1].split('=')[1])), words[2:]
-            if self.launched:
-                status = run_python(words, self.folder, log, count)
-            else:
+            if not self.launched:
                 status = run_torchrun(words, self.folder, log, min(2, count), ROOT)
-            self.launched = True
+            else:
+                status = run_python(words, self.folder, log, 1 if self.once and words[0] in self.launched else count)
+            self.launched.add(words[0])
         if status:
             tail = log.read_text(encoding='utf-8', errors='replace').splitlines()[-TAIL:]
             return '\n    '.join([f'FAILED with status {status}, {log}', *tail])
@@ -188,7 +193,7 @@ def main() -> int:
     from hyctas_mm.rehearsal import processes
     from hyctas_mm.rehearsal.page import read_lines
 
-    rehearsal, lines, failed = Rehearsal(args.work_dir.absolute(), args.processes), read_lines(PAGE), 0
+    rehearsal, lines, failed = Rehearsal(args.work_dir.absolute(), args.processes, args.once), read_lines(PAGE), 0
     rehearsal.prepare()
     processes.prepare()
     for number, line in enumerate(lines, 1):
