@@ -51,14 +51,14 @@ def _serve(connection: TextIO) -> None:
 
 
 def run(
-    *arguments: object, cwd: Path = ROOT, count: int = 1, patience_s: int = PATIENCE_S, **environment: str
+    *arguments: object, cwd: Path = ROOT, count: int = 0, patience_s: int = PATIENCE_S, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs what ``python ARGUMENTS`` does.
 
     Args:
         *arguments: A script, or ``-m`` and a module, and its arguments.
         cwd: Where.
-        count: Number of processes; several find each other as those of torchrun do.
+        count: Number of processes that find each other as those of torchrun do; 0 for one by itself.
         patience_s: After so many seconds it is ended.
         **environment: Variables beside those of this process.
 

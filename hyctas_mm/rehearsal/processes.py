@@ -30,7 +30,7 @@ def prepare() -> None:
     gc.freeze()  # mmengine collects garbage at every data set that it builds: not what is imported
 
 
-def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1, patience_s: int = PATIENCE_S) -> int:
+def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 0, patience_s: int = PATIENCE_S) -> int:
     """Runs what ``python ARGUMENTS`` does in forks of this process, which must have computed nothing: it would share
     its threads.
 
@@ -38,7 +38,7 @@ def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1
         arguments: A script, or ``-m`` and a module, and its arguments.
         folder: Where.
         log: Gets what they print.
-        count: Number of processes; several find each other as those of torchrun do.
+        count: Number of processes that find each other as those of torchrun do; 0 for one by itself.
         patience_s: After so many seconds each is ended.
 
     Returns:
@@ -49,10 +49,10 @@ def run_python(arguments: Sequence[str], folder: Path, log: Path, count: int = 1
         port = free.getsockname()[1]
     group = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE=str(count), LOCAL_WORLD_SIZE=str(count))
     pids = []
-    for rank in range(count):
+    for rank in range(max(1, count)):
         pid = os.fork()
         if not pid:
-            own = group | dict(RANK=str(rank), LOCAL_RANK=str(rank)) if count > 1 else {}
+            own = group | dict(RANK=str(rank), LOCAL_RANK=str(rank)) if count else {}
             os._exit(_child(arguments, folder, log, own, patience_s))
         pids.append(pid)
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
