@@ -29,7 +29,7 @@ BACKBONE = dict(t=1_620_096, s=3_912_656, b=8_485_664, l=13_725_504)
 WITH_HEAD = dict(
     t=(1_667_318, 1_654_611), s=(3_990_118, 3_973_219), b=(8_605_654, 8_584_563), l=(13_951_510, 13_926_227)
 )
-"""For 150 and for 19 classes: sums over the authors' tables of layers. They published them rounded."""
+"""For 150 and for 19 classes: sums over the authors' tables of layers. Only the former are published, rounded."""
 PUBLISHED = dict(t=(1.8, 1.7), s=(4.1, 4.0), b=(8.7, 8.6), l=(14.0, 14.0))
 """Millions of the backbone with ImageNet's classes, and of the network for ADE20K."""
 GMACS = dict(t=0.5626, s=1.0309, b=1.7576, l=6.3403)
@@ -69,8 +69,9 @@ def test_parameters_and_products(arch: str) -> None:
 
 @pytest.mark.parametrize('arch', VARIANTS)
 def test_maps_of_odd_sizes_have_the_strides_that_are_said(arch: str) -> None:
-    net = SeaFormer(arch).to('meta').eval()
-    maps = net(torch.empty(1, 3, 75, 203, device='meta'))
+    with torch.device('meta'):
+        net = SeaFormer(arch).eval()
+        maps = net(torch.empty(1, 3, 75, 203))
     assert tuple(x.shape[1] for x in maps) == net.out_channels
     assert [x.shape[2:] for x in maps] == [(-(-75 // s), -(-203 // s)) for s in net.out_strides]
     assert net.out_strides == ((8, 16, 32, 64) if arch == 'l' else (8, 32, 64))
