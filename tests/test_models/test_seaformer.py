@@ -67,7 +67,7 @@ def test_parameters_and_products(arch: str) -> None:
     assert count_macs(net, (1, 3, 512, 512)).total_g == pytest.approx(GMACS[arch], rel=1e-3)
 
 
-@pytest.mark.parametrize('arch', VARIANTS)
+@pytest.mark.parametrize('arch', ['t', 'l'])
 def test_maps_of_odd_sizes_have_the_strides_that_are_said(arch: str) -> None:
     with torch.device('meta'):
         net = SeaFormer(arch).eval()
