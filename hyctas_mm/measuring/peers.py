@@ -22,8 +22,9 @@ PEERS = {
     'hrnet-w18s': 'hrnet/fcn_hr18s_4xb2-160k_cityscapes-512x1024.py',
     'icnet-r50': 'icnet/icnet_r50-d8_4xb2-80k_cityscapes-832x832.py',
     'segnext-t': 'segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py',
+    'seaformer-s': 'seaformer/seaformer-s_light_8xb1-160k_cityscapes-1024x1024.py',
 }
-"""Name and config, in mmseg's own folder of configs.
+"""Name and config, in mmseg's own folder of configs; SeaFormer's in ours.
 
 MobileNetV3-LRASPP takes no image of fewer than 392 rows and columns. SegNeXt's head starts from random matrices at
 every image, so its outputs differ a little from call to call.
@@ -92,12 +93,16 @@ def _own_config(name: str) -> Config:
     if name not in PEERS:
         raise BadValue(f'peer {name!r}; expected one of {", ".join(PEERS)}')
     spec = find_spec('mmseg')
-    path = Path(str(spec and spec.origin)).parent / '.mim' / 'configs' / PEERS[name]
-    if not path.is_file():
+    package = Path(__file__).parents[1]
+    # ours are in .mim where the package is installed, and beside it in a checkout
+    folders = (Path(str(spec and spec.origin)).parent / '.mim', package / '.mim', package.parent)
+    paths = [folder / 'configs' / PEERS[name] for folder in folders]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
         raise NoSuchFile(
-            f'{path}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2'
+            f'{paths[0]}: this mmseg has no config of {name}; expected onedl-mmsegmentation 1.4 or mmsegmentation 1.2'
         )
-    return Config.fromfile(path)
+    return Config.fromfile(found)
 
 
 def _from_scratch(value: Any, num_classes: int) -> Any:
