@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyctas_mm.costs import Target, prepare_call
-from hyctas_mm.costs.targets import FileRuntime
+from hyctas_mm.costs.targets import FileRuntime, in_openvino
 from tests.conftest import compiles
 
 CPU = torch.device('cpu')
@@ -220,3 +220,10 @@ def test_onnxruntime_is_told_the_number_of_the_gpu(monkeypatch: pytest.MonkeyPat
     with pytest.raises(InterruptedError) as found:
         prepare_call(small_net(), SimpleNamespace(device=torch.device('cuda', 1), shape=(1, 3, 8, 8)), 'onnxruntime')
     assert found.value.args == ([('CUDAExecutionProvider', dict(device_id=1))],)
+
+
+@OPENVINO
+def test_a_network_that_ends_openvino_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_openvino, 'COMPILE', 'import os; os.abort()')
+    with pytest.raises(ValueError, match='OpenVINO itself ends with SIGABRT; use fp32'):
+        prepare_call(nn.Conv2d(3, 4, 3).eval(), torch.rand(1, 3, 32, 32), Target.read('openvino', 'int8'))
