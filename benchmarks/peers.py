@@ -2,7 +2,7 @@
 one interleaved run.
 
 python benchmarks/peers.py [--networks hyctas-s CONFIG ...] [--shape 512 1024] [--targets eager onnxruntime]
-                           [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--device cpu]
+                           [--precision fp32 int8] [--seconds 3] [--rounds 3] [--threads 1] [--clock cpu] [--device cpu]
                            [--json FILE] [--picture FILE]
 
 Weights are random: no number here depends on them. Images are padded for peers that take multiples of a size only.
@@ -22,7 +22,7 @@ from rich.table import Column, Table
 
 from hyctas_mm import register_all_modules
 from hyctas_mm.archs import zoo_names
-from hyctas_mm.costs import target_names
+from hyctas_mm.costs import CLOCKS, target_names
 from hyctas_mm.measuring import Network, count, from_config, measure, prepare, published, read_targets
 from hyctas_mm.measuring.peers import PEERS, padded_size, peer_model
 from hyctas_mm.measuring.picture import draw_latency
@@ -53,6 +53,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--threads', type=int)
+    parser.add_argument(
+        '--clock', choices=CLOCKS, default='wall', help="'cpu': processor time, for one thread on a busy machine"
+    )
     parser.add_argument('--device', default=get_device())
     parser.add_argument('--json', type=Path, metavar='FILE')
     parser.add_argument('--picture', type=Path, metavar='FILE', help='draw the latencies, e.g. to latency.png')
@@ -66,7 +69,7 @@ def main() -> None:
     register_all_modules()
     conditions(args.device, args.threads)  # sets the threads that targets have
     targets = {str(target): target for target in read_targets(args.targets, args.precision)}
-    here = conditions(args.device, targets=list(targets.values()))
+    here = conditions(args.device, None, args.clock, list(targets.values()))
     device, shape = torch.device(args.device), (args.shape[0], args.shape[1])
     ours = [
         published(n, shape, None, None, args.classes) if n in zoo_names() else from_config(n, shape)
@@ -90,7 +93,7 @@ def main() -> None:
                 places.append(place)
             except Exception as error:
                 problems.append(f'{network.name}, {target}: {str(error).splitlines()[0]}')
-        for place, found in zip(places, measure(prepared, device, args.seconds, args.rounds), strict=True):
+        for place, found in zip(places, measure(prepared, device, args.seconds, args.rounds, args.clock), strict=True):
             rows[place][name] = found
     headings = [heading for target in targets for heading in (f'{target} ms', 'rounds', 'MB')]
     table = Table(Column('network', overflow='fold'), 'params M', 'GMACs', *headings)

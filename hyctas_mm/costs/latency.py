@@ -13,9 +13,10 @@ import torch
 from hyctas_mm.errors import BadValue
 
 CLOCKS = ('wall', 'cpu')
-"""``'wall'``: time that passes, what a user waits. ``'cpu'``: time that this thread has the processor, which is the
-same on an idle machine and is
-not lengthened by what others run on a busy one; for one thread on the CPU only."""
+"""``'wall'``: time that passes, what a user waits. ``'cpu'``: time that this process has the processor, the threads of a
+runtime included, which is the same on an idle machine and not lengthened by what others run on a busy one; for one
+thread on the CPU only.
+"""
 
 STEADY = 0.03
 """Warm-up ends when the medians of two windows in a row differ by at most this fraction."""
@@ -63,7 +64,7 @@ class Stopwatch:
                 f"{device.type}; use 'wall'"
             )
         self.device = device
-        self._now = time.perf_counter if clock == 'wall' else time.thread_time
+        self._now = time.perf_counter if clock == 'wall' else time.process_time
 
     def mark(self) -> Any:
         """This moment, after the work given to the device so far."""

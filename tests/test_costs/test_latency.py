@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,21 @@ def test_warm_up_ends_when_two_windows_agree_or_the_time_is_over(monkeypatch: py
     calls.clear()
     warm_up(lambda: timed(2.0 ** len(calls)), 0.0)
     assert calls == [1.0, 2.0]
+
+
+def test_the_processor_clock_counts_what_a_runtime_does_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        end = time.process_time() + 0.01
+        while time.process_time() < end:
+            pass
+
+    def call() -> None:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 1)
+    assert Stopwatch(CPU, 'cpu').time(call) >= 10
 
 
 def test_the_processor_clock_is_for_one_thread() -> None:
