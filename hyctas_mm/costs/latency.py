@@ -13,9 +13,9 @@ import torch
 from hyctas_mm.errors import BadValue
 
 CLOCKS = ('wall', 'cpu')
-"""``'wall'``: time that passes, what a user waits. ``'cpu'``: time that this process has the processor, with the threads of
-a runtime, which is the same on an idle machine and not lengthened by what others run on a busy one; for one thread on
-the CPU only.
+"""``'wall'``: time that passes, what a user waits. ``'cpu'``: time that this process has the processor, with the
+threads of a runtime, which is the same on an idle machine and not lengthened by what others run on a busy one; for one
+thread on the CPU only.
 """
 
 STEADY = 0.03
