@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import time
 from contextlib import nullcontext
@@ -87,7 +86,6 @@ def run(cfg: Config, report: bool = False) -> Runner:
         cfg: Config of the training or search.
         report: Whether a search writes its report, whose figures take a sixth of a small search.
     """
-    gc.collect()  # a search that was broken off may hold the lock of its folder
     cfg.experiment_name = f'test-{time.monotonic_ns()}'
     runner = Runner.from_cfg(cfg)
     with nullcontext() if report else patch.object(search_loop, 'write_report', lambda folder: folder / 'report.html'):

@@ -126,6 +126,7 @@ class SearchLoop(BaseLoop):
         data_root = runner.cfg.train_dataloader.dataset.get('data_root')
         self.subnet_config = read_subnet_config(subnet_config, runner.cfg.filename, data_root)
         self.folder = Path(runner.work_dir) / 'search'
+        self._files = SearchFolder(self.folder)
         self._progress = SearchProgress(runner, self.objectives, generations, self.max_iters)
 
     # What the runner asks of a train loop ----
@@ -148,6 +149,12 @@ class SearchLoop(BaseLoop):
 
     def run(self) -> Any:
         """Runs or continues the search; returns the supernet."""
+        try:
+            return self._run()
+        finally:
+            self._files.end()
+
+    def _run(self) -> Any:
         self.runner.call_hook('before_train')
         group = control_group()
         error = None
@@ -217,7 +224,6 @@ class SearchLoop(BaseLoop):
         self.evaluator = self.build_evaluator()
         settings = self._settings()
         if is_main_process():
-            self._files = SearchFolder(self.folder)
             self.archive = self._files.begin(settings, self.runner._resume)
             self.costs = self.prepare_costs(self.evaluator)
             self._files.note(settings | {POST_PROCESSING_MS: self.costs.post_processing_ms})

@@ -62,7 +62,7 @@ class SearchFolder:
     # While it searches ----
 
     def begin(self, settings: Mapping[str, Any], resume: bool) -> Archive:
-        """Opens the archive for a search, and keeps the folder locked until this object is gone.
+        """Opens the archive for a search, and keeps the folder locked until :meth:`end`.
 
         Args:
             settings: What makes it this search and no other, plain JSON types.
@@ -87,6 +87,12 @@ class SearchFolder:
             )
         self.note(here)
         return archive
+
+    def end(self) -> None:
+        """Lets others search in the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def note(self, settings: Mapping[str, Any]) -> None:
         """Writes ``search.json``."""

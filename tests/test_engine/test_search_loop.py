@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.runner import Runner
 
 from hyctas_mm.archs import load_arch
 from hyctas_mm.engine.configs import check_is_search, set_supernet
+from hyctas_mm.files import lock_folder
 from hyctas_mm.search.archive import read_archive
 from hyctas_mm.search.driver import SearchError
 from tests.evaluators import ConstantScoreLoop, judged_by
@@ -23,9 +25,9 @@ def lines(work_dir: Path) -> list[dict]:
 
 def search(
     toy_root: Path, supernet: Path, work_dir: Path, judge: str = '', judge_options: dict = {}, report=False, **options
-) -> None:
+) -> Runner:
     cfg = config('search', toy_root, work_dir, **{'train_cfg.supernet': str(supernet)}, **options)
-    run(judged_by(judge, cfg, **judge_options) if judge else cfg, report)
+    return run(judged_by(judge, cfg, **judge_options) if judge else cfg, report)
 
 
 def test_files_of_a_search(searched: Path) -> None:
@@ -51,8 +53,10 @@ def test_files_of_a_search(searched: Path) -> None:
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_archive(toy_root: Path, supernet: Path, searched: Path, tmp_path: Path) -> None:
-    search(toy_root, supernet, tmp_path)
+    runner = search(toy_root, supernet, tmp_path)
     assert lines(tmp_path) == lines(searched)
+    lock_folder(tmp_path / 'search').close()  # at once, though the runner is still there
+    del runner
 
 
 @pytest.mark.slow
